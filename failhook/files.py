@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The only door to writing files: complete, durable and private, or not there at all.
+
+Every file that failhook keeps is written beside its name, synced, and renamed over it, so that a
+kill or a power cut at any point leaves the old content or the new one (rename(2), fsync(2)).
+Nothing is ever opened through a symbolic link that somebody else may have planted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIR = 0o700
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in ``path`` durable. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
+    """A stream whose content takes the place of ``path`` when the block ends without an exception.
+
+    The temporary file begins with a dot, lies in the same directory, and is removed on failure.
+    Raises OSError; on any exception ``path`` is untouched.
+    """
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(temporary, flags, mode)
+    try:
+        with open(fd, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_directory(path.parent)
+
+
+def write(path: Path, content: bytes | str, *, mode: int = PRIVATE_FILE) -> None:
+    """Replace ``path`` by ``content``, durably. Raises OSError."""
+    with replacing(path, mode=mode) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def make_private(path: Path) -> Path:
+    """Create the directory ``path`` (0700) and its parents (0755) where missing; return it.
+
+    Raises OSError, also where ``path`` exists and is not a directory of ours.
+    """
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=PRIVATE_DIR)
+    state = path.lstat()
+    if not stat.S_ISDIR(state.st_mode):
+        raise NotADirectoryError(f"{path} is not a directory")
+    if state.st_uid != os.geteuid():
+        raise PermissionError(f"{path} belongs to uid {state.st_uid}, not to us; remove it")
+    if state.st_mode & 0o077 and path.name != "failhook":
+        path.chmod(PRIVATE_DIR)
+    return path
+
+
+def sweep_temporaries(directory: Path) -> None:
+    """Remove what an interrupted `replacing` left in ``directory``."""
+    with contextlib.suppress(FileNotFoundError):
+        for entry in directory.iterdir():
+            if entry.name.startswith(".") and entry.name.endswith(".new"):
+                entry.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory of ours without ever following a link out of it. Missing is fine.
+
+    Uses directory descriptors throughout, so that a directory swapped for a link between look and
+    removal is refused by the kernel (O_NOFOLLOW). Raises OSError.
+    """
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _remove_at(parent, path.name)
+    finally:
+        os.close(parent)
+
+
+def _remove_at(parent: int, name: str) -> None:
+    try:
+        fd = os.open(
+            name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
+        )
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        os.unlink(name, dir_fd=parent)
+        return
+    except OSError:  # ELOOP: a link; the link itself goes, never its target
+        os.unlink(name, dir_fd=parent)
+        return
+    try:
+        for child in os.listdir(fd):
+            _remove_at(fd, child)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """At most ``max_bytes`` of a regular file; refuses links, FIFOs, devices. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return stream.read(max_bytes)

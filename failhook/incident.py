@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""One failed run of one unit, as pure data: what is stored, shown and handed to plugins.
+
+An incident is never changed in place: stages make a new one with `dataclasses.replace` and the
+store writes it. What is unknown is None and stays None (`design.md`: "null, never guessed").
+`to_json` is the contract of ``failhook show --json``; `from_json` reads it back, also one written by
+an older or newer failhook (unknown keys are ignored).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+SCHEMA = 1
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+JsonObject: TypeAlias = dict[str, Json]
+
+
+class Phase(StrEnum):
+    """Where in its life the unit was when this run failed, as far as systemd lets us know."""
+
+    UNKNOWN = "unknown"
+    FAILED = "failed"  # final, and no Restart= that would try again
+    RESTARTING = "restarting"  # systemd tries again: `attempt` of `attempts`
+    GAVE_UP = "gave-up"  # final after restarts: start limit, RestartPreventExitStatus=
+    DEPENDENCY = "dependency"  # never ran: something it requires failed
+    JOB_TIMEOUT = "job-timeout"  # JobTimeoutSec= of the start job; the unit may still come up
+    STOPPED = "stopped"  # somebody asked for the stop; the process ended badly on the way
+    SHUTDOWN = "shutdown"  # the machine was going down
+    RELOAD = "reload"  # while the unit was reloading
+    CONDITION = "condition"  # ExecCondition= itself failed (255, signal, timeout)
+
+
+class State(StrEnum):
+    """What became of it: does anybody still wait for this unit?"""
+
+    OPEN = "open"
+    RECOVERED = "recovered"
+    CLOSED = "closed"  # nothing to wait for: a stop that was asked for, a shutdown, a repeat
+
+
+class Stage(StrEnum):
+    """How far the pipeline has come; each is on disk before the next begins."""
+
+    RECORDED = "recorded"
+    PACKED = "packed"
+    DONE = "done"
+
+
+class Status(StrEnum):
+    """How one item of evidence ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerNote:
+    """One call by systemd that belongs to this incident. ``id`` makes a second reading harmless."""
+
+    id: str
+    kind: str
+    at: float
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The command that failed where it was not the main process (ExecStartPre=, forking starter)."""
+
+    command: str
+    exit_code: str | None
+    exit_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How one collector did; the files it made are in the bundle's manifest."""
+
+    name: str
+    status: Status
+    took_ms: int = 0
+    bytes: int = 0
+    truncated: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A line that supports the verdict and where it stands in the bundle."""
+
+    source: str
+    text: str
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One sentence that says what failed. ``cause`` is None where only systemd's word is known."""
+
+    summary: str
+    cause: str | None = None
+    confidence: float | None = None
+    advice: str | None = None
+    evidence: tuple[Proof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The tar file of an incident."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The main process of the run: times are Unix seconds, None where it never ran."""
+
+    pid: int | None = None
+    started: float | None = None
+    exited: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One failed run. Times are Unix seconds (UTC); JSON has them in RFC 3339."""
+
+    id: str
+    host: str
+    boot_id: str
+    unit: str
+    first_seen: float
+    last_seen: float
+    manager: str = "system"
+    invocation_id: str | None = None
+    triggers: tuple[TriggerNote, ...] = ()
+    result: str | None = None
+    exit_code: str | None = None
+    exit_status: str | None = None
+    exit_status_name: str | None = None
+    control: Control | None = None
+    main: Process = Process()
+    phase: Phase = Phase.UNKNOWN
+    attempt: int | None = None
+    attempts: int | None = None
+    state: State = State.OPEN
+    recovered_at: float | None = None
+    stage: Stage = Stage.RECORDED
+    tries: int = 0
+    count: int = 1
+    signature: str | None = None
+    dying_words: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    changes: tuple[JsonObject, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    actions: tuple[JsonObject, ...] = ()
+    bundle: Bundle | None = None
+    pinned: bool = False
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> JsonObject:
+        """The incident as the JSON contract has it."""
+        raw = dataclasses.asdict(self)
+        for name in ("first_seen", "last_seen", "recovered_at"):
+            raw[name] = rfc3339(raw[name])
+        for name in ("started", "exited"):
+            raw["main"][name] = rfc3339(raw["main"][name])
+        for trigger in raw["triggers"]:
+            trigger["at"] = rfc3339(trigger["at"])
+        return _plain(raw)  # type: ignore[return-value]
+
+
+def incident_id(boot_id: str, unit: str, run: str) -> str:
+    """The name of an incident, the same for every trigger of the same ``run``.
+
+    ``run`` is the invocation id, or, where nothing ran, the id of the trigger.
+    """
+    return hashlib.sha256(f"{boot_id}\0{unit}\0{run}".encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def rfc3339(at: float | None) -> str | None:
+    """``at`` (Unix seconds) as RFC 3339 in UTC with microseconds."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def unix_time(text: str) -> float:
+    """The reverse of `rfc3339`. Raises ValueError."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _plain(value: object) -> Json:
+    """Tuples to lists, enums to their text: what `json.dumps` takes and `==` compares."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, StrEnum):
+        return str(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in an incident")

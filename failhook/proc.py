@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""The only door to child processes: argv, a built environment, a time limit, a size limit.
+
+A child never gets a shell, our standard input, or the environment that we were started with (the
+hook's is the failing service's own: anchors T32). Output is bounded while it is read, so that a
+program that prints without end costs memory up to the limit and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What a child may inherit: who we are for the user manager's sake, nothing that changes code.
+_INHERITED = ("HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "TZ", "SSL_CERT_FILE")
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a child ended. ``returncode`` is None where it was killed by us or never started."""
+
+    argv: tuple[str, ...]
+    returncode: int | None
+    stdout: bytes
+    stderr: bytes
+    truncated: bool = False
+    timed_out: bool = False
+    took_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """It ran to its end and said so with 0."""
+        return self.returncode == 0
+
+    @property
+    def text(self) -> str:
+        """Standard output, undecodable bytes replaced."""
+        return self.stdout.decode("utf-8", "replace")
+
+    def why(self) -> str:
+        """One line for a person: what went wrong with this call."""
+        name = self.argv[0]
+        if self.timed_out:
+            return f"{name} did not finish within {self.took_s:.1f} s"
+        said = self.stderr.decode("utf-8", "replace").strip().splitlines()
+        tail = f": {said[-1][:300]}" if said else ""
+        if self.returncode is None:
+            return f"{name} could not be started{tail}"
+        return f"{name} ended with status {self.returncode}{tail}"
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment every child gets: fixed search path and locale, nothing of the caller's."""
+    built = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    built |= {"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
+    built |= {"SYSTEMD_PAGER": "cat", "PAGER": "cat", "SYSTEMD_LESS": "", "TERM": "dumb"}
+    return built | dict(extra or {})
+
+
+def run(  # noqa: PLR0913 - the one call everybody makes; each word is a limit
+    argv: Sequence[str],
+    *,
+    timeout_s: float = 10.0,
+    max_bytes: int = 4 << 20,
+    keep: str = "head",
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    own_group: bool = True,
+) -> Completed:
+    """Run ``argv`` and return how it went; never raises for what the child does.
+
+    ``keep`` says which end of an output longer than ``max_bytes`` stays: "head" (the child is
+    stopped there) or "tail" (it is read to its end). With ``own_group`` the child's whole process
+    group is killed when the time is over; without, the caller owns the group (collectors).
+    """
+    start = time.monotonic()
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(env),
+            cwd="/",
+            process_group=0 if own_group else None,
+        )
+    except OSError as error:
+        return Completed(tuple(argv), None, b"", str(error).encode())
+    except ValueError as error:  # NUL in an argument
+        return Completed(tuple(argv), None, b"", str(error).encode())
+    reader = _Reader(child, max_bytes, keep, start + timeout_s)
+    timed_out, cut = reader.run(stdin)
+    reader.close()
+    code = _reap(child, own_group, grace_s=0.0 if timed_out or cut else start + timeout_s)
+    took = time.monotonic() - start
+    expired = timed_out or (code is None and not cut)
+    return Completed(tuple(argv), code, *reader.output(), reader.truncated, expired, took)
+
+
+def _reap(child: subprocess.Popen[bytes], own_group: bool, grace_s: float) -> int | None:
+    """Wait until ``grace_s`` (monotonic), then kill. None: it was killed or cannot be (D state)."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return child.wait(timeout=max(0.0, grace_s - time.monotonic()))
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if own_group:
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=0.5)
+    # A child in D state is left behind on purpose: waiting for it would hang us as well.
+    return None
+
+
+class _Reader:
+    """Reads both outputs until their end, the deadline, or the limit."""
+
+    def __init__(
+        self, child: subprocess.Popen[bytes], max_bytes: int, keep: str, deadline: float
+    ) -> None:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        self._child = child
+        self._max = max_bytes
+        self._tail = keep == "tail"
+        self._deadline = deadline
+        self._data: dict[IO[bytes], bytearray] = {
+            child.stdout: bytearray(),
+            child.stderr: bytearray(),
+        }
+        self.truncated = False
+
+    def output(self) -> tuple[bytes, bytes]:
+        """Standard output and standard error, as kept."""
+        out, err = (bytes(kept[-self._max :] if self._tail else kept) for kept in self._data.values())
+        return out, err
+
+    def close(self) -> None:
+        """Let go of the pipes; a child that still writes gets SIGPIPE."""
+        for stream in (*self._data, self._child.stdin):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def run(self, stdin: bytes | None) -> tuple[bool, bool]:
+        """Read; returns (time is over, limit reached with the head kept)."""
+        with selectors.DefaultSelector() as selector:
+            for stream in self._data:
+                selector.register(stream, selectors.EVENT_READ)
+            pending = memoryview(stdin or b"")
+            if self._child.stdin is not None:
+                os.set_blocking(self._child.stdin.fileno(), False)
+                selector.register(self._child.stdin, selectors.EVENT_WRITE)
+            while selector.get_map():
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    return True, False
+                for key, _ in selector.select(left):
+                    stream = key.fileobj
+                    if stream is self._child.stdin:
+                        pending = self._feed(selector, pending)
+                    elif self._take(selector, stream):  # type: ignore[arg-type]
+                        return False, True
+        return False, False
+
+    def _feed(self, selector: selectors.BaseSelector, pending: memoryview) -> memoryview:
+        stream = self._child.stdin
+        assert stream is not None
+        try:
+            written = os.write(stream.fileno(), pending[:_CHUNK]) if pending else 0
+        except BrokenPipeError:
+            pending, written = pending[:0], 0
+        except BlockingIOError:
+            return pending
+        if len(pending) == written:
+            selector.unregister(stream)
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+        return pending[written:]
+
+    def _take(self, selector: selectors.BaseSelector, stream: IO[bytes]) -> bool:
+        """Read once from ``stream``; True where the head is full and the child should end."""
+        chunk = os.read(stream.fileno(), _CHUNK)
+        if not chunk:
+            selector.unregister(stream)
+            stream.close()
+            return False
+        kept = self._data[stream]
+        kept += chunk
+        if len(kept) <= self._max:
+            return False
+        self.truncated = True
+        if self._tail:
+            if len(kept) > 2 * self._max:  # trimmed now and then: amortised, never quadratic
+                del kept[: -self._max]
+            return False
+        del kept[self._max :]
+        return stream is self._child.stdout

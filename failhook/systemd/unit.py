@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""The state of a unit as ``systemctl show`` gives it: parsed once, by key, never by position.
+
+Properties that the running systemd does not know print nothing and the call still succeeds, so a
+missing key always means "unknown here" (`systemd.md` 1.2, 6.3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from failhook import proc
+
+# ExecStart={ path=… ; argv[]=… ; … ; pid=… ; code=exited ; status=1/FAILURE }
+_EXEC_ENDED = re.compile(r"; pid=(\d+) ; code=(\w+) ; status=([\w./+-]+) }$")
+CONTROL_PROPERTIES = (
+    "ExecCondition",
+    "ExecStartPre",
+    "ExecStart",
+    "ExecStartPost",
+    "ExecReload",
+    "ExecStop",
+    "ExecStopPost",
+)
+_ENDINGS = {"exited": "exited", "killed": "killed", "dumped": "dumped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One Exec line and how it ended last. ``code`` is exited, killed, dumped, or None."""
+
+    property: str
+    text: str
+    pid: int
+    code: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """All properties of one unit at one moment."""
+
+    name: str
+    properties: Mapping[str, str]
+    commands: tuple[Command, ...] = ()
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> UnitState:
+        """From the output of ``systemctl show NAME`` (key=value lines)."""
+        properties: dict[str, str] = {}
+        commands: list[Command] = []
+        for line in text.splitlines():
+            key, equals, value = line.partition("=")
+            if not equals:
+                continue
+            if key in CONTROL_PROPERTIES:
+                commands.append(_command(key, value))
+            properties[key] = f"{properties[key]}\n{value}" if key in properties else value
+        return cls(properties.get("Id") or name, properties, tuple(commands))
+
+    def get(self, key: str) -> str | None:
+        """The property, or None where it is unknown or empty."""
+        return self.properties.get(key) or None
+
+    def number(self, key: str) -> int | None:
+        """A property that is a count or a size; None for unknown, "infinity" and "[not set]"."""
+        value = self.properties.get(key, "")
+        return int(value) if value.isdigit() and int(value) < (1 << 64) - 1 else None
+
+    @property
+    def found(self) -> bool:
+        """systemd has this unit loaded (a unit that is gone shows defaults: `systemd.md` 3)."""
+        return self.properties.get("LoadState") not in (None, "", "not-found")
+
+
+def _command(key: str, value: str) -> Command:
+    match = _EXEC_ENDED.search(value)
+    if match is None:
+        return Command(key, value, 0, None, "")
+    pid, code, status = match.groups()
+    return Command(key, value, int(pid), _ENDINGS.get(code), status)
+
+
+def show(unit: str, *, user: bool = False, timeout_s: float = 5.0) -> UnitState:
+    """Ask systemd for every property of ``unit``; an empty state where it does not answer."""
+    scope = ["--user"] if user else []
+    done = proc.run(
+        ["systemctl", *scope, "show", "--no-pager", "--timestamp=us+utc", "--", unit],
+        timeout_s=timeout_s,
+    )
+    return UnitState.parse(unit, done.text if done.ok else "")
+
+
+def show_many(
+    units: Iterable[str], properties: Iterable[str], *, user: bool = False, timeout_s: float = 5.0
+) -> dict[str, UnitState]:
+    """A few properties of many units in one call, keyed by the name that was asked for."""
+    names = list(units)
+    if not names:
+        return {}
+    scope = ["--user"] if user else []
+    wanted = ",".join(["Id", *properties])
+    done = proc.run(
+        ["systemctl", *scope, "show", "--no-pager", "--timestamp=us+utc", "-p", wanted, "--", *names],
+        timeout_s=timeout_s,
+        max_bytes=32 << 20,
+    )
+    blocks = done.text.split("\n\n") if done.ok else []
+    return {
+        name: UnitState.parse(name, block) for name, block in zip(names, blocks, strict=False)
+    }
