@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What systemd runs when a unit fails. (No import belongs in this file: every start pays for it.)"""
+"""What systemd runs when a unit fails. (No import here: every start pays for it.)"""

@@ -3,8 +3,7 @@
 
 An incident is never changed in place: stages make a new one with `dataclasses.replace` and the
 store writes it. What is unknown is None and stays None (`design.md`: "null, never guessed").
-`to_json` is the contract of ``failhook show --json``; `from_json` reads it back, also one written by
-an older or newer failhook (unknown keys are ignored).
+`to_json` is the contract of ``failhook show --json``; `store.codec` reads it back.
 """
 
 from __future__ import annotations

@@ -141,7 +141,9 @@ class _Reader:
 
     def output(self) -> tuple[bytes, bytes]:
         """Standard output and standard error, as kept."""
-        out, err = (bytes(kept[-self._max :] if self._tail else kept) for kept in self._data.values())
+        out, err = (
+            bytes(kept[-self._max :] if self._tail else kept) for kept in self._data.values()
+        )
         return out, err
 
     def close(self) -> None:

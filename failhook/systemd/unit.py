@@ -103,11 +103,26 @@ def show_many(
     scope = ["--user"] if user else []
     wanted = ",".join(["Id", *properties])
     done = proc.run(
-        ["systemctl", *scope, "show", "--no-pager", "--timestamp=us+utc", "-p", wanted, "--", *names],
+        [
+            "systemctl",
+            *scope,
+            "show",
+            "--no-pager",
+            "--timestamp=us+utc",
+            "-p",
+            wanted,
+            "--",
+            *names,
+        ],
         timeout_s=timeout_s,
         max_bytes=32 << 20,
     )
     blocks = done.text.split("\n\n") if done.ok else []
-    return {
-        name: UnitState.parse(name, block) for name, block in zip(names, blocks, strict=False)
-    }
+    return {name: UnitState.parse(name, block) for name, block in zip(names, blocks, strict=False)}
+
+
+def manager_state(*, user: bool = False) -> str:
+    """running, degraded, starting, stopping, maintenance, or "offline" where nobody answers."""
+    scope = ["--user"] if user else []
+    done = proc.run(["systemctl", *scope, "is-system-running"], timeout_s=3.0)
+    return done.text.strip() or "offline"

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""``failhook check``: every mistake in the configuration, with file, line and remedy."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from failhook import places
+from failhook.cli import terminal
+from failhook.cli.errors import UsageError
+from failhook.cli.terminal import styled, visible
+from failhook.config import load
+from failhook.config.model import Configuration, Problem
+from failhook.redact import CustomPattern, Redactor
+
+EPILOG = """\
+Reads /etc/failhook/failhook.toml and /etc/failhook/conf.d/*.toml, or the files that are named.
+The exit code is 2 where something is wrong; failhook itself goes on with the rest."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    parser.add_argument("file", nargs="*", help="check these instead of what is in force")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check and print."""
+    configurations = [_one(Path(name)) for name in options.file]
+    if not configurations:
+        configurations = [load.load(places.find(user=options.user))]
+    problems = [problem for one in configurations for problem in (*one.problems, *_patterns(one))]
+    files = [path for one in configurations for path in one.files]
+    if options.json:
+        found = [
+            {
+                "file": str(problem.file),
+                "line": problem.line,
+                "key": problem.key,
+                "message": problem.message,
+                "hint": problem.hint,
+            }
+            for problem in problems
+        ]
+        terminal.print_json("check", {"files": [str(path) for path in files], "problems": found})  # type: ignore[dict-item]
+        return 2 if problems else 0
+    for problem in problems:
+        print(styled(visible(str(problem)), "bad"))
+    if not problems:
+        print(
+            f"no mistake in {len(files)} file{'' if len(files) == 1 else 's'}"
+            if files
+            else "there is no configuration file; the defaults are in force"
+        )
+    return 2 if problems else 0
+
+
+def _one(path: Path) -> Configuration:
+    if not path.exists():
+        raise UsageError(f"{path} does not exist")
+    return load.load_file(path)
+
+
+def _patterns(configuration: Configuration) -> list[Problem]:
+    """Masking patterns that would take for ever on hostile text are refused by the redactor."""
+    problems = []
+    for one in configuration.mask:
+        try:
+            Redactor((), [CustomPattern(one.name, one.regex)])
+        except ValueError as error:
+            path = configuration.files[-1]
+            problems.append(Problem(path, None, f"mask.{one.name}", str(error)))
+    return problems

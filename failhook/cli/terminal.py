@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""What people see: text that cannot steer the terminal, tables, colour only where somebody looks.
+
+Journal text, unit names and file contents are untrusted: every control character, escape sequence
+and bidirectional override is shown as its code (anchors T15).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from failhook.incident import SCHEMA, Json
+
+_STEERING = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+STYLES = {"bad": "31", "good": "32", "quiet": "2", "strong": "1", "warn": "33"}
+
+
+def visible(text: str) -> str:
+    """``text`` with everything that could steer a terminal shown as its code; tabs as spaces."""
+    return _STEERING.sub(_code, text.replace("\t", "    "))
+
+
+def _code(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
+def is_terminal() -> bool:
+    """Does a person look at standard output?"""
+    return sys.stdout.isatty()
+
+
+def has_colour() -> bool:
+    """Colour only on a terminal, and not against the user's word (no-color.org)."""
+    return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def styled(text: str, style: str) -> str:
+    """``text`` in a style of `STYLES`, where colour is wanted."""
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if has_colour() else text
+
+
+def width() -> int | None:
+    """Columns of the terminal; None where the output goes to a file or a pipe."""
+    return shutil.get_terminal_size((80, 24)).columns if is_terminal() else None
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: int) -> str:
+    """Columns side by side; on a terminal the ``stretch`` column is cut so that lines fit."""
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(len(line[n]) for line in [list(header), *shown]) for n in range(len(header))]
+    room = width()
+    if room is not None:
+        others = sum(widths) - widths[stretch] + 2 * (len(widths) - 1)
+        widths[stretch] = max(12, min(widths[stretch], room - others))
+    lines = [styled(_line(header, widths), "quiet")]
+    lines += [_line(row, widths) for row in shown]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    parts = []
+    for cell, room in zip(cells, widths, strict=True):
+        text = cell if len(cell) <= room else cell[: room - 1] + "…"
+        parts.append(text.ljust(room))
+    return "  ".join(parts).rstrip()
+
+
+def print_json(name: str, value: Json) -> None:
+    """One document with a schema version on standard output."""
+    json.dump({"schema": SCHEMA, name: value}, sys.stdout, ensure_ascii=True, indent=1)
+    print()
+
+
+def clock(at: float) -> str:
+    """A moment in local time, as short as it can be: today's hour, this week's day, or the date."""
+    moment, now = datetime.fromtimestamp(at, UTC).astimezone(), datetime.now(UTC).astimezone()
+    if moment.date() == now.date():
+        return moment.strftime("%H:%M")
+    if abs((now - moment).days) < 6:
+        return moment.strftime("%a %H:%M")
+    return moment.strftime("%Y-%m-%d")
+
+
+def full_clock(at: float) -> str:
+    """A moment in local time to the second, with its zone."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units: "3 d 4 h", "2 min", "0.4 s"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number:.0f} {unit}")
+    return " ".join(parts[:2])
+
+
+def size(count: int) -> str:
+    """Bytes for people: "41 KiB"."""
+    number = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 10 else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
+
+
+class Progress:
+    """A line on standard error for what takes longer than a second, on a terminal only."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._start = time.monotonic()
+        self._shown = False
+
+    def step(self, text: str) -> None:
+        """Show how far it is, once a second has passed."""
+        if sys.stderr.isatty() and time.monotonic() - self._start > 1.0:
+            self._shown = True
+            print(f"\r\x1b[K{self._what}: {visible(text)}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Take the line away again."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""This boot, and whether the one before it ended in an orderly way.
+
+A failure soon after a crash of the machine is often its consequence. The previous boot is not
+looked at when the machine has been up for long: it explains nothing then, and finding it costs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from failhook.collect.now import boot_id
+from failhook.plugin import Collector, Context, Sink
+from failhook.systemd import journal
+from failhook.systemd.export import Entry
+from failhook.systemd.journal import Query
+
+_OLD_S = 7 * 86400.0
+_LINES = 60
+_READ_S = 2.0
+_ENDINGS = ("Journal stopped", "Shutting down.", "Rebooting.", "Powering off.")
+_TARGETS = ("shutdown.target", "reboot.target", "poweroff.target", "halt.target", "kexec.target")
+
+
+def collect(context: Context, sink: Sink) -> None:
+    """The facts of this boot; the end of the previous one where it was not orderly."""
+    started = _started()
+    facts: dict[str, object] = {
+        "boot_id": boot_id(),
+        "incident_boot_id": context.incident.boot_id,
+        "started": round(started, 1),
+        "uptime_s": round(time.time() - started, 1),
+        "command_line": Path("/proc/cmdline").read_text("utf-8", "replace").strip(),
+        "previous": "not looked at",
+    }
+    entries: tuple[Entry, ...] = ()
+    if time.time() - started >= _OLD_S:
+        facts["previous"] = "not looked at: this boot is older than a week"
+    elif not context.user:
+        query = Query((), boot="-1", max_entries=_LINES)
+        reading = journal.ask(query, timeout_s=_READ_S, max_bytes=1 << 20)
+        entries = reading.entries
+        facts["previous"] = _verdict(entries, reading.problem)
+    sink.put("boot/boot.txt", _text(facts, started))
+    sink.put("boot/boot.json", json.dumps(facts, indent=1) + "\n")
+    if entries and not _orderly(entries):
+        sink.put("boot/previous.txt", "".join(journal.to_text(entry) for entry in entries))
+
+
+def _started() -> float:
+    for line in Path("/proc/stat").read_text("ascii", "replace").splitlines():
+        if line.startswith("btime "):
+            return float(line.split()[1])
+    return 0.0
+
+
+def _verdict(entries: tuple[Entry, ...], problem: str | None) -> str:
+    if not entries:
+        unknown = problem is None or "boot" in problem  # "No journal boot entry found", "-1"
+        return "not in the journal" if unknown else f"not known: {problem}"
+    last = journal.stamp(entries[-1].realtime)
+    if _orderly(entries):
+        return f"ended in an orderly way, last line {last}"
+    return f"ended without a shutdown (crash, power cut, reset?), last line {last}"
+
+
+def _orderly(entries: tuple[Entry, ...]) -> bool:
+    """Whether the last lines of a boot speak of a shutdown; by somebody who can know."""
+    for entry in entries:
+        if entry.text("_UID") not in ("0", "") or entry.text("_TRANSPORT") == "stdout":
+            continue
+        if entry.text("MESSAGE_ID") in (journal.JOURNAL_STOPPED, journal.SHUTDOWN):
+            return True
+        if entry.text("UNIT") in _TARGETS and entry.text("JOB_RESULT") == "done":
+            return True
+        if entry.text("MESSAGE") in _ENDINGS:
+            return True
+    return False
+
+
+def _text(facts: dict[str, object], started: float) -> str:
+    shown = {**facts, "started": journal.stamp(started)}
+    return "".join(
+        f"{name.replace('_', ' '):17} {journal.visible(str(it))}\n" for name, it in shown.items()
+    )
+
+
+COLLECTOR = Collector(
+    "boot", "this boot, and how the previous one ended", collect, timeout_s=5.0, max_bytes=256 << 10
+)

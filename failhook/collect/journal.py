@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""What the failed run said, and what systemd said about it; exactly this run, the end whole.
+
+``_SYSTEMD_INVOCATION_ID=`` has the lines of the run's processes. PID 1's lines about it carry
+``INVOCATION_ID=`` (user manager: ``USER_INVOCATION_ID=``), which anybody may write: only root's
+count. Lines sent by a process that had ended when journald looked have lost their unit (systemd
+issue 2913): they are found by the main process's id and kept apart. Where nothing ever ran there is
+no invocation, and systemd's lines about the unit around that time are all there is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from failhook.collect.later import Later
+from failhook.plugin import Collector, Context, Sink
+from failhook.systemd import journal
+from failhook.systemd.export import Entry
+from failhook.systemd.journal import Query
+
+TEXT_BYTES = 2 << 20
+JSON_BYTES = 4 << 20
+SIDE_BYTES = 256 << 10
+BEFORE_LINES = 100
+_NEVER_RAN_S = 60.0
+_START_S = 90.0  # how long before its failure a run began, where nobody knows
+_MAX_PIDS = 8
+_SCAN = 5000  # entries looked at for those before the run, where its start is not known
+_READ_S = 8.0
+_RATE_S, _RATE_BURST = 30.0, 10_000  # journald's own limit for one unit (journald.conf(5))
+_LEFT_OUT = ("COREDUMP_ENVIRON", "COREDUMP")  # secrets by nature; the core itself
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Lines, newest first, up to a limit."""
+
+    max_bytes: int
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+    full: bool = False
+
+    def add(self, line: str) -> None:
+        """Keep ``line`` unless the limit is reached; then nothing older is kept either."""
+        self.size += len(line.encode("utf-8", "replace"))
+        self.full = self.full or self.size > self.max_bytes
+        if not self.full:
+            self.lines.append(line)
+
+    def put(self, sink: Sink, name: str, what: str) -> None:
+        """Hand over what was kept, oldest first."""
+        reason = f"cut from the front at {self.max_bytes >> 10} KiB: {what}" if self.full else None
+        sink.put(name, "".join(reversed(self.lines)), truncated=self.full, reason=reason)
+
+
+class _Run:
+    """Sorts the entries of one question: the run's own, those that lost their unit, the dropped."""
+
+    def __init__(self, context: Context) -> None:
+        incident = context.incident
+        self._unit = incident.unit
+        self._invocation = incident.invocation_id
+        self._user = context.user
+        self._pids = _pids(context)
+        self._started = incident.main.started or incident.first_seen - _START_S
+        self._boot = incident.boot_id.replace("-", "")
+        self.text = _Kept(TEXT_BYTES)
+        self.json = _Kept(JSON_BYTES)
+        self.lost = _Kept(SIDE_BYTES)
+        self.dropped: list[str] = []
+        self.seconds: Counter[int] = Counter()
+
+    def query(self, first_seen: float) -> Query:
+        """One question for all of it."""
+        uid = f"_UID={os.getuid()}" if self._user else "_UID=0"
+        boot = f"_BOOT_ID={self._boot}"
+        dropped = ("+", f"MESSAGE_ID={journal.DROPPED}", "_TRANSPORT=driver", boot)
+        if self._invocation is None:
+            about = f"USER_UNIT={self._unit}" if self._user else f"UNIT={self._unit}"
+            return Query((about, uid, boot, *dropped), since=first_seen - _NEVER_RAN_S)
+        about = "USER_INVOCATION_ID" if self._user else "INVOCATION_ID"
+        core = "COREDUMP_USER_UNIT" if self._user else "COREDUMP_UNIT"
+        matches = [f"_SYSTEMD_INVOCATION_ID={self._invocation}"]
+        matches += ["+", f"{about}={self._invocation}", uid]
+        matches += ["+", f"OBJECT_SYSTEMD_INVOCATION_ID={self._invocation}", "_UID=0"]
+        matches += ["+", f"{core}={self._unit}", "_UID=0", boot]
+        for pid in self._pids:
+            matches += ["+", f"_PID={pid}", boot]
+        return Query((*matches, *dropped))
+
+    def take(self, entry: Entry) -> bool:
+        """Sort one entry in; False when nothing more would be kept."""
+        if entry.text("MESSAGE_ID") == journal.DROPPED and entry.text("_TRANSPORT") == "driver":
+            if f"from {self._unit}" in entry.text("MESSAGE"):
+                self.dropped.append(entry.text("N_DROPPED") or "some")
+        elif self._is_of_the_run(entry):
+            self.seconds[int(entry.realtime)] += 1
+            self.text.add(journal.to_text(entry))
+            if not self.json.full:
+                self.json.add(journal.to_json(_harmless(entry)))
+        elif self._lost_its_unit(entry):
+            self.lost.add(journal.to_text(entry))
+        return not self.text.full
+
+    def _is_of_the_run(self, entry: Entry) -> bool:
+        if self._invocation is None:
+            return True
+        fields = entry.fields
+        if fields.get("_SYSTEMD_INVOCATION_ID") == self._invocation:
+            return True
+        if fields.get("_UID") == "0" or (self._user and fields.get("_UID") == str(os.getuid())):
+            for name in ("INVOCATION_ID", "USER_INVOCATION_ID", "OBJECT_SYSTEMD_INVOCATION_ID"):
+                if fields.get(name) == self._invocation:
+                    return True
+        return fields.get("_UID") == "0" and self._is_core_of_the_run(entry)
+
+    def _is_core_of_the_run(self, entry: Entry) -> bool:
+        fields = entry.fields
+        if self._unit not in (fields.get("COREDUMP_UNIT"), fields.get("COREDUMP_USER_UNIT")):
+            return False
+        return fields.get("COREDUMP_PID") in self._pids or entry.realtime >= self._started
+
+    def _lost_its_unit(self, entry: Entry) -> bool:
+        fields = entry.fields
+        if "_SYSTEMD_INVOCATION_ID" in fields or fields.get("_PID") not in self._pids:
+            return False
+        if fields.get("_TRANSPORT") not in ("syslog", "journal"):
+            return False
+        return entry.realtime >= self._started - 1.0
+
+
+def _pids(context: Context) -> list[str]:
+    """The processes that systemd started itself: the main one, and the control commands."""
+    known = [context.incident.main.pid, *(command.pid for command in context.unit.commands)]
+    return list(dict.fromkeys(str(pid) for pid in known if pid))[:_MAX_PIDS]
+
+
+def collect(context: Context, sink: Sink) -> None:
+    """The run's lines as text and JSON, the lines before it, and those that lost their unit."""
+    namespace = context.unit.get("LogNamespace")
+    before = Later(lambda: _before(context, namespace))
+    _sync(context, sink, namespace)
+    run = _Run(context)
+    query = replace(run.query(context.incident.first_seen), namespace=namespace)
+    done = journal.walk(query, run.take, timeout_s=_READ_S)
+    what = "the oldest lines of the run are missing"
+    run.text.put(sink, "journal/journal.txt", what)
+    run.json.put(sink, "journal/journal.json", what)
+    if run.lost.lines:
+        run.lost.put(sink, "journal/lost.txt", "older lines are missing")
+    lines = before.result()
+    if lines.lines:
+        lines.put(sink, "journal/before.txt", "older lines are missing")
+    _say_what_is_missing(run, sink, journal.complaint(done))
+
+
+def _sync(context: Context, sink: Sink, namespace: str | None) -> None:
+    for scope in [None] if namespace is None else [None, namespace]:
+        problem = journal.sync(scope)
+        # The user manager's owner may not ask for it before systemd 258: nothing to report.
+        if problem is not None and not context.user:
+            sink.problem(problem)
+
+
+def _before(context: Context, namespace: str | None) -> _Kept:
+    """The unit's last lines before this run, from this boot."""
+    incident = context.incident
+    kept = _Kept(SIDE_BYTES)
+    if incident.invocation_id is None:
+        return kept
+    boot = f"_BOOT_ID={incident.boot_id.replace('-', '')}"
+    if context.user:
+        uid = f"_UID={os.getuid()}"
+        own, about = f"_SYSTEMD_USER_UNIT={incident.unit}", f"USER_UNIT={incident.unit}"
+    else:
+        uid, own, about = "_UID=0", f"_SYSTEMD_UNIT={incident.unit}", f"UNIT={incident.unit}"
+    matches = (own, boot, "+", about, uid, boot)
+    until = incident.main.started or incident.first_seen
+    query = Query(matches, until=until, namespace=namespace, max_entries=_SCAN)
+    journal.walk(query, _earlier_than(incident.invocation_id, kept), timeout_s=_READ_S)
+    return kept
+
+
+def _earlier_than(invocation: str, kept: _Kept) -> Callable[[Entry], bool]:
+    names = ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID", "USER_INVOCATION_ID")
+
+    def take(entry: Entry) -> bool:
+        if all(entry.fields.get(name) != invocation for name in names):
+            kept.add(journal.to_text(entry))
+        return len(kept.lines) < BEFORE_LINES and not kept.full
+
+    return take
+
+
+def _say_what_is_missing(run: _Run, sink: Sink, problem: str | None) -> None:
+    if problem is not None:
+        sink.problem(problem)
+    if run.dropped:
+        sink.problem(
+            f"journald suppressed {' + '.join(run.dropped[:5])} lines of the unit in this boot "
+            "(rate limit): set LogRateLimitIntervalSec=1s and a large LogRateLimitBurst= in the unit"
+        )
+    elif run.seconds and _burst(run.seconds) >= _RATE_BURST:
+        sink.problem(
+            f"{_burst(run.seconds)} lines within {_RATE_S:.0f} s at the end: journald's rate limit "
+            "may have dropped the last ones, and says so only later"
+        )
+    storage = journal.storage_problem()
+    if storage is not None:
+        sink.problem(storage)
+    elif not run.text.lines:
+        sink.problem("the journal has no line of this run")
+
+
+def _burst(seconds: Counter[int]) -> int:
+    """The number of lines in the last `_RATE_S` of the run."""
+    last = max(seconds)
+    return sum(count for second, count in seconds.items() if second > last - _RATE_S)
+
+
+def _harmless(entry: Entry) -> Entry:
+    """``entry`` without the fields that nobody should find in a bundle."""
+    if not any(name in entry.fields for name in _LEFT_OUT):
+        return entry
+    note = "[left out by failhook]"
+    fields = {name: note if name in _LEFT_OUT else it for name, it in entry.fields.items()}
+    return replace(entry, fields=fields)
+
+
+COLLECTOR = Collector(
+    "journal",
+    "the lines of the failed run, and systemd's about it",
+    collect,
+    timeout_s=12.0,
+    max_bytes=TEXT_BYTES + JSON_BYTES + 2 * SIDE_BYTES,
+)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""The unit itself: its properties, its files with drop-ins, and the units that it depends on.
+
+The properties were asked for when the work on the incident began, and are not asked for again: by
+now the unit may be in its next run. Its files are read directly, as ``systemctl cat`` would, where
+systemd has said which they are. Unit names may begin with ``-``: ``--`` before every one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from failhook import proc
+from failhook.collect.columns import table
+from failhook.collect.later import Later
+from failhook.collect.now import of_this_boot
+from failhook.plugin import Collector, Context, Sink
+from failhook.safe_open import open_regular
+from failhook.systemd.unit import UnitState
+
+# In the order of how much they can have to do with a failure.
+_RELATIONS = (
+    "Requires",
+    "Requisite",
+    "BindsTo",
+    "PartOf",
+    "Upholds",
+    "Wants",
+    "TriggeredBy",
+    "Triggers",
+    "JoinsNamespaceOf",
+    "OnFailure",
+    "OnSuccess",
+    "After",
+)
+_ASKED = "Id,LoadState,ActiveState,SubState,Result,UnitFileState,Job"
+_MAX_UNITS = 400
+_MAX_FILE = 256 << 10
+_ASK_S = 5.0
+
+
+def collect(context: Context, sink: Sink) -> None:
+    """Properties, files, dependencies."""
+    unit = context.unit
+    neighbours = Later(lambda: _states(context, _relations(unit)))
+    if unit.properties:
+        sink.put("unit/show.txt", _show(unit))
+    elif of_this_boot(context):
+        argv = [*context.systemctl, "show", "--no-pager", "--", unit.name]
+        sink.command("unit/show.txt", argv, timeout_s=_ASK_S)
+    if unit.properties and not unit.found:
+        sink.problem(f"{unit.name} is not loaded any more: its properties are gone")
+    _files(context, sink)
+    if _relations(unit):
+        text, problem = neighbours.result()
+        if text:
+            sink.put("unit/dependencies.txt", text)
+        if problem is not None:
+            sink.problem(problem)
+
+
+def _show(unit: UnitState) -> str:
+    """The lines of ``systemctl show`` again; a property that repeats was joined by newlines."""
+    return "".join(
+        f"{key}={value}\n"
+        for key, joined in unit.properties.items()
+        for value in joined.split("\n")
+    )
+
+
+def _files(context: Context, sink: Sink) -> None:
+    unit = context.unit
+    paths = [unit.get("FragmentPath") or "", *(unit.get("DropInPaths") or "").split()]
+    if unit.get("SourcePath"):
+        paths.append(unit.properties["SourcePath"])
+    paths = [path for path in paths if path]
+    if not paths or not all(path.startswith("/") for path in paths):  # "[unprintable]"
+        if unit.found or not unit.properties:
+            argv = [*context.systemctl, "cat", "--no-pager", "--", unit.name]
+            sink.command("unit/cat.txt", argv, timeout_s=_ASK_S)
+        return
+    sink.put("unit/cat.txt", b"\n".join(_file(path) for path in paths))
+    if unit.get("NeedDaemonReload") == "yes":
+        sink.problem("the files were changed since systemd read them (NeedDaemonReload=yes)")
+
+
+def _file(path: str) -> bytes:
+    head = f"# {path}\n".encode("utf-8", "replace")
+    if path == "/dev/null" or path.endswith("/dev/null"):
+        return head
+    try:
+        with open_regular(path) as stream:
+            content = stream.read(_MAX_FILE + 1)
+    except OSError as error:
+        return head + f"# failhook: not readable: {error.strerror or error}\n".encode()
+    note = b"\n# failhook: cut here\n" if len(content) > _MAX_FILE else b""
+    return head + content[:_MAX_FILE] + note
+
+
+# -- dependencies -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbour:
+    """One unit that this one depends on, and by which settings."""
+
+    name: str
+    relations: tuple[str, ...]
+    state: UnitState
+
+    @property
+    def healthy(self) -> bool:
+        """Loaded and not failed; a unit that is only an ordering may be absent."""
+        ordering = set(self.relations) <= {"After"}
+        loaded = self.state.get("LoadState") in (None, "loaded", "masked") or ordering
+        active = self.state.get("ActiveState")
+        needed = bool({"Requires", "Requisite", "BindsTo"} & set(self.relations))
+        return loaded and active != "failed" and (active == "active" or not needed)
+
+
+def _relations(unit: UnitState) -> dict[str, list[str]]:
+    """Each unit that is named in a dependency, and in which."""
+    found: dict[str, list[str]] = {}
+    for relation in _RELATIONS:
+        for name in (unit.get(relation) or "").split():
+            found.setdefault(name, []).append(relation)
+    return found
+
+
+def _states(context: Context, relations: dict[str, list[str]]) -> tuple[str, str | None]:
+    names = list(relations)[:_MAX_UNITS]
+    if not names:
+        return "", None
+    argv = [*context.systemctl, "show", "--no-pager", "-p", _ASKED, "--", *names]
+    done = proc.run(argv, timeout_s=_ASK_S, own_group=False)
+    if not done.ok:
+        return "", f"the state of the dependencies is unknown: {done.why()}"
+    blocks = [UnitState.parse("", block) for block in done.text.split("\n\n")]
+    found = [
+        _Neighbour(name, tuple(relations[name]), state)
+        for name, state in zip(names, blocks, strict=False)
+    ]
+    left_out = len(relations) - len(names)
+    return _text(found), f"{left_out} dependencies are not shown" if left_out else None
+
+
+def _text(neighbours: Iterable[_Neighbour]) -> str:
+    rows = [
+        (
+            " " if each.healthy else "!",
+            each.name,
+            each.state.get("LoadState"),
+            each.state.get("ActiveState"),
+            each.state.get("SubState"),
+            each.state.get("Result"),
+            " ".join(each.relations),
+        )
+        for each in sorted(neighbours, key=lambda each: each.healthy)
+    ]
+    return table(("!", "UNIT", "LOAD", "ACTIVE", "SUB", "RESULT", "RELATION"), rows)
+
+
+COLLECTOR = Collector(
+    "unit",
+    "properties, files with drop-ins, dependencies and their state",
+    collect,
+    max_bytes=1 << 20,
+)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What happens in a collector's process: its surroundings, its function, and how it ended.
+
+The process keeps nothing of its parent's but memory: descriptors are closed (a lock that a process
+in D state still held would lock the next runner out), signals are as at the start of a program, and
+what the function prints goes nowhere. When it is done it waits to be killed, so that what it left
+running can still be found by its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import traceback
+from typing import NoReturn
+
+from failhook import frames, offspring
+from failhook.frames import End
+from failhook.incident import Status
+from failhook.item import Item
+from failhook.plugin import Collector, Context, Skipped
+from failhook.sink import CollectorSink, Mask
+
+# For the traceback of a crash, beyond the collector's own limit.
+ERROR_BYTES = 32768
+
+
+def run_here(
+    collector: Collector, context: Context, mask: Mask
+) -> tuple[list[Item], list[str], End]:
+    """Run an ``in_process`` collector: its items, its problems, and how it ended."""
+    items: list[Item] = []
+    problems: list[str] = []
+    sink = CollectorSink(collector.name, collector.max_bytes, mask, items.append, problems.append)
+    return items, problems, _run(collector, context, sink, _error_sink(collector, mask, sink))
+
+
+def run_and_exit(
+    collector: Collector, context: Context, mask: Mask, pipe: int, left_s: float
+) -> NoReturn:
+    """The life of a forked collector: everything it has to say goes through ``pipe``."""
+    try:
+        _settle(pipe)
+        sink = CollectorSink(
+            collector.name,
+            collector.max_bytes,
+            mask,
+            lambda item: frames.send_item(pipe, item),
+            lambda reason: frames.send_problem(pipe, reason),
+            left_s=left_s,
+        )
+        end = _run(collector, context, sink, _error_sink(collector, mask, sink))
+        frames.send_end(pipe, End(end.status, end.reason, offspring.have_any()))
+        waiting = select.poll()
+        waiting.register(pipe, 0)
+        waiting.poll()  # returns with POLLERR when the parent has gone
+    finally:
+        os._exit(1)
+
+
+def _settle(pipe: int) -> None:
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)
+    gc.disable()  # a collection would copy every page of the parent's memory
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    logging.disable(logging.CRITICAL)  # its handlers' descriptors are closed below
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nowhere, fd)
+    os.closerange(3, pipe)
+    os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
+    os.umask(0o077)
+    os.chdir("/")
+    offspring.keep_in_reach()
+
+
+def _error_sink(collector: Collector, mask: Mask, sink: CollectorSink) -> CollectorSink:
+    return CollectorSink(collector.name, ERROR_BYTES, mask, sink.pass_on, sink.problem)
+
+
+def _run(collector: Collector, context: Context, sink: CollectorSink, errors: CollectorSink) -> End:
+    try:
+        collector.collect(context, sink)
+    except Skipped as skipped:
+        return End(Status.SKIPPED, sink.masked_reason(str(skipped)))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one collector must not end the others
+        errors.put(f"collectors/{collector.name}.error.txt", traceback.format_exc())
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return End(Status.FAILED, sink.masked_reason(what))
+    return End(Status.OK)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""The configuration as values. Works with no file at all: these are the defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where it stands, what is wrong, and what to write instead."""
+
+    file: Path
+    line: int | None
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        hint = f" ({self.hint})" if self.hint else ""
+        key = f"{self.key}: " if self.key else ""
+        return f"{place}: {key}{self.message}{hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomCollector:
+    """A ``[collector.NAME]`` table: ``type`` is "files" or "command"."""
+
+    name: str
+    type: str
+    units: tuple[str, ...] = ("*",)
+    paths: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+    timeout_s: float = 10.0
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """``[collect]``: what evidence may cost."""
+
+    deadline_s: float = 20.0
+    max_bundle: int = 16 << 20
+    skip: tuple[str, ...] = ()
+    custom: tuple[CustomCollector, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """``[keep]``: how much history; whichever limit is reached first."""
+
+    incidents: int = 500
+    size: int = 2 << 30
+    age_s: float = 90 * 86400.0
+    free_percent: float = 10.0
+    grace_s: float = 86400.0  # younger ones go for want of space only, never for number or age
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPattern:
+    """A ``[mask]`` pattern of the administrator's: name and regular expression."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that was read, and what was wrong with it."""
+
+    collect: Collect = Collect()
+    keep: Keep = Keep()
+    mask: tuple[MaskPattern, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    files: tuple[Path, ...] = field(default=())

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""The collect stage: runs collectors side by side and yields what each of them gave.
+
+Each collector has a process and a process group of its own, because nothing else can be ended for
+sure: it may block in a dead mount, start programs that ignore SIGTERM, or crash. What it sends is
+kept as it comes, so that one which is killed keeps what it had. A process that even SIGKILL does
+not end (D state) is left behind and said to be; nobody waits for it.
+
+Must be called from a process with one thread: it forks without exec.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from failhook import collector_process, offspring
+from failhook.frames import End, FrameReader, Lie, Problem
+from failhook.incident import Evidence, Status
+from failhook.item import Item
+from failhook.plugin import Collector, Context
+from failhook.sink import Mask, one_line
+
+_MAX_FRAMES = 4096
+_MAX_PROBLEMS = 20
+_CHUNK = 1 << 18
+_PIPE_BYTES = 1 << 20
+_KILL_WAIT_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What one collector gave, and how it did."""
+
+    evidence: Evidence
+    items: tuple[Item, ...]
+
+
+def gather(
+    context: Context,
+    collectors: Sequence[Collector],
+    mask: Mask,
+    *,
+    deadline_s: float = 20.0,
+    concurrency: int = 4,
+) -> Iterator[Gathered]:
+    """Run ``collectors``, at most ``concurrency`` at a time, and yield each when it is done.
+
+    They are started in the order given. Each may take its own ``timeout_s``, but no longer than
+    what is left of ``deadline_s`` for all of them; the time that the caller takes between two
+    results does not count. Never raises for what a collector does; leaves no process behind when it
+    is closed.
+    """
+    offspring.reap_left_behind()
+    stage = _Stage(context, collectors, mask, deadline_s, concurrency)
+    try:
+        while (done := stage.next()) is not None:
+            since = time.monotonic()
+            yield done
+            stage.forgive(time.monotonic() - since)
+    finally:
+        stage.close()
+
+
+@dataclass(slots=True)
+class _Running:
+    """One forked collector."""
+
+    collector: Collector
+    pid: int
+    pidfd: int | None
+    pipe: int
+    reader: FrameReader
+    started: float
+    expires: float
+    items: list[Item] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    frames: int = 0
+    end: End | None = None
+
+    def take(self, chunk: bytes) -> None:
+        """Work off what came through the pipe. Raises Lie."""
+        for frame in self.reader.feed(chunk):
+            self.frames += 1
+            if self.frames > _MAX_FRAMES or self.end is not None:
+                raise Lie("it sent more than it may")
+            if isinstance(frame, Item):
+                self.items.append(frame)
+            elif isinstance(frame, Problem):
+                self.problems.append(frame.reason)
+            else:
+                self.end = frame
+
+    def drain(self) -> bool:
+        """Read what is there without waiting; True at the end of the pipe. Raises Lie."""
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self.pipe, _CHUNK):
+                self.take(chunk)
+            return True
+        return False
+
+
+class _Stage:
+    """Starts, listens to and ends the collectors of one `gather`."""
+
+    def __init__(
+        self,
+        context: Context,
+        collectors: Sequence[Collector],
+        mask: Mask,
+        deadline_s: float,
+        concurrency: int,
+    ) -> None:
+        self._context = context
+        self._waiting = deque(collectors)
+        self._mask = mask
+        self._deadline_s = deadline_s
+        self._deadline = time.monotonic() + deadline_s
+        self._concurrency = max(1, concurrency)
+        self._running: list[_Running] = []
+        self._done: deque[Gathered] = deque()
+        self._selector = selectors.DefaultSelector()
+
+    def next(self) -> Gathered | None:
+        """The next collector that is done; None when all are."""
+        while not self._done:
+            self._start_some()
+            if self._done:
+                break
+            if not self._running:
+                return None
+            self._listen()
+        return self._done.popleft()
+
+    def forgive(self, seconds: float) -> None:
+        """Nobody listened for so long: it counts for nobody."""
+        self._deadline += seconds
+        for running in self._running:
+            running.expires += seconds
+
+    def close(self) -> None:
+        """End what still runs."""
+        for running in list(self._running):
+            self._stop(running, strays=True)
+        self._selector.close()
+
+    def _start_some(self) -> None:
+        while self._waiting and len(self._running) < self._concurrency:
+            collector = self._waiting.popleft()
+            if time.monotonic() >= self._deadline:
+                why = f"not started: the {self._deadline_s:g} s for all collectors were used up"
+                self._report(collector, 0.0, [], End(Status.TIMEOUT, why), [])
+            elif collector.in_process:
+                since = time.monotonic()
+                done = collector_process.run_here(collector, self._context, self._mask)
+                items, problems, end = done
+                self._report(collector, time.monotonic() - since, items, end, problems)
+            else:
+                self._start(collector)
+
+    def _start(self, collector: Collector) -> None:
+        now = time.monotonic()
+        left_s = min(collector.timeout_s, self._deadline - now)
+        try:
+            pid, pipe = self._fork(collector, left_s)
+        except OSError as error:
+            why = f"no process for it: {error.strerror}"
+            self._report(collector, 0.0, [], End(Status.FAILED, why), [])
+            return
+        reader = FrameReader(collector.name, collector.max_bytes + collector_process.ERROR_BYTES)
+        running = _Running(collector, pid, offspring.pidfd_of(pid), pipe, reader, now, now + left_s)
+        self._running.append(running)
+        self._selector.register(pipe, selectors.EVENT_READ, running)
+        if running.pidfd is not None:
+            self._selector.register(running.pidfd, selectors.EVENT_READ, running)
+
+    def _fork(self, collector: Collector, left_s: float) -> tuple[int, int]:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        # A signal between fork and the child's own settings would run our handler in the child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                collector_process.run_and_exit(
+                    collector, self._context, self._mask, writing, left_s
+                )
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(writing)
+        with contextlib.suppress(OSError):  # the child does the same; whoever comes first
+            os.setpgid(pid, pid)
+        os.set_blocking(reading, False)
+        return pid, reading
+
+    def _listen(self) -> None:
+        """Wait for news or for the first limit, and work off what came."""
+        expires = min(running.expires for running in self._running)
+        events = self._selector.select(max(0.0, expires - time.monotonic()))
+        for running in {id(key.data): key.data for key, _ in events}.values():
+            ended = running.pidfd is not None and any(key.fd == running.pidfd for key, _ in events)
+            self._hear(running, ended)
+        now = time.monotonic()
+        for running in [each for each in self._running if each.expires <= now]:
+            self._expire(running)
+
+    def _hear(self, running: _Running, ended: bool) -> None:
+        try:
+            closed = running.drain()
+        except Lie as lie:
+            self._stop(running, strays=True)
+            self._finish(running, End(Status.FAILED, f"stopped: {lie}"))
+            return
+        if running.end is not None:
+            self._stop(running, strays=running.end.strays)
+            self._finish(running, running.end)
+        elif closed or ended:
+            status = self._stop(running, strays=not ended)
+            self._finish(running, End(Status.FAILED, _how(status)))
+
+    def _expire(self, running: _Running) -> None:
+        took_s = time.monotonic() - running.started
+        status = self._stop(running, strays=True)
+        why = f"did not finish within {took_s:.1f} s"
+        if running.expires >= self._deadline:
+            why += f", which was left of the {self._deadline_s:g} s for all collectors"
+        if status is None:
+            why += f"; process {running.pid} cannot be killed (D state) and was left behind"
+        self._finish(running, End(Status.TIMEOUT, why))
+
+    def _stop(self, running: _Running, *, strays: bool) -> int | None:
+        """Kill it and all that it started; its wait status, None where it cannot be killed."""
+        self._running.remove(running)
+        if strays:
+            offspring.kill_descendants(running.pid)
+        status = offspring.end(running.pid, running.pidfd, _KILL_WAIT_S)
+        with contextlib.suppress(Lie):
+            running.drain()  # what it sent just before
+        for fd in (running.pipe, running.pidfd):
+            if fd is not None:
+                self._selector.unregister(fd)
+                os.close(fd)
+        return status
+
+    def _finish(self, running: _Running, end: End) -> None:
+        took_s = time.monotonic() - running.started
+        self._report(running.collector, took_s, running.items, end, running.problems)
+
+    def _report(
+        self, collector: Collector, took_s: float, items: list[Item], end: End, problems: list[str]
+    ) -> None:
+        status = end.status
+        if status is Status.OK and problems and not items:
+            status = Status.FAILED
+        reasons = list(dict.fromkeys([*([end.reason] if end.reason else []), *problems]))
+        evidence = Evidence(
+            name=collector.name,
+            status=status,
+            took_ms=round(took_s * 1000),
+            bytes=sum(len(item.data) for item in items),
+            truncated=any(item.truncated for item in items),
+            reason=one_line("; ".join(reasons[:_MAX_PROBLEMS])) or None,
+        )
+        self._done.append(Gathered(evidence, tuple(items)))
+
+
+def _how(status: int | None) -> str:
+    """How a collector's process ended that did not say so itself."""
+    if status is None:
+        return "its process went silent and cannot be killed"
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"its process ended by itself with status {code}"
+    with contextlib.suppress(ValueError):
+        return f"its process was ended by {signal.Signals(-code).name}"
+    return f"its process was ended by signal {-code}"

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: MIT
+"""HOT: what runs inside the failing unit. Reads what is about to vanish, writes one small file.
+
+Imports `os` and `time` only (a test holds the exact set of modules): one dataclass would double the
+time of a restart. Nothing here may make the failing unit worse: no child process, no bus, no
+network, no disk (the spool is on a tmpfs), and the exit status is always 0. What cannot be reported
+is said on standard error with the priority prefix of sd-daemon(3), which is the unit's journal.
+
+As root the file goes straight to the spool. Anybody else hands it to the runner through a socket:
+the kernel tells the runner who is asking (SO_PEERCRED), and we wait until it has looked, because
+our cgroup is the proof of which unit we speak for.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False  # `typing` itself would be imported for nothing else
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+RUN = "/run/failhook"
+OPEN = "open"
+SPOOL = "spool"
+SOCKET = "socket"
+# A clean end, and an ExecCondition= that said "not now" (systemd.md 1.3): nothing failed.
+NO_FAILURE = ("success", "exec-condition")
+ACKNOWLEDGE_S = 1.0
+_MAX_FILE = 65536
+_MAX_PROCESSES = 64
+_COUNTERS = (
+    "memory.peak",
+    "memory.current",
+    "memory.max",
+    "memory.high",
+    "memory.events",
+    "memory.swap.peak",
+    "memory.swap.current",
+    "memory.pressure",
+    "cpu.stat",
+    "cpu.pressure",
+    "io.stat",
+    "io.pressure",
+    "pids.peak",
+    "pids.current",
+    "pids.max",
+    "pids.events",
+    "cgroup.events",
+)
+_VARIABLES = (
+    "SERVICE_RESULT",
+    "EXIT_CODE",
+    "EXIT_STATUS",
+    "INVOCATION_ID",
+    "TRIGGER_UNIT",
+    "TRIGGER_PATH",
+    "TRIGGER_TIMER_REALTIME_USEC",
+    "TRIGGER_TIMER_MONOTONIC_USEC",
+    "MONITOR_SERVICE_RESULT",
+    "MONITOR_EXIT_CODE",
+    "MONITOR_EXIT_STATUS",
+    "MONITOR_INVOCATION_ID",
+    "MONITOR_UNIT",
+    "DEBUG_INVOCATION",
+)
+
+
+def called(environ: Mapping[str, str], arguments: Sequence[str]) -> bool:
+    """Is this call systemd's (ExecStopPost=, OnFailure=) and not a person's?"""
+    words = [word for word in arguments if word != "--user"]
+    if words and (words[0] == "--unit" or words[0].startswith("--unit=")):
+        return True
+    if "SERVICE_RESULT" not in environ and "MONITOR_SERVICE_RESULT" not in environ:
+        return False
+    return not words or (len(words) == 1 and "." in words[0])
+
+
+def main(environ: Mapping[str, str], arguments: Sequence[str]) -> str:
+    """Report this stop. Returns "" when that is done with (or it was said why not), or the record
+    itself where this machine has no runner and the caller has to work it off."""
+    try:
+        return _report(environ, arguments)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the unit must not pay for it
+        say(f"cannot report: {type(error).__name__}: {error}")
+        return ""
+
+
+def say(text: str) -> None:
+    """To the journal at priority err; a closed standard error is nobody's problem."""
+    try:
+        os.write(2, f"<3>failhook: {text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+
+
+def _report(environ: Mapping[str, str], arguments: Sequence[str]) -> str:
+    path = _own_cgroup()
+    kind, unit, user = _subject(environ, arguments, path)
+    if not unit or "/" in unit or "." not in unit:
+        say(f"cannot tell which unit this is (cgroup {path!r}); write: ExecStopPost=failhook %n")
+        return ""
+    if _is_ours(unit):
+        return ""
+    run = run_directory(environ, user)
+    if kind == "stop-post" and environ["SERVICE_RESULT"] in NO_FAILURE:
+        if environ["SERVICE_RESULT"] != "success" or not _awaited(run, unit):
+            return ""
+        kind = "clean-stop"
+    return _deliver(run, _record(kind, unit, user, environ, path if kind == "stop-post" else None))
+
+
+def _subject(
+    environ: Mapping[str, str], arguments: Sequence[str], path: str
+) -> tuple[str, str, bool]:
+    """(kind, unit, is it the user manager's): from the call, else from our own cgroup."""
+    unit, in_user_manager = unit_of(path)
+    user = in_user_manager or "--user" in arguments
+    words = [word.removeprefix("--unit=") for word in arguments if word not in ("--user", "--unit")]
+    is_handler = any(word.startswith("--unit") for word in arguments)
+    if "SERVICE_RESULT" in environ and not is_handler:
+        return "stop-post", words[0] if words else unit, user
+    return "on-failure", words[0] if words else environ.get("MONITOR_UNIT", ""), user
+
+
+def run_directory(environ: Mapping[str, str], user: bool) -> str:
+    """Where spool and socket are: /run/failhook, or the user's own runtime directory."""
+    if not user:
+        return RUN
+    return environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}") + "/failhook"
+
+
+def _is_ours(unit: str) -> bool:
+    """Failhook's own units never become incidents: a failing handler must not call itself."""
+    return unit.startswith(("failhook@", "failhook.", "failhook-"))
+
+
+def _awaited(run: str, unit: str) -> bool:
+    """Does an open incident wait for this unit? The runner keeps the list."""
+    try:
+        with open(f"{run}/{OPEN}", encoding="utf-8", errors="surrogateescape") as lines:
+            return unit in lines.read().splitlines()
+    except OSError:
+        return False
+
+
+def _own_cgroup() -> str:
+    """Our path in the cgroup tree: of v2, or of systemd's own v1 hierarchy (cgroups(7))."""
+    for line in _read("/proc/self/cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if (number == "0" and path != "/") or controllers == "name=systemd":
+            return path
+    return "/"
+
+
+def unit_of(path: str) -> tuple[str, bool]:
+    """(unit, is it the user manager's) of a cgroup path, as systemd names its cgroups."""
+    unit, user = "", False
+    for part in path.split("/"):
+        name = part[1:] if part.startswith("_") else part  # escaped: systemd's cg_escape()
+        if name.endswith(".slice") or "." not in name:
+            continue
+        if unit.startswith("user@") and not user:
+            unit, user = name, True
+        elif not unit:
+            unit = name
+    return unit, user
+
+
+def _record(
+    kind: str, unit: str, user: bool, environ: Mapping[str, str], cgroup: str | None
+) -> str:
+    from _json import encode_basestring_ascii as text  # `json` itself would cost half a start
+
+    def mapping(values: Iterable[tuple[str, str]]) -> str:
+        return "{" + ",".join(f"{text(name)}:{text(value)}" for name, value in values) + "}"
+
+    fields = [
+        ("kind", text(kind)),
+        ("unit", text(unit)),
+        ("manager", text("user" if user else "system")),
+        ("boot_id", text(_read("/proc/sys/kernel/random/boot_id").strip().replace("-", ""))),
+        ("realtime", repr(time.time())),
+        ("monotonic", repr(time.monotonic())),
+        ("uid", str(os.getuid())),
+        ("pid", str(os.getpid())),
+        ("env", mapping((name, environ[name]) for name in _VARIABLES if name in environ)),
+    ]
+    if cgroup:
+        base = _cgroup_directory(cgroup)
+        fields.append(("cgroup_path", text(cgroup)))
+        fields.append(("cgroup", mapping(_counters(base))))
+        left = ",".join(mapping(process) for process in _processes(base))
+        fields.append(("processes", f"[{left}]"))
+    return '{"schema":1,' + ",".join(f"{text(name)}:{value}" for name, value in fields) + "}"
+
+
+def _cgroup_directory(path: str) -> str:
+    path = path.removesuffix("/.control")  # Delegate=yes puts us beside the payload
+    for mount in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        if os.path.exists(f"{mount}{path}/cgroup.procs"):
+            return mount + path
+    return "/sys/fs/cgroup/systemd" + path
+
+
+def _counters(base: str) -> Iterator[tuple[str, str]]:
+    for name in _COUNTERS:
+        content = _read(f"{base}/{name}")
+        if content:
+            yield name, content
+
+
+def _processes(base: str) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Who is still in the cgroup: pid and what /proc/PID/stat says (proc(5)); no command lines,
+    they may hold secrets and this file is not masked."""
+    pids = _read(f"{base}/cgroup.procs").split()
+    try:
+        inner = [entry.path for entry in os.scandir(base) if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        inner = []
+    for directory in inner[:16]:
+        pids += _read(f"{directory}/cgroup.procs").split()
+    own = str(os.getpid())
+    for pid in [pid for pid in pids if pid != own][:_MAX_PROCESSES]:
+        head, _, rest = _read(f"/proc/{pid}/stat").rpartition(")")
+        fields = rest.split()
+        if len(fields) > 19:
+            name = head.partition("(")[2]
+            wchan = _read(f"/proc/{pid}/wchan")
+            yield (
+                ("pid", pid),
+                ("comm", name),
+                ("state", fields[0]),
+                ("ppid", fields[1]),
+                ("starttime", fields[19]),
+                ("wchan", wchan),
+            )
+
+
+def _read(path: str) -> str:
+    """A small file of the kernel, "" where it cannot be had."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, _MAX_FILE).decode("utf-8", "backslashreplace")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def _deliver(run: str, record: str) -> str:
+    """Into the spool, else through the socket; the record itself where there is no runner."""
+    try:
+        write_spool(run, record)
+        return ""
+    except OSError as error:
+        problem = error
+    if os.path.exists(f"{run}/{SOCKET}"):
+        answer = _hand_over(f"{run}/{SOCKET}", record)
+        if answer != "ok":
+            say(f"cannot report: {answer}")
+    elif os.path.isdir(run) or os.geteuid() != 0:
+        say(f"cannot report: {problem}, and there is no {run}/{SOCKET}; see: failhook status")
+    else:
+        return record
+    return ""
+
+
+def write_spool(run: str, record: str) -> str:
+    """One file, complete when it appears: written beside the spool, then renamed into it."""
+    name = f"{time.time_ns():020d}-{os.getpid()}.json"
+    temporary = f"{run}/incoming/{name}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(temporary, flags, 0o600)
+    try:
+        data = memoryview(record.encode("ascii"))
+        while data:
+            data = data[os.write(fd, data) :]
+        os.rename(temporary, f"{run}/{SPOOL}/{name}")
+    except OSError:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
+    return name
+
+
+def _hand_over(path: str, record: str) -> str:
+    """Give the record to the runner and wait for its word: "ok" or why not."""
+    import _socket  # `socket` would import enum and selectors: as long as all the rest together
+
+    client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        client.settimeout(ACKNOWLEDGE_S)
+        client.connect(path)
+        try:
+            client.send(record.encode("ascii"))
+        except (
+            OSError
+        ):  # EMSGSIZE: a cgroup with too much to say; the failure itself is what counts
+            short = record.partition(',"cgroup_path":')[0] + "}"
+            client.send(short.encode("ascii"))
+        return client.recv(512).decode("ascii", "replace") or "the runner hung up"
+    except OSError as error:
+        return f"{path}: {error}"
+    finally:
+        client.close()

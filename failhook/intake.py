@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The socket for those who may not write the spool: who is asking, and may he speak for that unit?
+
+A peer may report the unit whose cgroup he is in, or a unit that runs as his own uid (he could kill
+that one anyway); root may report any. The kernel says who he is (SO_PEERCRED, unix(7)); his cgroup
+is read while he waits for our word, and only if the process still has the uid of the one who
+connected, so that a recycled pid gains nobody a right he had not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import pwd
+import socket
+import struct
+
+from failhook import hook
+from failhook.systemd import unit
+from failhook.trigger import Kind, Trigger, TriggerError, parse
+
+logger = logging.getLogger(__name__)
+_MAX_MESSAGE = 256 << 10
+_PATIENCE_S = 0.5  # a peer that connects and says nothing must not hold the others up
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+
+
+class Refused(Exception):
+    """He may not report this: says why, for him and for the journal."""
+
+
+def serve(listener: socket.socket, run: str) -> None:
+    """Take everybody who waits at the socket; never raises for what a peer does."""
+    while True:
+        try:
+            peer, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        with peer, contextlib.suppress(OSError):
+            peer.settimeout(_PATIENCE_S)
+            peer.send(_answer(peer, run).encode())
+
+
+def _answer(peer: socket.socket, run: str) -> str:
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(credentials)
+    try:
+        data = peer.recv(_MAX_MESSAGE)
+        trigger = parse("socket", data)
+        check(trigger, pid, uid)
+        hook.write_spool(run, json.dumps(json.loads(data) | {"uid": uid, "pid": pid}))
+    except (Refused, TriggerError) as refusal:
+        logger.warning("refused a report of uid %d (pid %d): %s", uid, pid, refusal)
+        return f"refused: {refusal}"
+    except OSError as error:
+        logger.error("a report of uid %d is lost: %s", uid, error)
+        return f"not taken: {error}"
+    return "ok"
+
+
+def check(trigger: Trigger, pid: int, uid: int) -> None:
+    """Raises Refused where the peer has no power over the unit that he speaks of."""
+    if trigger.user:
+        raise Refused("the system's failhook takes no reports for user managers")
+    if trigger.kind not in (Kind.STOP_POST, Kind.CLEAN_STOP):
+        raise Refused(f"only a stopping unit may report, not {trigger.kind}")
+    if uid == 0 or _in_cgroup_of(trigger.unit, pid, uid):
+        return
+    if uid not in _uids_of(trigger.unit):
+        raise Refused(f"uid {uid} has no power over {trigger.unit}")
+
+
+def _in_cgroup_of(name: str, pid: int, uid: int) -> bool:
+    try:
+        if _uid_of(pid) != uid:
+            return False
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as lines:
+            paths = [line.rstrip("\n").partition(":")[2].partition(":")[2] for line in lines]
+    except OSError:
+        return False
+    return any(hook.unit_of(path) == (name, False) for path in paths)
+
+
+def _uid_of(pid: int) -> int | None:
+    """The effective uid of a process (proc(5), status); its /proc entry's owner may be root."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("Uid:"):
+                return int(line.split()[2])
+    return None
+
+
+def _uids_of(name: str) -> set[int]:
+    """The uids that the unit runs as, by its own settings; never root by a missing setting."""
+    found = unit.show_many([name], ["User", "UID", "LoadState"])
+    state = found.get(name)
+    if state is None or not state.found:
+        return set()
+    uids = {number for number in [state.number("UID")] if number is not None}
+    user = state.get("User")
+    if user is not None and user.isdigit():
+        uids.add(int(user))
+    elif user is not None:
+        with contextlib.suppress(KeyError):
+            uids.add(pwd.getpwnam(user).pw_uid)
+    return {number for number in uids if number < (1 << 32) - 1}
+
+
+def listeners(environ: dict[str, str]) -> list[socket.socket]:
+    """The sockets that systemd handed over (sd_listen_fds(3))."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(environ.get("LISTEN_FDS", "0"))
+    found = [socket.socket(fileno=number) for number in range(3, 3 + count)]
+    for one in found:
+        one.setblocking(False)
+        os.set_inheritable(one.fileno(), False)
+    return found

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+"""The way of a failure on one screen: collect, classify, describe, count, pack, and it is kept.
+
+Every way in ends here: the runner, ``failhook run UNIT``, and a hook on a machine without a runner.
+The incident was recorded before; each stage is on disk before the next begins, so that a kill at
+any point repeats at most what left no trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from failhook import evidence, files
+from failhook.bundle.writer import BundleError, BundleWriter
+from failhook.classify import classify, normalised
+from failhook.collect import table
+from failhook.config.model import Configuration
+from failhook.describe import summary
+from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict
+from failhook.item import Item
+from failhook.plugin import Collector, Context
+from failhook.redact import CustomPattern, Redactor
+from failhook.store import counts, retention
+from failhook.store.incidents import BUNDLE, HOOK, Store
+from failhook.systemd import history, secrets, unit
+from failhook.systemd.history import Line
+from failhook.systemd.unit import UnitState
+from failhook.trigger import MAX_BYTES, Trigger, TriggerError, parse
+
+_ON_THE_WAY = ("stop-post", "final-", "stop-sig", "stop-watchdog", "stop")
+_SETTLE_S = 1.0
+_ESSENTIAL = ("unit/show.txt", "journal/journal.txt")
+_ESSENTIAL_BYTES = 64 << 10
+
+
+@dataclass(slots=True)
+class _Haul:
+    """What collecting gave, beside what went straight into the bundle."""
+
+    evidence: list[Evidence] = field(default_factory=list)
+    essentials: list[Item] = field(default_factory=list)
+    journal: bytes = b""
+
+    def take(self, item: Item) -> None:
+        """Remember the little that a reduced bundle and the verdict need."""
+        if item.path == "journal/journal.json":
+            self.journal = item.data
+        elif item.path in _ESSENTIAL:
+            tail = item.data[-_ESSENTIAL_BYTES:]
+            cut = item.truncated or len(tail) < len(item.data)
+            self.essentials.append(replace(item, data=tail, truncated=cut))
+
+
+def work(
+    store: Store, configuration: Configuration, incident: Incident, *, concurrency: int = 4
+) -> Incident:
+    """Carry a recorded incident to its end and return it. Raises OSError where even the record
+    cannot be written."""
+    incident = replace(incident, tries=incident.tries + 1)
+    store.save(incident)
+    before = _state(incident)
+    redactor = _redactor(configuration, before, incident)
+    context = _context(store, incident, before)
+    haul = _Haul()
+    writer = _open_bundle(store, configuration, incident)
+    problem = None
+    try:
+        for item in _collect(
+            context,
+            _collectors(configuration, incident),
+            haul,
+            redactor,
+            configuration.collect.deadline_s,
+            concurrency,
+        ):
+            if writer is not None and problem is None:
+                problem = _add(writer, item)
+        incident = _judge(store, incident, before, haul)
+        return _pack(store, incident, haul, writer, problem)
+    except BaseException:
+        if writer is not None:
+            writer.abort()
+        raise
+
+
+def _state(incident: Incident) -> UnitState:
+    """The unit as systemd has it now; nothing is known of one from a former boot."""
+    if incident.boot_id != boot_id():
+        return UnitState(incident.unit, {})
+    return unit.show(incident.unit, user=incident.manager == "user")
+
+
+def boot_id() -> str:
+    """The running kernel's (random(4)), 32 hex digits."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip().replace("-", "")
+
+
+def _redactor(configuration: Configuration, state: UnitState, incident: Incident) -> Redactor:
+    known = secrets.known_values(state, user=incident.manager == "user")
+    return Redactor(known, [CustomPattern(one.name, one.regex) for one in configuration.mask])
+
+
+def _context(store: Store, incident: Incident, state: UnitState) -> Context:
+    seen = _hook_record(store, incident)
+    return Context(
+        incident=incident,
+        unit=state,
+        user=incident.manager == "user",
+        cgroup=seen.cgroup if seen else {},
+        cgroup_path=seen.cgroup_path if seen else state.get("ControlGroup"),
+        left_processes=seen.processes if seen else (),
+    )
+
+
+def _hook_record(store: Store, incident: Incident) -> Trigger | None:
+    with contextlib.suppress(OSError, TriggerError):
+        path = store.directory(incident) / HOOK
+        return parse("", files.read_bounded(path, MAX_BYTES))
+    return None
+
+
+def _collectors(configuration: Configuration, incident: Incident) -> list[Collector]:
+    chosen = table.load([name for name in table.NAMES if name not in configuration.collect.skip])
+    for custom in configuration.collect.custom:
+        if any(fnmatchcase(incident.unit, pattern) for pattern in custom.units):
+            chosen.append(table.make(custom.name, custom.type, custom))
+    return chosen
+
+
+def _collect(
+    context: Context,
+    collectors: Sequence[Collector],
+    haul: _Haul,
+    redactor: Redactor,
+    deadline_s: float,
+    concurrency: int,
+) -> Iterator[Item]:
+    def mask(data: bytes, path: str) -> tuple[bytes, dict[str, int]]:
+        if not path.startswith("unit/"):
+            return redactor.mask(data)
+        plain, first = secrets.mask_unit_text(data)
+        masked, second = redactor.mask(plain)
+        return masked, {
+            rule: first.get(rule, 0) + second.get(rule, 0) for rule in {**first, **second}
+        }
+
+    gathered = evidence.gather(
+        context, collectors, mask, deadline_s=deadline_s, concurrency=concurrency
+    )
+    for one in gathered:
+        haul.evidence.append(one.evidence)
+        for item in one.items:
+            haul.take(item)
+            yield item
+
+
+def _judge(store: Store, incident: Incident, before: UnitState, haul: _Haul) -> Incident:
+    """Classify, describe and count; what is known now goes to disk at once."""
+    lines = [line for text in haul.journal.splitlines() if (line := history.line_of(text))]
+    state = _settled(incident, before)
+    known = classify(incident, state, lines, stopping=_stopping(lines, incident))
+    signature = counts.signature_of(known, normalised(known.dying_words))
+    tally = counts.count(store, known, signature)
+    known = replace(
+        known,
+        verdict=Verdict(summary(known, state, lines)),
+        signature=signature,
+        count=tally.count,
+        evidence=tuple(haul.evidence),
+    )
+    store.save(known)
+    return known
+
+
+def _settled(incident: Incident, state: UnitState) -> UnitState:
+    """The unit once systemd has ended this run: it may still have been busy with our hook."""
+    until = time.monotonic() + _SETTLE_S
+    while (state.get("SubState") or "").startswith(_ON_THE_WAY) and time.monotonic() < until:
+        time.sleep(0.03)
+        state = _state(incident)
+    return state
+
+
+def _stopping(lines: Sequence[Line], incident: Incident) -> bool:
+    """Is the machine going down? Asked only where somebody asked for the stop."""
+    if incident.boot_id != boot_id():
+        return incident.phase is Phase.SHUTDOWN
+    if not any(line.get("MESSAGE_ID") == history.STOPPING for line in lines):
+        return False
+    return unit.manager_state(user=incident.manager == "user") == "stopping"
+
+
+# -- packing ------------------------------------------------------------------------------------
+
+
+def _open_bundle(
+    store: Store, configuration: Configuration, incident: Incident
+) -> BundleWriter | None:
+    """The stream of the bundle; None where the disk has to be spared."""
+    if not retention.may_grow(store, configuration.keep):
+        return None
+    with contextlib.suppress(BundleError):
+        return _writer(store, incident, configuration.collect.max_bundle)
+    return None
+
+
+def _writer(store: Store, incident: Incident, max_bytes: int) -> BundleWriter:
+    return BundleWriter(
+        store.directory(incident),
+        top=f"{incident.unit}-{incident.id}",
+        max_bytes=max_bytes,
+        name=BUNDLE,
+        mtime=int(incident.first_seen),
+    )
+
+
+def _add(writer: BundleWriter, item: Item) -> str | None:
+    try:
+        writer.add(item)
+    except BundleError as error:
+        return str(error)
+    return None
+
+
+def _pack(
+    store: Store,
+    incident: Incident,
+    haul: _Haul,
+    writer: BundleWriter | None,
+    problem: str | None,
+) -> Incident:
+    bundle = None
+    if writer is not None and problem is None:
+        try:
+            bundle = _finish(writer, incident)
+        except BundleError as error:
+            problem = str(error)
+    if bundle is None:
+        if writer is not None:
+            writer.abort()
+        problem = problem or "the disk is nearly full"
+        bundle, further = _reduced(store, incident, haul)
+        problem = f"{problem}: the bundle is reduced" if bundle else f"{problem}: {further}"
+    after = replace(
+        incident,
+        bundle=bundle,
+        stage=Stage.DONE,
+        problems=(*incident.problems, problem) if problem else incident.problems,
+    )
+    store.save(after)
+    with contextlib.suppress(OSError):
+        (store.directory(after) / HOOK).unlink()
+    return after
+
+
+def _reduced(store: Store, incident: Incident, haul: _Haul) -> tuple[Bundle | None, str]:
+    """The essentials alone, a few KiB: what still fits when nothing else does."""
+    try:
+        store.release_reserve()
+        writer = _writer(store, incident, 1 << 20)
+        try:
+            for item in haul.essentials:
+                writer.add(item)
+            return _finish(writer, incident), ""
+        except BaseException:
+            writer.abort()
+            raise
+    except BundleError as error:
+        return None, f"no bundle could be written: {error}"
+
+
+def _finish(writer: BundleWriter, incident: Incident) -> Bundle:
+    writer.add(Item("verdict.txt", verdict_text(incident).encode(), "failhook"))
+    header = incident.to_json()
+    return writer.finish(header)
+
+
+def verdict_text(incident: Incident) -> str:
+    """The bundle's ``verdict.txt``: the sentence first, then the program's own last words."""
+    sentence = incident.verdict.summary if incident.verdict else incident.unit
+    words = "".join(f"    {word}\n" for word in incident.dying_words)
+    last = f"\nIts last words:\n{words}" if words else "\nIt said nothing.\n"
+    return f"{sentence}\n{last}"
+
+
+# -- what is not worked in full -----------------------------------------------------------------
+
+
+def fold(store: Store, incident: Incident, like: Incident) -> Incident:
+    """End a repeat without collecting: the same failure again while its unit loops.
+
+    ``like`` is the incident whose evidence stands for it; the count stays exact.
+    """
+    signature = like.signature or counts.signature_of(incident, normalised(like.dying_words))
+    tally = counts.count(store, incident, signature)
+    verdict = Verdict(summary(incident, UnitState(incident.unit, {})))
+    reason = f"a repeat of {like.id} while the unit kept failing; first and last have evidence"
+    after = replace(
+        incident,
+        phase=Phase.RESTARTING,
+        state=State.CLOSED,
+        stage=Stage.DONE,
+        verdict=like.verdict or verdict,
+        signature=signature,
+        count=tally.count,
+        problems=(*incident.problems, reason),
+    )
+    store.save(after)
+    with contextlib.suppress(OSError):
+        (store.directory(after) / HOOK).unlink()
+    return after
+
+
+def give_up(store: Store, incident: Incident, reason: str) -> Incident:
+    """End an incident whose work failed again and again; what was recorded stays."""
+    after = replace(
+        incident,
+        stage=Stage.DONE,
+        verdict=incident.verdict or Verdict(summary(incident, UnitState(incident.unit, {}))),
+        problems=(*incident.problems, reason),
+    )
+    store.save(after)
+    return after

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""A later look at units that somebody waits for: did systemd give up, or is the unit well again?
+
+Nothing polls for this: the runner looks when it comes to rest and once more before it leaves; a
+clean stop and the next failure tell the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from failhook.classify import timestamp
+from failhook.incident import Incident, Phase, State
+from failhook.pipeline import boot_id
+from failhook.store.incidents import Store
+from failhook.systemd import unit
+from failhook.systemd.unit import UnitState
+
+logger = logging.getLogger(__name__)
+HEALTHY_S = 5.0  # up for so long counts as well again
+_MOST = 200
+_PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "InvocationID",
+    "NRestarts",
+    "ActiveEnterTimestamp",
+)
+
+
+def settle(store: Store) -> int:
+    """Look at the newest open incidents once; returns how many changed. Raises OSError."""
+    rows = store.rows("state = 'open' AND stage = 'done'", (), _MOST)
+    incidents = [one for row in rows if (one := store.load(row.name)) is not None]
+    changed = 0
+    for user in (False, True):
+        ours = [one for one in incidents if (one.manager == "user") == user]
+        states = unit.show_many({one.unit for one in ours}, _PROPERTIES, user=user)
+        for incident in ours:
+            after = look(incident, states.get(incident.unit), time.time())
+            if after != incident:
+                store.save(after)
+                changed += 1
+                logger.info("%s: now %s (%s)", after.unit, after.phase, after.state)
+    return changed
+
+
+def look(incident: Incident, state: UnitState | None, now: float) -> Incident:
+    """The incident as it stands with its unit in ``state``. Pure."""
+    if state is None or not state.found:
+        return incident
+    ours = state.get("InvocationID") in (None, incident.invocation_id)
+    active = state.get("ActiveState")
+    if active == "failed" and (ours or incident.invocation_id is None):
+        return _final(incident, state)
+    since = timestamp(state.get("ActiveEnterTimestamp"))
+    came_back = active == "active" and since is not None and since > incident.first_seen
+    if came_back and since is not None and now - since >= HEALTHY_S:
+        return replace(incident, state=State.RECOVERED, recovered_at=since)
+    return incident
+
+
+def _final(incident: Incident, state: UnitState) -> Incident:
+    if incident.phase not in (Phase.RESTARTING, Phase.UNKNOWN) or incident.boot_id != boot_id():
+        return incident
+    tried = incident.phase is Phase.RESTARTING or (state.number("NRestarts") or 0) > 0
+    return replace(incident, phase=Phase.GAVE_UP if tried else Phase.FAILED)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Getting failhook onto a machine and into units, and out again without a trace."""

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""Install and uninstall: copies files, tells systemd, and says what it did. Safe to repeat."""
+
+from __future__ import annotations
+
+import contextlib
+import py_compile
+from pathlib import Path
+
+from failhook import proc
+from failhook.places import Places
+from failhook.setup import dropins
+from failhook.setup.changes import Changes
+from failhook.setup.layout import (
+    STARTED,
+    SYSTEM_UNITS,
+    USER_UNITS,
+    Layout,
+    check_ownership,
+    environment_python,
+    gate,
+    hook_python,
+    library_files,
+    unit_files,
+)
+
+
+def install(where: Layout, changes: Changes, *, start: bool = True) -> None:
+    """Put everything in its place and start it. Raises LayoutError, OSError."""
+    if not where.user:
+        check_ownership()
+    python = hook_python()
+    for name, text in library_files(environment_python()).items():
+        changes.write(where.library / name, text)
+        if not changes.dry_run:
+            _compile(where.library / name)
+    changes.write(where.command, gate(python, where.library), mode=0o755)
+    source = unit_files() / "user" if where.user else unit_files()
+    for name in USER_UNITS if where.user else SYSTEM_UNITS:
+        changes.write(where.units / name, (source / name).read_text(encoding="utf-8"))
+    dropins.mask(where.units, changes)
+    if where.tmpfiles is not None:
+        text = (unit_files() / "failhook.tmpfiles.conf").read_text(encoding="utf-8")
+        changes.write(where.tmpfiles, text)
+    if not changes.dry_run:
+        _activate(where, changes, start=start)
+
+
+def _compile(path: Path) -> None:
+    """With its .pyc beside it: services cannot write one, and would parse it at every failure."""
+    with contextlib.suppress(py_compile.PyCompileError, OSError):
+        py_compile.compile(str(path), doraise=True)
+
+
+def _activate(where: Layout, changes: Changes, *, start: bool) -> None:
+    scope = ["--user"] if where.user else []
+    if where.tmpfiles is not None:
+        proc.run(["systemd-tmpfiles", "--create", str(where.tmpfiles)])
+    started = ["failhook.path"] if where.user else list(STARTED)
+    enabled = proc.run(["systemctl", *scope, "enable", "-q", "--", *started], timeout_s=30)
+    if not enabled.ok:
+        changes.said.append(f"could not enable {' '.join(started)}: {enabled.why()}")
+        return
+    reload(changes, user=where.user)
+    if not start:
+        return
+    done = proc.run(["systemctl", *scope, "restart", "--", *started], timeout_s=30)
+    changes.said.append(
+        f"started {', '.join(started)}" if done.ok else f"could not start them: {done.why()}"
+    )
+
+
+def reload(changes: Changes, *, user: bool) -> None:
+    """Let systemd read what changed; where it does not run, say that it is left to do."""
+    if changes.dry_run:
+        return
+    scope = ["--user"] if user else []
+    done = proc.run(["systemctl", *scope, "daemon-reload"], timeout_s=60)
+    changes.said.append(
+        "systemd has read it (daemon-reload)"
+        if done.ok
+        else f"systemd did not read it yet ({done.why()}); run: systemctl daemon-reload"
+    )
+
+
+def uninstall(where: Layout, places: Places, changes: Changes) -> None:
+    """Take everything away again but the history. Raises OSError."""
+    scope = ["--user"] if where.user else []
+    for name in dropins.hooked(where.drop_ins):
+        changes.remove(where.drop_ins / f"{name}.d" / dropins.NAME)
+    for name in dropins.OURS:
+        changes.remove(where.drop_ins / f"{name}.d" / dropins.NAME)
+    if not changes.dry_run:
+        started = (
+            ["failhook.path", "failhook.service"] if where.user else [*STARTED, "failhook.service"]
+        )
+        proc.run(["systemctl", *scope, "disable", "-q", "--now", "--", *started], timeout_s=30)
+    for name in dropins.OURS:
+        changes.remove(where.units / f"{name}.d" / dropins.NAME)
+    for name in USER_UNITS if where.user else SYSTEM_UNITS:
+        changes.remove(where.units / name)
+    for path in (where.tmpfiles, where.library, where.command, places.run):
+        if path is not None:
+            changes.remove(path)
+    if changes.changed:
+        reload(changes, user=where.user)

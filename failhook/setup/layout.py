@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""What an installation consists of and where it goes, for the system and for one user.
+
+The command goes where systemd's own search path finds it (systemd.exec(5): no PATH is asked), with
+absolute names in it. The hook and nothing else is copied to a place that every service can read: a
+virtual environment below /root is none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import failhook
+from failhook import proc
+
+_HERE = Path(failhook.__file__).parent
+SYSTEM_UNITS = (
+    "failhook.path",
+    "failhook.socket",
+    "failhook.service",
+    "failhook@.service",
+    "failhook-keep.service",
+)
+USER_UNITS = ("failhook.path", "failhook.service", "failhook@.service")
+STARTED = ("failhook.path", "failhook.socket", "failhook-keep.service")
+
+
+class LayoutError(Exception):
+    """This cannot be installed from here: says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Every path of one installation."""
+
+    command: Path
+    library: Path
+    units: Path
+    tmpfiles: Path | None
+    drop_ins: Path
+    user: bool
+
+
+def layout(*, user: bool) -> Layout:
+    """Where things go: /usr/local for the system, ~/.local for one user."""
+    if not user:
+        base = Path("/usr/local")
+        return Layout(
+            command=base / "bin/failhook",
+            library=base / "lib/failhook",
+            units=base / "lib/systemd/system",
+            tmpfiles=base / "lib/tmpfiles.d/failhook.conf",
+            drop_ins=Path("/etc/systemd/system"),
+            user=False,
+        )
+    home = Path(os.environ.get("HOME") or Path.home())
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
+    return Layout(
+        command=home / ".local/bin/failhook",
+        library=home / ".local/lib/failhook",
+        units=data / "systemd/user",
+        tmpfiles=None,
+        drop_ins=config / "systemd/user",
+        user=True,
+    )
+
+
+def unit_files() -> Path:
+    """The units that came with this failhook: beside the package in a wheel, above it in a checkout."""
+    for place in (_HERE / "units", _HERE.parent / "units"):
+        if (place / "failhook.service").exists():
+            return place
+    raise LayoutError(f"the unit files are missing beside {_HERE}; reinstall failhook")
+
+
+def hook_python() -> str:
+    """The interpreter for the hook: one that every service can start. Raises LayoutError."""
+    for candidate in ("/usr/bin/python3", os.path.realpath(sys.executable)):
+        done = proc.run(
+            [candidate, "-IS", "-c", "import sys; print(sys.version_info >= (3, 11))"], timeout_s=10
+        )
+        if done.text.strip() == "True" and _reachable(Path(candidate)):
+            return candidate
+    raise LayoutError("no Python from 3.11 that every service can start; install python3")
+
+
+def _reachable(path: Path) -> bool:
+    """May everybody run it: is the way there open to others?"""
+    real = path.resolve()
+    return all(part.stat().st_mode & 0o001 for part in (real, *real.parents))
+
+
+def environment_python() -> str:
+    """The interpreter that has failhook and what it needs: the one that runs now."""
+    return sys.executable
+
+
+def check_ownership() -> None:
+    """Root's services run this code: nobody else may be able to write it (anchors T29).
+
+    Raises LayoutError.
+    """
+    for place in (_HERE, *_HERE.parents, Path(sys.executable), Path(sysconfig.get_path("purelib"))):
+        state = place.stat()
+        sticky = state.st_mode & 0o1000
+        if state.st_uid != 0 or (state.st_mode & 0o022 and not sticky):
+            raise LayoutError(
+                f"{place} may be written by others than root; root's services would run what they "
+                "write. Install failhook into a place of root's, such as: "
+                "python3 -m venv /opt/failhook && /opt/failhook/bin/pip install failhook"
+            )
+
+
+def gate(python: str, library: Path) -> str:
+    """The command itself: `gate.sh` with the names of this installation instead of a search."""
+    lines = (_HERE / "gate.sh").read_text(encoding="utf-8").splitlines()
+    start = library / "start.py"
+    kept = [line for line in lines if not line.startswith(("self=", "[ -x", "echo "))]
+    kept += [
+        f'[ -x "{python}" ] && [ -r "{start}" ] && exec "{python}" -IS "{start}" "$@"',
+        f'echo "<3>failhook: {python} or {start} is missing, nothing was recorded; run failhook '
+        'install again" >&2; [ -n "${SERVICE_RESULT-}${MONITOR_SERVICE_RESULT-}" ] || exit 127',
+    ]
+    return "\n".join(kept) + "\n"
+
+
+def library_files(python: str) -> dict[str, str]:
+    """The hook's own little library: relative path -> content."""
+    start = (_HERE / "start.py").read_text(encoding="utf-8")
+    line = 'PYTHON = "/usr/bin/python3"'
+    if line not in start:
+        raise LayoutError("start.py is not the one of this version; reinstall failhook")
+    return {
+        "start.py": start.replace(line, f"PYTHON = {python!r}"),
+        "failhook/__init__.py": (_HERE / "__init__.py").read_text(encoding="utf-8"),
+        "failhook/hook.py": (_HERE / "hook.py").read_text(encoding="utf-8"),
+    }

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Triggers on their way to the runner: read, set aside, moved to disk, and noticed at once.
+
+A file appears by rename and is complete then; it leaves only when its incident is on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from failhook import files
+from failhook.places import Places
+from failhook.trigger import MAX_BYTES, Trigger, TriggerError, parse
+
+logger = logging.getLogger(__name__)
+_IN_MOVED_TO = 0x80  # inotify(7)
+_IN_CREATE = 0x100
+_SHUTDOWN = "-shutdown"
+
+
+class Spool:
+    """The spool directories of one failhook: the tmpfs one, and the one that outlives a boot."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def make(self) -> None:
+        """Create what is missing. Raises OSError."""
+        self._places.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for directory in (self._places.spool, self._places.incoming):
+            files.make_private(directory)
+
+    def waiting(self) -> list[Path]:
+        """All triggers that nobody has recorded yet, oldest first (names begin with the time)."""
+        found: list[Path] = []
+        for directory in (self._places.kept_spool, self._places.spool):
+            with contextlib.suppress(OSError):
+                found += [path for path in directory.iterdir() if path.suffix == ".json"]
+        return sorted(found, key=lambda path: path.name)
+
+    def read(self, path: Path) -> tuple[Trigger, bytes] | None:
+        """The trigger in a file and the file's bytes; an unreadable one is set aside."""
+        try:
+            data = files.read_bounded(path, MAX_BYTES + 1)
+            trigger = parse(path.stem, data)
+        except FileNotFoundError:
+            return None
+        except (OSError, TriggerError) as error:
+            self.set_aside(path, str(error))
+            return None
+        if path.parent == self._places.kept_spool and path.stem.endswith(_SHUTDOWN):
+            trigger = replace(trigger, during_shutdown=True)
+        return trigger, data
+
+    def done(self, path: Path) -> None:
+        """The trigger is recorded: the file goes."""
+        path.unlink(missing_ok=True)
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Not retried for ever, not lost either: moved to where a person finds it."""
+        target = self._places.set_aside / path.name
+        try:
+            files.make_private(self._places.set_aside)
+            with contextlib.suppress(OSError):
+                files.write(target, files.read_bounded(path, MAX_BYTES))
+            path.unlink()
+        except OSError as error:
+            logger.error("cannot set %s aside: %s", path, error)
+            with contextlib.suppress(OSError):
+                path.unlink()
+        logger.error("%s is not a trigger (%s); set aside as %s", path.name, reason, target)
+
+    def keep_for_next_boot(self) -> int:
+        """Move what waits from the tmpfs to disk while the machine goes down; returns how many."""
+        waiting = [path for path in self.waiting() if path.parent == self._places.spool]
+        if not waiting:
+            return 0
+        files.make_private(self._places.kept_spool)
+        for path in waiting:
+            data = files.read_bounded(path, MAX_BYTES)
+            files.write(self._places.kept_spool / f"{path.stem}{_SHUTDOWN}.json", data)
+            path.unlink()
+        return len(waiting)
+
+
+class Watch:
+    """Wakes a selector when something appears in a directory (inotify(7))."""
+
+    def __init__(self, directory: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "inotify_init1")
+        path = os.fsencode(directory)
+        if libc.inotify_add_watch(self._fd, path, _IN_MOVED_TO | _IN_CREATE) < 0:
+            error = ctypes.get_errno()
+            os.close(self._fd)
+            raise OSError(error, os.strerror(error), str(directory))
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._fd
+
+    def drain(self) -> None:
+        """Take all news at once; the directory itself says what they are."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._fd, 65536):
+                pass
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._fd)

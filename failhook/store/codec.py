@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""Reads an incident back from its JSON; the counterpart of `Incident.to_json`.
+
+Tolerant in what may differ between versions (missing and unknown keys), strict in what makes no
+sense: a wrong type raises `CodecError`, so that a damaged file is noticed and never half believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TypeVar
+
+from failhook import incident as model
+from failhook.incident import Incident, Json, JsonObject
+
+T = TypeVar("T")
+
+
+class CodecError(ValueError):
+    """The file is not an incident; says what is wrong with it."""
+
+
+def dump(incident: Incident) -> bytes:
+    """The file's content: one JSON document, readable, with a schema version."""
+    document = {"schema": model.SCHEMA, "incident": incident.to_json()}
+    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def load(data: bytes) -> Incident:
+    """The incident in a file's content. Raises CodecError."""
+    try:
+        document = json.loads(data)
+        if document["schema"] > model.SCHEMA:
+            raise CodecError(f"written by a newer failhook (schema {document['schema']})")
+        return _incident(document["incident"])
+    except CodecError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CodecError(f"not an incident: {type(error).__name__} {error}") from None
+
+
+def _incident(raw: JsonObject) -> Incident:
+    get = _Reader(raw)
+    return Incident(
+        id=get.need("id"),
+        host=get.need("host"),
+        boot_id=get.need("boot_id"),
+        unit=get.need("unit"),
+        first_seen=model.unix_time(get.need("first_seen")),
+        last_seen=model.unix_time(get.need("last_seen")),
+        manager=get.text("manager") or "system",
+        invocation_id=get.text("invocation_id"),
+        triggers=tuple(_trigger(_Reader(entry)) for entry in get.objects("triggers")),
+        result=get.text("result"),
+        exit_code=get.text("exit_code"),
+        exit_status=get.text("exit_status"),
+        exit_status_name=get.text("exit_status_name"),
+        control=_control(get.object("control")),
+        main=_process(get.object("main")),
+        phase=model.Phase(get.text("phase") or "unknown"),
+        attempt=get.number("attempt"),
+        attempts=get.number("attempts"),
+        state=model.State(get.text("state") or "open"),
+        recovered_at=get.time("recovered_at"),
+        stage=model.Stage(get.text("stage") or "done"),
+        tries=get.number("tries") or 0,
+        count=get.number("count") or 1,
+        signature=get.text("signature"),
+        dying_words=get.texts("dying_words"),
+        verdict=_verdict(get.object("verdict")),
+        changes=tuple(get.objects("changes")),
+        evidence=tuple(_evidence(_Reader(entry)) for entry in get.objects("evidence")),
+        actions=tuple(get.objects("actions")),
+        bundle=_bundle(get.object("bundle")),
+        pinned=bool(raw.get("pinned")),
+        notes=get.texts("notes"),
+        problems=get.texts("problems"),
+    )
+
+
+class _Reader:
+    """Typed access to one JSON object; None for what is missing."""
+
+    def __init__(self, raw: Mapping[str, Json]) -> None:
+        self._raw = raw
+
+    def _of(self, name: str, kind: type[T]) -> T | None:
+        value = self._raw.get(name)
+        if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+            return value
+        raise CodecError(f"{name} is {type(value).__name__}, not {kind.__name__}")
+
+    def text(self, name: str) -> str | None:
+        return self._of(name, str)
+
+    def need(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise CodecError(f"{name} is missing")
+        return value
+
+    def number(self, name: str) -> int | None:
+        return self._of(name, int)
+
+    def time(self, name: str) -> float | None:
+        text = self.text(name)
+        return None if text is None else model.unix_time(text)
+
+    def object(self, name: str) -> JsonObject | None:
+        return self._of(name, dict)
+
+    def objects(self, name: str) -> list[JsonObject]:
+        found = self._of(name, list) or []
+        return [entry for entry in found if isinstance(entry, dict)]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        return tuple(str(entry) for entry in self._of(name, list) or [])
+
+
+def _trigger(get: _Reader) -> model.TriggerNote:
+    at = get.time("at") or 0.0
+    return model.TriggerNote(get.need("id"), get.need("kind"), at, get.text("result"))
+
+
+def _control(raw: JsonObject | None) -> model.Control | None:
+    if raw is None:
+        return None
+    get = _Reader(raw)
+    return model.Control(get.need("command"), get.text("exit_code"), get.text("exit_status"))
+
+
+def _process(raw: JsonObject | None) -> model.Process:
+    get = _Reader(raw or {})
+    return model.Process(get.number("pid"), get.time("started"), get.time("exited"))
+
+
+def _verdict(raw: JsonObject | None) -> model.Verdict | None:
+    if raw is None:
+        return None
+    get = _Reader(raw)
+    confidence = raw.get("confidence")
+    return model.Verdict(
+        summary=get.need("summary"),
+        cause=get.text("cause"),
+        confidence=float(confidence) if isinstance(confidence, int | float) else None,
+        advice=get.text("advice"),
+        evidence=tuple(_proof(_Reader(entry)) for entry in get.objects("evidence")),
+    )
+
+
+def _proof(get: _Reader) -> model.Proof:
+    return model.Proof(get.need("source"), get.need("text"), get.text("ref"))
+
+
+def _evidence(get: _Reader) -> model.Evidence:
+    return model.Evidence(
+        name=get.need("name"),
+        status=model.Status(get.need("status")),
+        took_ms=get.number("took_ms") or 0,
+        bytes=get.number("bytes") or 0,
+        truncated=bool(get._raw.get("truncated")),
+        reason=get.text("reason"),
+    )
+
+
+def _bundle(raw: JsonObject | None) -> model.Bundle | None:
+    if raw is None:
+        return None
+    get = _Reader(raw)
+    return model.Bundle(get.need("path"), get.number("bytes") or 0, get.need("sha256"))

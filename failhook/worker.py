@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""One unit's failures, worked off one after the other in a process of their own.
+
+The runner forks a worker per unit, so that a worker that hangs, crashes or is killed costs that
+unit a second try and the others nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from failhook import attribute, pipeline
+from failhook.config.model import Configuration
+from failhook.incident import Incident, Stage, State
+from failhook.places import Places
+from failhook.record import record
+from failhook.spool import Spool
+from failhook.store.incidents import Store
+
+logger = logging.getLogger(__name__)
+MAX_TRIES = 3
+# A looping unit: the first few failures in full, then the newest of each batch.
+FULL_IN_A_ROW = 3
+_LOOP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What waits for one unit: triggers whose run is not clear, and incidents to be worked."""
+
+    unit: str
+    triggers: tuple[Path, ...] = ()
+    incidents: tuple[str, ...] = ()  # directory names
+
+
+def run(places: Places, configuration: Configuration, job: Job, *, concurrency: int) -> None:
+    """Work a job off. Raises what a single incident raises; the rest then waits for the next try."""
+    store = Store(places)
+    try:
+        names = [*job.incidents, *_record(store, Spool(places), job.triggers)]
+        waiting = [one for name in dict.fromkeys(names) if (one := store.load(name)) is not None]
+        waiting = [one for one in waiting if one.stage is not Stage.DONE]
+        waiting.sort(key=lambda one: one.first_seen)
+        for position, incident in enumerate(waiting):
+            newest = position == len(waiting) - 1
+            with store.lock(incident) as ours:
+                if ours:
+                    _one(store, configuration, incident, newest=newest, concurrency=concurrency)
+    finally:
+        store.close()
+
+
+def _record(store: Store, spool: Spool, triggers: Sequence[Path]) -> list[str]:
+    """Name the runs that unclear triggers speak of and record them; returns directory names."""
+    names = []
+    for path in triggers:
+        read = spool.read(path)
+        if read is None:
+            continue
+        for trigger in attribute.resolve(store, read[0]):
+            incident = record(store, trigger, read[1])
+            names.append(store.directory(incident).name)
+        spool.done(path)
+    return names
+
+
+def _one(
+    store: Store,
+    configuration: Configuration,
+    incident: Incident,
+    *,
+    newest: bool,
+    concurrency: int,
+) -> None:
+    if incident.tries >= MAX_TRIES:
+        done = pipeline.give_up(store, incident, f"collecting failed {MAX_TRIES} times")
+    elif not newest and (like := _same_before(store, incident)) is not None:
+        done = pipeline.fold(store, incident, like)
+    else:
+        done = pipeline.work(store, configuration, incident, concurrency=concurrency)
+    _close_older(store, done)
+    say(done)
+
+
+def _same_before(store: Store, incident: Incident) -> Incident | None:
+    """The evidence that already stands for this repeat, if the unit is looping."""
+    rows = store.rows(
+        "unit = ? AND at > ? AND at < ? AND stage = 'done' AND bytes > 0",
+        (incident.unit, incident.first_seen - _LOOP_S, incident.first_seen),
+        FULL_IN_A_ROW,
+    )
+    if len(rows) < FULL_IN_A_ROW:
+        return None
+    like = store.load(rows[0].name)
+    if like is None or _ending(like) != _ending(incident):
+        return None
+    return like
+
+
+def _ending(incident: Incident) -> tuple[str | None, ...]:
+    return (incident.result, incident.exit_code, incident.exit_status)
+
+
+def _close_older(store: Store, incident: Incident) -> None:
+    """The newest failure of a unit is the one that waits for its recovery."""
+    older = store.rows(
+        "state = 'open' AND unit = ? AND at < ? AND stage = 'done'",
+        (incident.unit, incident.first_seen),
+    )
+    for row in older:
+        found = store.load(row.name)
+        if found is not None and found.state is State.OPEN:
+            with contextlib.suppress(OSError):
+                store.save(replace(found, state=State.CLOSED))
+
+
+def say(incident: Incident) -> None:
+    """One line in the journal per incident; a repeat in a loop is counted, not repeated."""
+    sentence = incident.verdict.summary if incident.verdict else incident.unit
+    repeat = incident.bundle is None and incident.count > FULL_IN_A_ROW
+    level = logging.INFO if repeat else logging.WARNING
+    logger.log(level, "%s (failhook show %s)", sentence, incident.id)
+    for problem in incident.problems if not repeat else ():
+        logger.error("%s: %s", incident.id, problem)
