@@ -88,7 +88,7 @@ def main(environ: Mapping[str, str], arguments: Sequence[str]) -> str:
 
 def say(text: str) -> None:
     """To the journal at priority err; a closed standard error is nobody's problem."""
-    try:
+    try:  # noqa: SIM105 - contextlib is not loaded here
         os.write(2, f"<3>failhook: {text}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         pass

@@ -72,7 +72,7 @@ class TriggerNote:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The command that failed where it was not the main process (ExecStartPre=, forking starter)."""
+    """The command that failed where the main process did not (ExecStartPre=, forking starter)."""
 
     command: str
     exit_code: str | None

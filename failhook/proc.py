@@ -167,10 +167,9 @@ class _Reader:
                 if left <= 0:
                     return True, False
                 for key, _ in selector.select(left):
-                    stream = key.fileobj
-                    if stream is self._child.stdin:
+                    if key.fileobj is self._child.stdin:
                         pending = self._feed(selector, pending)
-                    elif self._take(selector, stream):  # type: ignore[arg-type]
+                    elif self._take(selector, key.fileobj):  # type: ignore[arg-type]
                         return False, True
         return False, False
 

@@ -38,7 +38,7 @@ class Job:
 
 
 def run(places: Places, configuration: Configuration, job: Job, *, concurrency: int) -> None:
-    """Work a job off. Raises what a single incident raises; the rest then waits for the next try."""
+    """Work a job off. Raises what one incident raises; the rest waits for the next try."""
     store = Store(places)
     try:
         names = [*job.incidents, *_record(store, Spool(places), job.triggers)]

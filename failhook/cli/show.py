@@ -44,7 +44,8 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
     yield f"  {_times(store, incident)}"
     if incident.recovered_at is not None:
         down = incident.recovered_at - incident.first_seen
-        yield f"  {styled('recovered', 'good')} {terminal.clock(incident.recovered_at)}, after {terminal.span(down)}"
+        when = f"{terminal.clock(incident.recovered_at)}, after {terminal.span(down)}"
+        yield f"  {styled('recovered', 'good')} {when}"
     yield from _words(incident)
     yield ""
     for note in incident.notes:

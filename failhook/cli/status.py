@@ -71,6 +71,11 @@ def _free(where: Places) -> float | None:
     return round(100 * usage.free / usage.total, 1)
 
 
+def _history(facts: JsonObject) -> str:
+    size = terminal.size(int(str(facts["bytes"])))
+    return f"{facts['incidents']} incidents, {facts['open']} open, {size} in {facts['history']}"
+
+
 def _lines(facts: JsonObject) -> list[str]:
     units = facts["units"]
     assert isinstance(units, dict)
@@ -82,8 +87,7 @@ def _lines(facts: JsonObject) -> list[str]:
     lines = [
         f"Triggers   {wired}" + ("" if not down else " (failhook install)"),
         f"Hooked     {visible(shown) or 'no unit yet (failhook enable UNIT…)'}",
-        f"History    {facts['incidents']} incidents, {facts['open']} open, "
-        f"{terminal.size(int(str(facts['bytes'])))} in {facts['history']}",
+        f"History    {_history(facts)}",
     ]
     if facts["waiting"]:
         lines.append(f"Waiting    {facts['waiting']} triggers in the spool")

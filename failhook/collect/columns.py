@@ -11,7 +11,7 @@ _MAX_CELL = 400
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: str = "") -> str:
-    """``rows`` below ``header``; ``right`` has an ``r`` for each column that is set to the right."""
+    """``rows`` below ``header``; ``right`` has an ``r`` for each column to be set to the right."""
     lines = [list(header), *([_cell(value) for value in row] for row in rows)]
     last = len(header) - 1
     widths = [max(len(line[n]) for line in lines) for n in range(len(header))]

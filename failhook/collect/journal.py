@@ -201,7 +201,7 @@ def _say_what_is_missing(run: _Run, sink: Sink, problem: str | None) -> None:
     if run.dropped:
         sink.problem(
             f"journald suppressed {' + '.join(run.dropped[:5])} lines of the unit in this boot "
-            "(rate limit): set LogRateLimitIntervalSec=1s and a large LogRateLimitBurst= in the unit"
+            "(rate limit): LogRateLimitIntervalSec=1s and a large LogRateLimitBurst= avoid that"
         )
     elif run.seconds and _burst(run.seconds) >= _RATE_BURST:
         sink.problem(

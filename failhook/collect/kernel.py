@@ -22,6 +22,7 @@ from failhook.systemd.journal import Query
 _BACK_S = 900.0
 _BEFORE_S = 10.0
 _READ_BYTES = 8 << 20
+_READ_LINES = 10_000
 _READ_S = 5.0
 _TEXT_BYTES = 256 << 10
 _MAX_BLOCK = 2000  # lines of one OOM report: it lists every process
@@ -44,8 +45,7 @@ _TELLING = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _OOM_BEGINS = "invoked oom-killer"
-_OOM_ENDS = ("Out of memory: Killed", "Memory cgroup out of memory: Killed", "oom-kill:constraint")
-_OOM_OVER = ("Killed process", "oom_reaper:")
+_OOM_ENDS = ("Killed process", "oom_reaper:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class _Line:
 def collect(context: Context, sink: Sink) -> None:
     """The telling lines from shortly before the run until now."""
     lines, problem = _from_journal(context)
-    if not lines and of_this_boot(context):
+    if not lines and of_this_boot(context) and (problem or journal.storage_problem()):
         lines, problem = _from_kmsg(_since(context), problem)
     if problem is not None:
         sink.problem(problem)
@@ -77,7 +77,8 @@ def _since(context: Context) -> float:
 
 def _from_journal(context: Context) -> tuple[list[_Line], str | None]:
     boot = context.incident.boot_id.replace("-", "")
-    query = Query(("_TRANSPORT=kernel", f"_BOOT_ID={boot}"), since=_since(context))
+    matches = ("_TRANSPORT=kernel", f"_BOOT_ID={boot}")
+    query = Query(matches, since=_since(context), max_entries=_READ_LINES)
     reading = journal.ask(query, max_bytes=_READ_BYTES, timeout_s=_READ_S)
     return [_Line(each.realtime, each.text("MESSAGE")) for each in reading.entries], reading.problem
 
@@ -122,7 +123,7 @@ def telling(lines: Iterable[_Line]) -> Iterator[_Line]:
         if inside > 0:
             inside -= 1
             yield line
-            if any(end in line.text for end in _OOM_OVER):
+            if any(end in line.text for end in _OOM_ENDS):
                 inside = 0
         elif _TELLING.search(line.text):
             yield line

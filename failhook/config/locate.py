@@ -45,10 +45,10 @@ def _parse(text: str) -> object | None:
 
 def _has(value: object, path: Sequence[str | int]) -> bool:
     for part in path:
-        if (isinstance(value, dict) and part in value) or (
-            isinstance(value, list) and isinstance(part, int) and part < len(value)
-        ):
+        if isinstance(value, dict) and part in value:
             value = value[part]
-        else:
+            continue
+        if not isinstance(value, list) or not isinstance(part, int) or part >= len(value):
             return False
+        value = value[part]
     return True

@@ -29,6 +29,10 @@ USER_UNITS = ("failhook.path", "failhook.service", "failhook@.service")
 STARTED = ("failhook.path", "failhook.socket", "failhook-keep.service")
 
 
+# A hook exits 0 even where nothing of failhook is left but the gate.
+_NOT_A_HOOK = '[ -n "${SERVICE_RESULT-}${MONITOR_SERVICE_RESULT-}" ] || exit 127'
+
+
 class LayoutError(Exception):
     """This cannot be installed from here: says why and what to do."""
 
@@ -110,8 +114,8 @@ def check_ownership() -> None:
         sticky = state.st_mode & 0o1000
         if state.st_uid != 0 or (state.st_mode & 0o022 and not sticky):
             raise LayoutError(
-                f"{place} may be written by others than root; root's services would run what they "
-                "write. Install failhook into a place of root's, such as: "
+                f"{place} may be written by others than root, and root's services would run it; "
+                "install failhook into a place of root's, such as: "
                 "python3 -m venv /opt/failhook && /opt/failhook/bin/pip install failhook"
             )
 
@@ -123,8 +127,7 @@ def gate(python: str, library: Path) -> str:
     kept = [line for line in lines if not line.startswith(("self=", "[ -x", "echo "))]
     kept += [
         f'[ -x "{python}" ] && [ -r "{start}" ] && exec "{python}" -IS "{start}" "$@"',
-        f'echo "<3>failhook: {python} or {start} is missing, nothing was recorded; run failhook '
-        'install again" >&2; [ -n "${SERVICE_RESULT-}${MONITOR_SERVICE_RESULT-}" ] || exit 127',
+        f'echo "<3>failhook: {python} or {start} is missing: failhook install" >&2; {_NOT_A_HOOK}',
     ]
     return "\n".join(kept) + "\n"
 

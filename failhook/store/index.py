@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from failhook.incident import Incident, JsonObject
 
@@ -173,7 +174,7 @@ class Index:
             f"SELECT * FROM incident WHERE {where} ORDER BY at DESC, name DESC LIMIT ?",  # noqa: S608
             (*values, limit),
         )
-        return [Row(*fields[:7], bool(fields[7]), *fields[8:]) for fields in cursor]
+        return [_row(fields) for fields in cursor]
 
     def count(self, where: str = "1", values: Iterable[object] = ()) -> int:
         """How many rows there are."""
@@ -190,6 +191,11 @@ class Index:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def _row(fields: Sequence[Any]) -> Row:
+    name, key, unit, at, state, stage, signature, pinned, size, document = fields
+    return Row(name, key, unit, at, state, stage, signature, bool(pinned), size, document)
 
 
 def _create(db: sqlite3.Connection) -> None:

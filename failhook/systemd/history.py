@@ -57,7 +57,7 @@ def manager_match(user: bool) -> str:
 def lines_about(
     unit: str, boot_id: str, *, user: bool = False, matches: tuple[str, ...] = (), limit: int = 400
 ) -> list[Line]:
-    """The manager's newest lines about ``unit`` on that boot, oldest first; empty without journal."""
+    """The manager's newest lines about ``unit`` on that boot, oldest first."""
     field = "USER_UNIT" if user else "UNIT"
     common = (f"_BOOT_ID={boot_id}", f"{field}={unit}", manager_match(user))
     done = proc.run(
