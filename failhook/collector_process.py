@@ -15,7 +15,10 @@ import logging
 import os
 import select
 import signal
+import sys
 import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from failhook import frames, offspring
@@ -39,19 +42,32 @@ def run_here(
     return items, problems, _run(collector, context, sink, _error_sink(collector, mask, sink))
 
 
-def run_and_exit(
-    collector: Collector, context: Context, mask: Mask, pipe: int, left_s: float
-) -> NoReturn:
-    """The life of a forked collector: everything it has to say goes through ``pipe``."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a forked collector is given: its time, its pipe, the signals that the parent handles."""
+
+    left_s: float
+    pipe: int
+    handled: Sequence[int]
+
+
+def handled_signals() -> list[int]:
+    """The signals for which this process has a handler; looked up once for many forks."""
+    return [one for one in signal.valid_signals() if callable(signal.getsignal(one))]
+
+
+def run_and_exit(collector: Collector, context: Context, mask: Mask, terms: Terms) -> NoReturn:
+    """The life of a forked collector: everything it has to say goes through the pipe."""
+    pipe = terms.pipe
     try:
-        _settle(pipe)
+        _settle(pipe, terms.handled)
         sink = CollectorSink(
             collector.name,
             collector.max_bytes,
             mask,
             lambda item: frames.send_item(pipe, item),
             lambda reason: frames.send_problem(pipe, reason),
-            left_s=left_s,
+            left_s=terms.left_s,
         )
         end = _run(collector, context, sink, _error_sink(collector, mask, sink))
         frames.send_end(pipe, End(end.status, end.reason, offspring.have_any()))
@@ -62,24 +78,31 @@ def run_and_exit(
         os._exit(1)
 
 
-def _settle(pipe: int) -> None:
+def _settle(pipe: int, handled: Sequence[int]) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     gc.disable()  # a collection would copy every page of the parent's memory
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
+    for number in handled:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     logging.disable(logging.CRITICAL)  # its handlers' descriptors are closed below
     nowhere = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(nowhere, fd)
-    os.closerange(3, pipe)
-    os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
+    sys.stdout = sys.stderr = os.fdopen(1, "w", closefd=False)  # they may have been anything
+    _close_all_but(pipe)
     os.umask(0o077)
     os.chdir("/")
     offspring.keep_in_reach()
+
+
+def _close_all_but(pipe: int) -> None:
+    """Close what was inherited; closerange() may have no limit to go by in a sandbox."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != pipe:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
 
 
 def _error_sink(collector: Collector, mask: Mask, sink: CollectorSink) -> CollectorSink:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from failhook import collector_process, offspring
+from failhook.collector_process import Terms
 from failhook.frames import End, FrameReader, Lie, Problem
 from failhook.incident import Evidence, Status
 from failhook.item import Item
@@ -127,6 +128,8 @@ class _Stage:
         self._running: list[_Running] = []
         self._done: deque[Gathered] = deque()
         self._selector = selectors.DefaultSelector()
+        self._handled = collector_process.handled_signals()
+        offspring.prepare()
 
     def next(self) -> Gathered | None:
         """The next collector that is done; None when all are."""
@@ -190,9 +193,8 @@ class _Stage:
         try:
             pid = os.fork()
             if pid == 0:
-                collector_process.run_and_exit(
-                    collector, self._context, self._mask, writing, left_s
-                )
+                terms = Terms(left_s, writing, self._handled)
+                collector_process.run_and_exit(collector, self._context, self._mask, terms)
         except OSError:
             os.close(reading)
             raise

@@ -145,11 +145,11 @@ def _awaited(run: str, unit: str) -> bool:
 
 
 def _own_cgroup() -> str:
-    """Our path in the cgroup tree: of v2, or of systemd's own v1 hierarchy (cgroups(7))."""
+    """Our path in the cgroup tree: of v2, or of systemd's own v1 hierarchy (cgroups(7)). Both are
+    mounted on a hybrid machine, and only the one that systemd uses knows a unit."""
     for line in _read("/proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if (number == "0" and path != "/") or controllers == "name=systemd":
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if controllers in ("", "name=systemd") and path.strip("/"):
             return path
     return "/"
 
@@ -255,6 +255,7 @@ def _read(path: str) -> str:
 def _deliver(run: str, record: str) -> str:
     """Into the spool, else through the socket; the record itself where there is no runner."""
     try:
+        _make_spool(run)
         write_spool(run, record)
         return ""
     except OSError as error:
@@ -268,6 +269,14 @@ def _deliver(run: str, record: str) -> str:
     else:
         return record
     return ""
+
+
+def _make_spool(run: str) -> None:
+    """Early in the boot nobody has made the spool yet; root's own handler may. Raises OSError."""
+    if os.geteuid() == 0 and os.path.isdir(run) and not os.path.isdir(f"{run}/incoming"):
+        for name in (SPOOL, "incoming"):
+            if not os.path.isdir(f"{run}/{name}"):
+                os.mkdir(f"{run}/{name}", 0o700)
 
 
 def write_spool(run: str, record: str) -> str:

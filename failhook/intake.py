@@ -64,9 +64,11 @@ def check(trigger: Trigger, pid: int, uid: int) -> None:
     """Raises Refused where the peer has no power over the unit that he speaks of."""
     if trigger.user:
         raise Refused("the system's failhook takes no reports for user managers")
+    if uid == 0:
+        return
     if trigger.kind not in (Kind.STOP_POST, Kind.CLEAN_STOP):
         raise Refused(f"only a stopping unit may report, not {trigger.kind}")
-    if uid == 0 or _in_cgroup_of(trigger.unit, pid, uid):
+    if _in_cgroup_of(trigger.unit, pid, uid):
         return
     if uid not in _uids_of(trigger.unit):
         raise Refused(f"uid {uid} has no power over {trigger.unit}")

@@ -13,6 +13,8 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -23,10 +25,25 @@ _left_behind: set[int] = set()
 
 def keep_in_reach() -> None:
     """Make the calling process the parent of all that its descendants leave behind."""
-    import ctypes  # here: 2 ms that only this stage needs
+    prctl = _prctl()
+    if prctl is not None:
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+def prepare() -> None:
+    """Do before a fork what `keep_in_reach` would otherwise do after every one of them."""
+    _prctl()
+
+
+@cache
+def _prctl() -> Callable[..., int] | None:
+    try:
+        import ctypes  # here: 2 ms that only this stage needs, and not to be had in every sandbox
+
+        function: Callable[..., int] = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError, MemoryError):
+        return None
+    return function
 
 
 def have_any() -> bool:

@@ -27,6 +27,7 @@ from failhook.redact import CustomPattern, Redactor
 from failhook.store import counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store
 from failhook.systemd import history, secrets, unit
+from failhook.systemd.boot import boot_id
 from failhook.systemd.history import Line
 from failhook.systemd.unit import UnitState
 from failhook.trigger import MAX_BYTES, Trigger, TriggerError, parse
@@ -92,12 +93,6 @@ def _state(incident: Incident) -> UnitState:
     if incident.boot_id != boot_id():
         return UnitState(incident.unit, {})
     return unit.show(incident.unit, user=incident.manager == "user")
-
-
-def boot_id() -> str:
-    """The running kernel's (random(4)), 32 hex digits."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-        return stream.read().strip().replace("-", "")
 
 
 def _redactor(configuration: Configuration, state: UnitState, incident: Incident) -> Redactor:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from failhook import files, intake, worker
+from failhook.collect import table
 from failhook.config import load
 from failhook.places import Places
 from failhook.record import is_plain, record, recovered
@@ -97,6 +98,7 @@ class Runner:
         self._store.sweep()
         self._resume()
         with selectors.DefaultSelector() as selector, self._waking(selector):
+            table.warm()
             gc.freeze()  # forked workers then share these pages instead of copying them
             while not self._stop and not self._is_over():
                 self._turn(selector)

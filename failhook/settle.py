@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from failhook.classify import timestamp
 from failhook.incident import Incident, Phase, State
-from failhook.pipeline import boot_id
 from failhook.store.incidents import Store
 from failhook.systemd import unit
+from failhook.systemd.boot import boot_id
 from failhook.systemd.unit import UnitState
 
 logger = logging.getLogger(__name__)

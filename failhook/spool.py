@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import logging
 import os
 from dataclasses import replace
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from failhook import files
 from failhook.places import Places
+from failhook.systemd.boot import boot_id
 from failhook.trigger import MAX_BYTES, Trigger, TriggerError, parse
 
 logger = logging.getLogger(__name__)
@@ -53,9 +55,9 @@ class Spool:
         except (OSError, TriggerError) as error:
             self.set_aside(path, str(error))
             return None
-        if path.parent == self._places.kept_spool and path.stem.endswith(_SHUTDOWN):
-            trigger = replace(trigger, during_shutdown=True)
-        return trigger, data
+        if path.parent != self._places.kept_spool:
+            return replace(trigger, boot_id=boot_id()), data
+        return replace(trigger, during_shutdown=path.stem.endswith(_SHUTDOWN)), data
 
     def done(self, path: Path) -> None:
         """The trigger is recorded: the file goes."""
@@ -82,10 +84,19 @@ class Spool:
             return 0
         files.make_private(self._places.kept_spool)
         for path in waiting:
-            data = files.read_bounded(path, MAX_BYTES)
+            data = _with_boot(files.read_bounded(path, MAX_BYTES))
             files.write(self._places.kept_spool / f"{path.stem}{_SHUTDOWN}.json", data)
             path.unlink()
         return len(waiting)
+
+
+def _with_boot(data: bytes) -> bytes:
+    """The record with this boot's id as the manager has it; unchanged where it is no record."""
+    try:
+        record = json.loads(data)
+        return json.dumps(record | {"boot_id": boot_id()}).encode()
+    except (ValueError, TypeError, RecursionError):
+        return data
 
 
 class Watch:

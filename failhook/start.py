@@ -19,14 +19,16 @@ from failhook import hook  # noqa: E402 - only findable now
 
 def main() -> int:
     """Hand over to the hook, or to the command line in its own environment."""
-    called = hook.called(os.environ, sys.argv[1:])
-    if called and not hook.main(os.environ, sys.argv[1:]):
+    argv = [PYTHON, "-I", "-m", "failhook", *sys.argv[1:]]
+    if hook.called(os.environ, sys.argv[1:]):
+        if hook.main(os.environ, sys.argv[1:]):  # no runner on this machine: the work is done here
+            os.spawnv(os.P_WAIT, PYTHON, argv)
         return 0
     try:
-        os.execv(PYTHON, [PYTHON, "-I", "-m", "failhook", *sys.argv[1:]])
+        os.execv(PYTHON, argv)
     except OSError as error:
         hook.say(f"{PYTHON}: {error}; reinstall failhook")
-        return 0 if called else 127
+        return 127
 
 
 if __name__ == "__main__":

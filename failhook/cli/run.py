@@ -13,6 +13,7 @@ from failhook.incident import Incident
 from failhook.record import is_plain, record, recovered
 from failhook.store.incidents import NotFound, Store
 from failhook.systemd import unit
+from failhook.systemd.boot import boot_id
 from failhook.trigger import Kind, Trigger, is_unit_name, parse
 
 EPILOG = """\
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         id=f"{time.time_ns():020d}-manual",
         kind=Kind.MANUAL,
         unit=state.name,
-        boot_id=pipeline.boot_id(),
+        boot_id=boot_id(),
         realtime=time.time(),
         manager="user" if options.user else "system",
         invocation_id=state.get("InvocationID"),

@@ -11,9 +11,9 @@ import json
 import time
 from pathlib import Path
 
-from failhook.collect.now import boot_id
 from failhook.plugin import Collector, Context, Sink
 from failhook.systemd import journal
+from failhook.systemd.boot import boot_id
 from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query
 

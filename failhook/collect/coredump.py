@@ -15,7 +15,7 @@ from pathlib import Path
 
 from failhook import proc
 from failhook.plugin import Collector, Context, Sink, Skipped
-from failhook.systemd import journal
+from failhook.systemd import cores, journal
 from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query
 
@@ -72,13 +72,7 @@ def _entries(context: Context) -> list[Entry]:
     started = (incident.main.started or incident.first_seen) - _MARGIN_S
     pid = str(incident.main.pid)
     of_the_run = [e for e in found if e.text("COREDUMP_PID") == pid or e.realtime >= started]
-    return [entry for entry in of_the_run if _is_trusted(entry)][-5:]
-
-
-def _is_trusted(entry: Entry) -> bool:
-    """Anybody can log such fields; only systemd-coredump (root's unit) is believed."""
-    unit = entry.text("_SYSTEMD_UNIT")
-    return entry.text("_UID") == "0" or unit.startswith("systemd-coredump@")
+    return [entry for entry in of_the_run if cores.is_trusted(entry)][-5:]
 
 
 def _put(sink: Sink, name: str, entry: Entry) -> None:

@@ -4,8 +4,9 @@
 ``_SYSTEMD_INVOCATION_ID=`` has the lines of the run's processes. PID 1's lines about it carry
 ``INVOCATION_ID=`` (user manager: ``USER_INVOCATION_ID=``), which anybody may write: only root's
 count. Lines sent by a process that had ended when journald looked have lost their unit (systemd
-issue 2913): they are found by the main process's id and kept apart. Where nothing ever ran there is
-no invocation, and systemd's lines about the unit around that time are all there is.
+issue 2913; every second ``logger`` of a shell script that fails): those of the processes that
+systemd started are found by their ids, others by time and user, and all are kept apart. Where
+nothing ever ran there is no invocation, and systemd's lines about the unit are all there is.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from failhook.collect.accounts import uid_of
 from failhook.collect.later import Later
 from failhook.plugin import Collector, Context, Sink
-from failhook.systemd import journal
+from failhook.systemd import cores, journal
 from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query
 
@@ -28,6 +30,9 @@ BEFORE_LINES = 100
 _NEVER_RAN_S = 60.0
 _START_S = 90.0  # how long before its failure a run began, where nobody knows
 _MAX_PIDS = 8
+_LAST_S = 10.0
+_MAX_STRAYS = 200
+_BELONGS = ("_SYSTEMD_CGROUP", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_SYSTEMD_INVOCATION_ID")
 _SCAN = 5000  # entries looked at for those before the run, where its start is not known
 _READ_S = 8.0
 _RATE_S, _RATE_BURST = 30.0, 10_000  # journald's own limit for one unit (journald.conf(5))
@@ -69,7 +74,7 @@ class _Run:
         self._boot = incident.boot_id.replace("-", "")
         self.text = _Kept(TEXT_BYTES)
         self.json = _Kept(JSON_BYTES)
-        self.lost = _Kept(SIDE_BYTES)
+        self.lost: list[Entry] = []
         self.dropped: list[str] = []
         self.seconds: Counter[int] = Counter()
 
@@ -86,7 +91,7 @@ class _Run:
         matches = [f"_SYSTEMD_INVOCATION_ID={self._invocation}"]
         matches += ["+", f"{about}={self._invocation}", uid]
         matches += ["+", f"OBJECT_SYSTEMD_INVOCATION_ID={self._invocation}", "_UID=0"]
-        matches += ["+", f"{core}={self._unit}", "_UID=0", boot]
+        matches += ["+", f"MESSAGE_ID={journal.COREDUMP}", f"{core}={self._unit}", boot]
         for pid in self._pids:
             matches += ["+", f"_PID={pid}", boot]
         return Query((*matches, *dropped))
@@ -102,7 +107,7 @@ class _Run:
             if not self.json.full:
                 self.json.add(journal.to_json(_harmless(entry)))
         elif self._lost_its_unit(entry):
-            self.lost.add(journal.to_text(entry))
+            self.lost.append(entry)
         return not self.text.full
 
     def _is_of_the_run(self, entry: Entry) -> bool:
@@ -115,13 +120,15 @@ class _Run:
             for name in ("INVOCATION_ID", "USER_INVOCATION_ID", "OBJECT_SYSTEMD_INVOCATION_ID"):
                 if fields.get(name) == self._invocation:
                     return True
-        return fields.get("_UID") == "0" and self._is_core_of_the_run(entry)
+        return self._is_core_of_the_run(entry)
 
     def _is_core_of_the_run(self, entry: Entry) -> bool:
         fields = entry.fields
         if self._unit not in (fields.get("COREDUMP_UNIT"), fields.get("COREDUMP_USER_UNIT")):
             return False
-        return fields.get("COREDUMP_PID") in self._pids or entry.realtime >= self._started
+        if fields.get("COREDUMP_PID") not in self._pids and entry.realtime < self._started:
+            return False
+        return cores.is_trusted(entry)
 
     def _lost_its_unit(self, entry: Entry) -> bool:
         fields = entry.fields
@@ -143,14 +150,16 @@ def collect(context: Context, sink: Sink) -> None:
     namespace = context.unit.get("LogNamespace")
     before = Later(lambda: _before(context, namespace))
     _sync(context, sink, namespace)
+    strays = Later(lambda: _strays(context))
     run = _Run(context)
     query = replace(run.query(context.incident.first_seen), namespace=namespace)
     done = journal.walk(query, run.take, timeout_s=_READ_S)
     what = "the oldest lines of the run are missing"
     run.text.put(sink, "journal/journal.txt", what)
     run.json.put(sink, "journal/journal.json", what)
-    if run.lost.lines:
-        run.lost.put(sink, "journal/lost.txt", "older lines are missing")
+    lost = _merged([*run.lost, *strays.result()])
+    if lost.lines:
+        lost.put(sink, "journal/lost.txt", "older lines are missing")
     lines = before.result()
     if lines.lines:
         lines.put(sink, "journal/before.txt", "older lines are missing")
@@ -193,6 +202,49 @@ def _earlier_than(invocation: str, kept: _Kept) -> Callable[[Entry], bool]:
         return len(kept.lines) < BEFORE_LINES and not kept.full
 
     return take
+
+
+def _strays(context: Context) -> list[Entry]:
+    """Lines of the run's last seconds, by its user, that belong to no unit."""
+    incident = context.incident
+    if incident.invocation_id is None:
+        return []
+    ended = incident.main.exited or incident.first_seen
+    since = max(ended - _LAST_S, (incident.main.started or 0.0) - 1.0)
+    boot = f"_BOOT_ID={incident.boot_id.replace('-', '')}"
+    uid = _uid(context)
+    mine = (boot,) if uid is None else (f"_UID={uid}", boot)
+    matches = ("_TRANSPORT=syslog", *mine, "+", "_TRANSPORT=journal", *mine)
+    query = Query(matches, since=since, until=ended + 1.0, max_entries=_SCAN)
+    found: list[Entry] = []
+
+    def take(entry: Entry) -> bool:
+        if not any(name in entry.fields for name in _BELONGS):
+            found.append(entry)
+        return len(found) < _MAX_STRAYS
+
+    journal.walk(query, take, timeout_s=_READ_S)
+    return found
+
+
+def _uid(context: Context) -> int | None:
+    """Whose lines the run's would be; None where that is not known any more."""
+    if context.user:
+        return os.getuid()
+    known = context.unit.number("UID")
+    if known is not None:
+        return known
+    user = context.unit.get("User")
+    return 0 if user is None else uid_of(user)
+
+
+def _merged(entries: list[Entry]) -> _Kept:
+    """Each of ``entries`` once, newest first."""
+    kept = _Kept(SIDE_BYTES)
+    unique = {(entry.realtime, entry.text("__CURSOR")): entry for entry in entries}
+    for key in sorted(unique, reverse=True):
+        kept.add(journal.to_text(unique[key]))
+    return kept
 
 
 def _say_what_is_missing(run: _Run, sink: Sink, problem: str | None) -> None:

@@ -3,16 +3,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 from failhook.plugin import Context, Skipped
-
-
-@cache
-def boot_id() -> str:
-    """The running kernel's, 32 hex digits."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
+from failhook.systemd.boot import boot_id
 
 
 def of_this_boot(context: Context) -> bool:

@@ -37,10 +37,16 @@ _END = re.compile(
     rb"[\s\x00]|&(?:amp;)?[\w.\-\[\]]{1,64}=|[;,](?=[\w.\-]{1,64}(?: [\w.\-]{1,32})?[=:])"
     rb"|\\u0026|%26|\\{0,7}[\"'`](?=[\s\x00,;)}\]:>]|\Z)|</|\x1b\["
 )
-_NEXT_SETTING = re.compile(rb"\s[#;]|[,;]?\s+[\w.\-]{1,64} ?[=:]|[,;] ?\{|\x00")
+_NEXT_SETTING = re.compile(rb"\s[#;]|[,;]?\s[\w.\-]{1,64} ?[=:]|[,;] ?\{|\x00")
 _AT_START = re.compile(rb"(?:\A|\]: ?)[\s>#;*\-]*(?:export |set |- )?[\"'$@]?\Z")
-_QUOTING_PARSER = re.compile(rb"(?:unexpected|near|illegal|unknown|expected|invalid|syntax) \Z", re.I)
+# "unexpected token: 'end'", "last token: scalar": a parser speaks of its input
+_PARSER = re.compile(
+    rb"(?:unexpected|near|illegal|unknown|expected|invalid|syntax|last|next|previous) \Z", re.I
+)
+_A_FEW = re.compile(rb"\s*[0-9]{1,3}(?:\s+[a-z]+)?[\s.,;)]*\Z")  # four digits are a PIN
+_SET_CREDENTIAL = re.compile(rb"[\w.@-]{1,255}:" + TOKEN.pattern)  # done by `unit_text`
 _OPENERS = {b")": b"(", b"]": b"[", b"}": b"{", b">": b"<"}
+_MIN_KEY = 6  # accesskey="n" is HTML
 _BACKSLASH = 0x5C
 
 
@@ -72,7 +78,7 @@ def spans(line: bytes) -> Iterator[Span]:
     while match := _ASSIGNMENT.search(line, place):
         place = match.end()
         kind = _kind(line, match)
-        if kind is None:
+        if kind is None or line.endswith(b"[masked:", 0, match.start()):
             continue
         sign, gap = match[3], line[match.end(2) : match.end()]
         what = _Place(line, match[1].decode(), kind, match.start(), match.end(), sign, gap != sign)
@@ -137,13 +143,17 @@ def _worth_masking(what: _Place, value: bytes, *, quoted: bool) -> bool:
         return False
     if values.is_path(value) and names.may_hold_path(what.name):
         return False
-    if values.is_number(value):
-        # "max_tokens=512", "pass: 3 tests"; four digits are a PIN
-        short = what.name.lower().endswith("pass") and len(value.strip()) < 4
-        return not (short or names.is_plural(what.name))
-    if quoted:
-        return what.kind != "token" or _QUOTING_PARSER.search(what.before) is None
-    return what.name != "PASS" or what.sign != b":"  # automake's and TAP's verdict
+    if (what.kind == "key" and len(value) < _MIN_KEY) or values.is_expression(value):
+        return False
+    if what.kind == "credential" and _SET_CREDENTIAL.fullmatch(value):
+        return False
+    if values.is_number(value) and names.is_plural(what.name):  # max_tokens=512
+        return False
+    if what.name.lower().endswith("pass") and _A_FEW.match(value):  # "pass: 3 tests"
+        return False
+    if what.kind == "token" and _PARSER.search(what.before):
+        return not quoted and values.looks_random(value)
+    return quoted or what.name != "PASS" or what.sign != b":"  # automake's and TAP's verdict
 
 
 def _quoted(line: bytes, start: int) -> tuple[int, int] | None:
@@ -177,7 +187,9 @@ def _rest_of_quoted_setting(what: _Place) -> tuple[int, int] | None:
     if opening is None:
         return None
     end = _closing(what.line, what.after, len(opening[1]), opening[2])
-    return (what.after, end) if end < len(what.line) else None
+    if end == len(what.line) or _NEXT_SETTING.search(what.line, what.after, end):
+        return None
+    return what.after, end
 
 
 def _in_query(what: _Place) -> bool:
@@ -205,7 +217,9 @@ def _unquoted(what: _Place) -> tuple[int, int]:
         return _to_end(what) if what.spaced and _at_start(what) else _token(line, start)
     if what.spaced:
         return _after_colon(what)
-    return (start, start) if values.is_sentence(what.head()) else _token(line, start)
+    head = what.head()  # "X509_check_private_key:key values mismatch"
+    spoken = values.is_sentence(head) or values.is_option_talk(head)
+    return (start, start) if spoken else _token(line, start)
 
 
 def _after_colon(what: _Place) -> tuple[int, int]:
@@ -244,7 +258,7 @@ def _to_end(what: _Place) -> tuple[int, int]:
     """An ini or YAML value: everything up to a comment or the next setting."""
     line, start = what.line, what.after
     run = _RUN.match(line, start)
-    if run is None:
+    if run is None or run[0] in (b"#", b";"):
         return start, start
     stop = _NEXT_SETTING.search(line, run.end())
     end = stop.start() if stop else len(line)

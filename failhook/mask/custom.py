@@ -87,9 +87,9 @@ def _slow(compiled: re.Pattern[bytes], regex: str) -> bool:
     for unit in (*_PROBES, *((literal,) if literal else ())):
         for size in (64, 128, 256, 512, 1024, _WINDOW + _OVERLAP):
             line = (unit * (size // len(unit)))[:size] + b"\x01"
-            begin = time.perf_counter()
+            begin = time.thread_time()
             sum(1 for _ in compiled.finditer(line))
-            if time.perf_counter() - begin > _SLOW_S:
+            if time.thread_time() - begin > _SLOW_S:
                 return True
     return False
 

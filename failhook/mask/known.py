@@ -8,6 +8,7 @@ A value appears in evidence as it is, JSON-escaped (journal exports, structured 
 from __future__ import annotations
 
 import base64
+import bisect
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -78,16 +79,22 @@ class KnownValues:
         """What is left of a value where the text was cut through the middle of it."""
         if len(text) < _EDGE_TEXT:
             return
+        head, tail = text[:_MIN_EDGE], text[-_MIN_EDGE:]
         for each in self._plain:
             value = each.value
-            for size in range(min(len(value), 4096) - 1, _MIN_EDGE - 1, -1):
-                if text.startswith(value[-size:]):
-                    yield Span(0, size, each.rule)
+            place = value.find(head, 1)
+            while place != -1:
+                if text.startswith(value[place:]):
+                    yield Span(0, len(value) - place, each.rule)
                     break
-            for size in range(min(len(value), 4096) - 1, _MIN_EDGE - 1, -1):
+                place = value.find(head, place + 1)
+            place = value.rfind(tail, 0, len(value) - 1)
+            while place != -1:
+                size = place + _MIN_EDGE
                 if text.endswith(value[:size]):
                     yield Span(len(text) - size, len(text), each.rule)
                     break
+                place = value.rfind(tail, 0, size - 1)
 
 
 def _find(text: bytes, form: _Form) -> Iterator[Span]:
@@ -104,7 +111,9 @@ def _find(text: bytes, form: _Form) -> Iterator[Span]:
 
 
 def _within(span: Span, taken: Sequence[tuple[int, int]]) -> bool:
-    return any(start < span.end and span.start < end for start, end in taken)
+    """``span`` touches one of the ``taken`` ranges, which are in order and apart."""
+    place = bisect.bisect_left(taken, (span.end, 0))
+    return place > 0 and taken[place - 1][1] > span.start
 
 
 def _forms(known: Known) -> Iterator[_Form]:

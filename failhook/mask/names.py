@@ -64,7 +64,10 @@ _ABOUT = frozenset(
     "helper helpers mask fingerprint thumbprint public".split()
 )
 # systemd's own settings that say where a credential comes from: `unit_text` treats the others.
-_VISIBLE = frozenset("loadcredential loadcredentialencrypted importcredential".split())
+_VISIBLE = frozenset(
+    "loadcredential loadcredentialencrypted importcredential conditioncredential "
+    "assertcredential".split()
+)
 
 
 @functools.lru_cache(maxsize=8192)
@@ -102,6 +105,8 @@ def _kind_of_words(words: list[str]) -> str | None:
 
 
 def _kind_of_word(word: str) -> str | None:
+    if word in ("nopasswd", "nopassword"):  # sudoers
+        return None
     if word.endswith(_PASSWORD_ENDS) or word in ("passwd", "pwd"):
         return "password"
     if word.endswith(_SECRET_ENDS):

@@ -83,8 +83,8 @@ def _mask_downwards(lines: list[bytes], start: int, column: int, counts: Counts)
             return number + 1
         body = _without_body(line, column, short=masked > 0)
         if body is not None:
-            lines[number], strangers, masked = body, 0, masked + 1
-            counts[RULE] = counts.get(RULE, 0) + (body != line)
+            strangers, masked = 0, masked + 1
+            _put(lines, number, body, counts)
         elif not _HEADER.search(line):
             strangers += 1
             if strangers == _STRANGERS:
@@ -101,12 +101,18 @@ def _mask_upwards(lines: list[bytes], end: int, column: int, counts: Counts) -> 
             return
         body = _without_body(line, column, short=number in (end - 1, 0))
         if body is not None:
-            lines[number], strangers = body, 0
-            counts[RULE] = counts.get(RULE, 0) + (body != line)
+            strangers = 0
+            _put(lines, number, body, counts)
         else:
             strangers += 1
             if strangers == _STRANGERS:
                 return
+
+
+def _put(lines: list[bytes], number: int, line: bytes, counts: Counts) -> None:
+    if lines[number] != line:
+        lines[number] = line
+        counts[RULE] = counts.get(RULE, 0) + 1
 
 
 def _without_body(line: bytes, column: int, *, short: bool) -> bytes | None:

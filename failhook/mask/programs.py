@@ -15,7 +15,7 @@ from failhook.mask.tokens import Span
 
 _VALUE = rb"(?:(?P<q>\\{0,7}[\"'])(?P<s>(?:(?!(?P=q)).){1,512})|(?P<r>[^\s\x00\"'][^\s\x00]{0,511}))"
 _BLANK = rb"(?:[\s\x00]|\\{0,7}[\"'],[ \t]?\\{0,7}(?=[\"']))"
-_MAY_BLANK = rb"(?:[ \t=\x00]|\\{0,7}[\"'],[ \t]?)?"
+_MAY_BLANK = rb"(?:[ \t=\x00]|\\{0,7}[\"'],[ \t]?\\{0,7}(?=[\"']))?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,19 @@ class _Program:
     option: re.Pattern[bytes]
 
 
-def _program(hint: str, name: bytes, option: bytes) -> _Program:
+def _program(hint: str, name: bytes, option: bytes, value: bytes = _VALUE) -> _Program:
     return _Program(
         hint.encode(),
         re.compile(rb"(?<![\w.])(?:" + name + rb")(?![\w.])"),
-        re.compile(option + _VALUE),
+        re.compile(option + value),
     )
 
 
 _USER = rb"[^\s:\"'\x00]{1,128}:"
+_USER_AND_PASSWORD = (
+    rb"(?:(?P<q>\\{0,7}[\"'])" + _USER + rb"(?P<s>(?:(?!(?P=q)).){1,512})|"
+    + _USER + rb"(?P<r>[^\s\x00\"']{1,512}))"
+)  # fmt: skip
 _PROGRAMS = (
     *(
         _program(hint, name, rb"(?:[\s\x00]|\\{0,7}[\"'])-p")
@@ -42,7 +46,8 @@ _PROGRAMS = (
     _program(
         "curl",
         rb"curl",
-        _BLANK + rb"[\"']?(?:-[A-Za-z]{0,6}[uU]|--user|--proxy-user)" + _MAY_BLANK + rb"[\"']?" + _USER,
+        _BLANK + rb"[\"']?(?:-[A-Za-z]{0,6}[uU]|--user|--proxy-user)" + _MAY_BLANK,
+        _USER_AND_PASSWORD,
     ),
     _program("sshpass", rb"sshpass", _BLANK + rb"-p" + _MAY_BLANK),
     _program("redis-cli", rb"redis-cli", _BLANK + rb"-a" + _BLANK),

@@ -14,7 +14,8 @@ from failhook.mask.tokens import TOKEN
 _NOTHING = frozenset(
     b"true false yes no on off none null nil undefined unset empty missing required optional "
     b"hidden redacted masked filtered removed ok ask prompt 0 1 n/a stdin invalid expired rejected "
-    b"accepted revoked denied valid failed incorrect wrong".split()
+    b"accepted revoked denied valid failed incorrect wrong "
+    b"amd64 arm64 armhf armel i386 riscv64 ppc64el s390x all any".split()  # passwd:amd64, the package
 )
 _PLACEHOLDER = re.compile(
     rb"\*+|x{3,}|\.{2,}|-+|_+|%[sdvq]|\$\{[a-z_]\w{0,60}\}|\$\([^()]{1,80}\)|%[a-z_]\w{0,40}%"
@@ -29,8 +30,10 @@ _KNOWN_ROOTS = (
     rb"secrets?|certs?|ssl|nix|boot|media|snap|workspace|private|Users|Library|credentials"
 )
 _PATH = re.compile(
-    rb"/(?:%b)(?:/[\w.@%%:,-]+)*/?|(?:/[a-z0-9_.-]{1,32}){1,12}/?|/" % _KNOWN_ROOTS,
+    rb"/(?:%b)(?:/[\w.@%%:,-]+)*/?|\$\{?\w{1,60}\}?(?:/[\w.-]+)+|(?:/[a-z0-9_.-]{1,32}){1,12}/?|/"
+    rb"|[\w.-]{1,80}\.(?:pem|key|crt|cer|der|p12|pfx|jks|pub|gpg|asc|json|txt)" % _KNOWN_ROOTS,
 )
+_EXPRESSION = re.compile(rb"\$\(|[a-z_][\w.]{0,80}\([^()]{0,80}\)\Z")
 _WORDS = re.compile(rb"[A-Za-z']+")
 _PLAIN_WORD = re.compile(rb"[A-Z]?[a-z']+|[A-Z]{1,4}")
 # Words that make what follows a colon a sentence. Functional ones weigh as much as those of failure.
@@ -46,6 +49,7 @@ _PROSE = frozenset(
     b"rotated rotating valid verified succeeded success successful successfully started stopped "
     b"starting stopping done skipped skipping ignored ignoring parse parsing syntax bucket filter "
     b"got expected does doesn't did didn't do only already please try again see check use never "
+    b"files compat sss winbind nis "  # nsswitch.conf
     b"bad connect connection available unavailable validation".split()
 )
 # Things messages are about; alone they may be somebody's (poor) password.
@@ -78,9 +82,14 @@ def is_placeholder(value: bytes) -> bool:
 
 
 def is_path(value: bytes) -> bool:
-    """An absolute path, and not a base64 text that begins with a slash."""
+    """An absolute path or a file's name, and not a base64 text that begins with a slash."""
     text = value.strip()
     return len(text) <= 4096 and _PATH.fullmatch(text) is not None
+
+
+def is_expression(value: bytes) -> bool:
+    """Program text, not a value: ``$(getent passwd x)``, ``yaml.scan(input)``."""
+    return _EXPRESSION.match(value) is not None
 
 
 def is_number(value: bytes) -> bool:

@@ -195,7 +195,7 @@ class ExportParser:
             else:
                 first[key] = value
         self._fields, self._size = [], 0
-        return Entry(_seconds(first.get("__REALTIME_TIMESTAMP")), first, tuple(more))
+        return Entry(seconds(first.get("__REALTIME_TIMESTAMP")), first, tuple(more))
 
 
 def _shortened(value: bytes) -> bytes:
@@ -214,7 +214,7 @@ def _value(raw: bytes) -> Value:
     return raw if _CONTROL.search(text) else text
 
 
-def _seconds(stamp: Value | None) -> float:
+def seconds(stamp: Value | None) -> float:
     """Microseconds since the epoch, as seconds; 0 where there is no sound time stamp."""
     if isinstance(stamp, str) and stamp.isascii() and stamp.isdigit() and len(stamp) < 19:
         return int(stamp) / 1_000_000

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from failhook import proc
 from failhook.stream import stream
-from failhook.systemd.export import Entry, ExportParser, Value
+from failhook.systemd.export import Entry, ExportParser, Value, seconds
 
 DROPPED = "a596d6fe7bfa4994828e72309e95d61e"  # journald suppressed messages of a unit
 COREDUMP = "fc2e22bc6ee647b6b90729ab34a250b1"
@@ -133,16 +133,18 @@ def sync(namespace: str | None = None, *, timeout_s: float = 1.0) -> str | None:
 
 
 def storage_problem(stored: Sequence[Path] = _STORED) -> str | None:
-    """Why the journal may be incomplete or gone soon, from where it is kept; None for no reason."""
+    """Why the journal may be incomplete or gone soon, from where it is kept; None for no reason.
+
+    The last of ``stored`` is the volatile place.
+    """
     machine_id = _machine_id()
     places = [place / machine_id for place in stored if (place / machine_id).is_dir()]
     if not places:
-        return (
-            "this machine keeps no journal (no directory below /var/log/journal, /run/log/journal)"
-        )
-    if not any(_readable(place) for place in places):
+        return "this machine keeps no journal (nothing in /var/log/journal or /run/log/journal)"
+    readable = [place for place in places if _readable(place)]
+    if not readable:
         return "the journal is not readable for us (group systemd-journal)"
-    if all(place.parent == stored[-1] for place in places):
+    if all(place.parent == stored[-1] for place in readable):
         return "the journal is volatile: it ends with this boot (no /var/log/journal)"
     return None
 
@@ -156,10 +158,11 @@ def _machine_id() -> str:
 
 def _readable(place: Path) -> bool:
     try:
-        return any(
-            entry.name.endswith(".journal") and os.access(entry.path, os.R_OK)
-            for entry in os.scandir(place)
-        )
+        with os.scandir(place) as entries:
+            return any(
+                entry.name.endswith(".journal") and os.access(entry.path, os.R_OK)
+                for entry in entries
+            )
     except OSError:
         return False
 
@@ -188,7 +191,12 @@ def to_text(entry: Entry) -> str:
     who = f"{_shown(name)}[{_shown(pid)}]" if pid else _shown(name)
     lines = _shown(fields.get("MESSAGE", "")).rstrip("\n").split("\n")
     message = "\n        ".join(visible(line) for line in lines)
-    return f"{stamp(entry.realtime)} {visible(who)}: {message}\n"
+    return f"{stamp(_shown_time(entry))} {visible(who)}: {message}\n"
+
+
+def _shown_time(entry: Entry) -> float:
+    """When it was sent rather than when it was stored, as journalctl shows it."""
+    return seconds(entry.fields.get("_SOURCE_REALTIME_TIMESTAMP")) or entry.realtime
 
 
 def stamp(at: float) -> str:

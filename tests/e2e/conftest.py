@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.bed import BedError, Machine, Tree, trees, unavailable
+from tests.bed import BedError, Machine, Tree, failhook_tree, trees, unavailable
+from tests.e2e.hooked import Hooked
 
 FreshMachine = Callable[..., Machine]
 
@@ -46,9 +47,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     outcome = yield
     report: pytest.TestReport = outcome.get_result()
     if report.failed:
-        used = [bed for bed in getattr(item, "funcargs", {}).values() if isinstance(bed, Machine)]
-        for bed in used + item.config.stash[_FRESH]:
+        used = [_bed(value) for value in getattr(item, "funcargs", {}).values()]
+        for bed in [bed for bed in used if bed] + item.config.stash[_FRESH]:
             report.sections.append((f"journal of the {bed.tree.name} bed", _journal(bed)))
+
+
+def _bed(value: object) -> Machine | None:
+    if isinstance(value, Hooked):
+        return value.machine
+    return value if isinstance(value, Machine) else None
 
 
 def _journal(bed: Machine) -> str:
@@ -89,3 +96,16 @@ def fresh_machine(tree: Tree, request: pytest.FixtureRequest) -> Iterator[FreshM
             return bed
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def hooked(tree: Tree) -> Iterator[Hooked]:
+    """A booted bed with failhook installed as a user would; shared, name units of your own."""
+    with Machine(failhook_tree(tree)) as bed:
+        yield Hooked(bed)
+
+
+@pytest.fixture
+def fresh_hooked(tree: Tree, fresh_machine: FreshMachine) -> Hooked:
+    """A bed with failhook of the test's own, which it may reboot or break."""
+    return Hooked(fresh_machine(failhook_tree(tree)))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Who called, which unit is meant, and what goes into the spool."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from failhook import hook
+
+FAILED = {"SERVICE_RESULT": "exit-code", "EXIT_CODE": "exited", "EXIT_STATUS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("spool", "incoming"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(hook, "RUN", str(tmp_path))
+    return tmp_path
+
+
+def _spooled(run: Path) -> list[dict[str, object]]:
+    return [json.loads(path.read_text()) for path in sorted((run / "spool").iterdir())]
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments", "expected"),
+    [
+        (FAILED, [], True),
+        (FAILED, ["a.service"], True),
+        (FAILED, ["list"], False),
+        (FAILED, ["show", "a.service"], False),
+        ({}, ["--unit", "a.service"], True),
+        ({}, ["--unit=a.service"], True),
+        ({}, ["--user", "--unit", "a.service"], True),
+        ({"MONITOR_SERVICE_RESULT": "signal"}, [], True),
+        ({}, [], False),
+        ({}, ["a.service"], False),
+    ],
+)
+def test_who_called(environ: Mapping[str, str], arguments: list[str], expected: bool) -> None:
+    assert hook.called(environ, arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "unit", "user"),
+    [
+        ("/system.slice/a.service", "a.service", False),
+        ("/system.slice/a.service/.control", "a.service", False),
+        ("/system.slice/system-foo.slice/foo@1.service", "foo@1.service", False),
+        ("/a.slice/a-b.slice/_cgroup.service", "cgroup.service", False),
+        ("/user.slice/user-7.slice/user@7.service/app.slice/b.service", "b.service", True),
+        ("/user.slice/user-7.slice/user@7.service", "user@7.service", False),
+        ("/system.slice/a.service/inner.service", "a.service", False),
+        ("/", "", False),
+        ("/docker/0123", "", False),
+    ],
+)
+def test_unit_of_a_cgroup(path: str, unit: str, user: bool) -> None:
+    assert hook.unit_of(path) == (unit, user)
+
+
+def test_a_failure_is_written_once_and_completely(run_directory: Path) -> None:
+    assert hook.main(FAILED, ["a.service"]) == ""
+    (record,) = _spooled(run_directory)
+    assert record["unit"] == "a.service"
+    assert record["kind"] == "stop-post"
+    assert record["env"] == FAILED
+    assert list((run_directory / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("result", ["success", "exec-condition"])
+def test_no_failure_is_no_news(run_directory: Path, result: str) -> None:
+    hook.main({"SERVICE_RESULT": result}, ["a.service"])
+    assert _spooled(run_directory) == []
+
+
+def test_a_clean_stop_is_news_for_the_unit_that_is_waited_for(run_directory: Path) -> None:
+    (run_directory / "open").write_text("b.service\na.service\n")
+    hook.main({"SERVICE_RESULT": "success"}, ["a.service"])
+    hook.main({"SERVICE_RESULT": "success"}, ["other.service"])
+    assert [(one["kind"], one["unit"]) for one in _spooled(run_directory)] == [
+        ("clean-stop", "a.service")
+    ]
+
+
+def test_a_handler_reports_whatever_its_monitor_variables_say(run_directory: Path) -> None:
+    hook.main({"MONITOR_SERVICE_RESULT": "success"}, ["--unit", "a.service"])
+    hook.main({}, ["--unit=m.mount"])
+    assert [(one["kind"], one["unit"]) for one in _spooled(run_directory)] == [
+        ("on-failure", "a.service"),
+        ("on-failure", "m.mount"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "unit", ["failhook.service", "failhook@a.service.service", "failhook-keep.service"]
+)
+def test_our_own_units_are_never_news(run_directory: Path, unit: str) -> None:
+    hook.main({}, ["--unit", unit])
+    assert _spooled(run_directory) == []
+
+
+def test_an_unknown_unit_is_said_and_nothing_else(
+    run_directory: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert hook.main(FAILED, []) == ""
+    assert capfd.readouterr().err.startswith("<3>failhook: cannot tell which unit")
+    assert _spooled(run_directory) == []
+
+
+def test_rubbish_in_the_environment_is_kept_as_text(run_directory: Path) -> None:
+    hook.main({**FAILED, "EXIT_STATUS": '"\\\n\udcff'}, ["a.service"])
+    (record,) = _spooled(run_directory)
+    environ = record["env"]
+    assert isinstance(environ, dict)
+    assert environ["EXIT_STATUS"] == '"\\\n\udcff'
+
+
+def test_no_runner_on_the_machine_gives_the_record_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook, "RUN", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(hook.os, "geteuid", lambda: 0)
+    assert json.loads(hook.main(FAILED, ["a.service"]))["unit"] == "a.service"
+
+
+def test_whatever_goes_wrong_is_said_and_swallowed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(hook, "_own_cgroup", broken)
+    assert hook.main(FAILED, ["a.service"]) == ""
+    assert "RuntimeError: on purpose" in capfd.readouterr().err
