@@ -56,7 +56,9 @@ class _Kept:
             self.lines.append(line)
 
     def put(self, sink: Sink, name: str, what: str) -> None:
-        """Hand over what was kept, oldest first."""
+        """Hand over what was kept, oldest first; nothing where there is nothing."""
+        if not self.lines and not self.full:
+            return
         reason = f"cut from the front at {self.max_bytes >> 10} KiB: {what}" if self.full else None
         sink.put(name, "".join(reversed(self.lines)), truncated=self.full, reason=reason)
 
@@ -158,11 +160,8 @@ def collect(context: Context, sink: Sink) -> None:
     run.text.put(sink, "journal/journal.txt", what)
     run.json.put(sink, "journal/journal.json", what)
     lost = _merged([*run.lost, *strays.result()])
-    if lost.lines:
-        lost.put(sink, "journal/lost.txt", "older lines are missing")
-    lines = before.result()
-    if lines.lines:
-        lines.put(sink, "journal/before.txt", "older lines are missing")
+    lost.put(sink, "journal/lost.txt", "older lines are missing")
+    before.result().put(sink, "journal/before.txt", "older lines are missing")
     _say_what_is_missing(run, sink, journal.complaint(done))
 
 

@@ -25,6 +25,7 @@ _READ_BYTES = 8 << 20
 _READ_LINES = 10_000
 _READ_S = 5.0
 _TEXT_BYTES = 256 << 10
+_LOOKED_AT = 400  # characters of a line
 _MAX_BLOCK = 2000  # lines of one OOM report: it lists every process
 
 _TELLING = re.compile(
@@ -42,14 +43,16 @@ _TELLING = re.compile(
     | table\ full | possible\ syn\ flooding | out\ of\ socket\ memory | no\ space | quota
     | fork\ rejected | too\ many\ open | file-max
     """,
-    re.IGNORECASE | re.VERBOSE,
+    re.VERBOSE,
 )
 _OOM_BEGINS = "invoked oom-killer"
 _OOM_ENDS = ("Killed process", "oom_reaper:")
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """One line of the kernel, Unix seconds."""
+
     at: float
     text: str
 
@@ -75,15 +78,15 @@ def _since(context: Context) -> float:
     return max(started, incident.first_seen - _BACK_S)
 
 
-def _from_journal(context: Context) -> tuple[list[_Line], str | None]:
+def _from_journal(context: Context) -> tuple[list[Line], str | None]:
     boot = context.incident.boot_id.replace("-", "")
     matches = ("_TRANSPORT=kernel", f"_BOOT_ID={boot}")
     query = Query(matches, since=_since(context), max_entries=_READ_LINES)
     reading = journal.ask(query, max_bytes=_READ_BYTES, timeout_s=_READ_S)
-    return [_Line(each.realtime, each.text("MESSAGE")) for each in reading.entries], reading.problem
+    return [Line(each.realtime, each.text("MESSAGE")) for each in reading.entries], reading.problem
 
 
-def _from_kmsg(since: float, problem: str | None) -> tuple[list[_Line], str | None]:
+def _from_kmsg(since: float, problem: str | None) -> tuple[list[Line], str | None]:
     """The kernel's own buffer: where there is no journald, or one that does not read it."""
     started = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
     try:
@@ -97,7 +100,7 @@ def _from_kmsg(since: float, problem: str | None) -> tuple[list[_Line], str | No
     return [line for line in lines if line.at >= since], None
 
 
-def _records(fd: int, started: float) -> Iterator[_Line]:
+def _records(fd: int, started: float) -> Iterator[Line]:
     """``6,339,5140900,-;text`` and further lines that begin with a space (dev-kmsg)."""
     while True:
         try:
@@ -111,10 +114,10 @@ def _records(fd: int, started: float) -> Iterator[_Line]:
         head, _, rest = record.decode("utf-8", "replace").partition(";")
         fields = head.split(",")
         if len(fields) >= 3 and fields[2].isdigit():
-            yield _Line(started + int(fields[2]) / 1_000_000, rest.split("\n", 1)[0])
+            yield Line(started + int(fields[2]) / 1_000_000, rest.split("\n", 1)[0])
 
 
-def telling(lines: Iterable[_Line]) -> Iterator[_Line]:
+def telling(lines: Iterable[Line]) -> Iterator[Line]:
     """The lines that matter, and all lines of an OOM report."""
     inside = 0
     for line in lines:
@@ -125,7 +128,7 @@ def telling(lines: Iterable[_Line]) -> Iterator[_Line]:
             yield line
             if any(end in line.text for end in _OOM_ENDS):
                 inside = 0
-        elif _TELLING.search(line.text):
+        elif _TELLING.search(line.text.lower(), 0, _LOOKED_AT):
             yield line
 
 

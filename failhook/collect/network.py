@@ -14,6 +14,7 @@ from failhook.incident import Json, JsonObject
 
 Route: TypeAlias = tuple[str, str, str, int]  # destination, gateway, link, metric
 _REACHABLE = 0x1  # RTF_UP
+_UP = 0x1  # IFF_UP (netdevice(7)); read from /sys, because the runner may not open AF_INET sockets
 _NAME_SERVERS = Path("/etc/resolv.conf")
 
 
@@ -21,10 +22,10 @@ def links() -> list[JsonObject]:
     """Each link: name, up, speed, MTU, addresses."""
     import psutil  # here: 10 ms, and only this process needs it
 
-    states = psutil.net_if_stats()
     found: list[JsonObject] = []
     for name, addresses in psutil.net_if_addrs().items():
-        state = states.get(name)
+        flags, mtu = _attribute(name, "flags"), _attribute(name, "mtu")
+        speed = _attribute(name, "speed") or "0"  # unreadable for a link that has none or is down
         inet: list[Json] = [
             _with_prefix(each.address, each.netmask)
             for each in addresses
@@ -33,10 +34,10 @@ def links() -> list[JsonObject]:
         found.append(
             {
                 "name": name,
-                "up": bool(state and state.isup),
+                "up": bool(int(flags or "0", 16) & _UP),
                 "carrier": _attribute(name, "operstate"),
-                "mtu": state.mtu if state else None,
-                "speed_mbit": state.speed or None if state else None,
+                "mtu": int(mtu) if mtu else None,
+                "speed_mbit": int(speed) if speed.isdigit() and int(speed) else None,
                 "addresses": inet,
             }
         )

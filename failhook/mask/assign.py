@@ -47,6 +47,8 @@ _A_FEW = re.compile(rb"\s*[0-9]{1,3}(?:\s+[a-z]+)?[\s.,;)]*\Z")  # four digits a
 _SET_CREDENTIAL = re.compile(rb"[\w.@-]{1,255}:" + TOKEN.pattern)  # done by `unit_text`
 _OPENERS = {b")": b"(", b"]": b"[", b"}": b"{", b">": b"<"}
 _MIN_KEY = 6  # accesskey="n" is HTML
+_LONG = 4096
+_HEAD = 64
 _BACKSLASH = 0x5C
 
 
@@ -68,7 +70,7 @@ class _Place:
 
     def head(self) -> bytes:
         """The first word, as far as judging it needs: a hostile line is one word of megabytes."""
-        start, end = _token(self.line[self.after : self.after + 200], 0)
+        start, end = _token(self.line[self.after : self.after + _HEAD], 0)
         return self.line[self.after + start : self.after + end]
 
 
@@ -79,6 +81,8 @@ def spans(line: bytes) -> Iterator[Span]:
         place = match.end()
         kind = _kind(line, match)
         if kind is None or line.endswith(b"[masked:", 0, match.start()):
+            continue
+        if match[1] == b"PASS" and match[3] == b":":  # automake's and TAP's verdict
             continue
         sign, gap = match[3], line[match.end(2) : match.end()]
         what = _Place(line, match[1].decode(), kind, match.start(), match.end(), sign, gap != sign)
@@ -141,6 +145,8 @@ def _value(what: _Place, *, quoted_name: bytes) -> Iterator[Span]:
 def _worth_masking(what: _Place, value: bytes, *, quoted: bool) -> bool:
     if values.is_placeholder(value):
         return False
+    if len(value) > _LONG:  # never look twice at much: the next name may stand inside
+        return True
     if values.is_path(value) and names.may_hold_path(what.name):
         return False
     if (what.kind == "key" and len(value) < _MIN_KEY) or values.is_expression(value):
@@ -153,7 +159,7 @@ def _worth_masking(what: _Place, value: bytes, *, quoted: bool) -> bool:
         return False
     if what.kind == "token" and _PARSER.search(what.before):
         return not quoted and values.looks_random(value)
-    return quoted or what.name != "PASS" or what.sign != b":"  # automake's and TAP's verdict
+    return True
 
 
 def _quoted(line: bytes, start: int) -> tuple[int, int] | None:

@@ -99,7 +99,7 @@ def is_number(value: bytes) -> bool:
 
 def is_sentence(text: bytes) -> bool:
     """The first words of ``text`` are those of a message for people."""
-    words = [word.lower() for word in _WORDS.findall(text[:160])[:8]]
+    words = [word.lower() for word in _WORDS.findall(text[:96])[:8]]
     return any(word in _PROSE or (word in _TOPICS and len(words) > 1) for word in words)
 
 

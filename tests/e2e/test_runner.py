@@ -109,7 +109,7 @@ def test_full_disk_records_the_incident_with_a_reduced_bundle(fresh_hooked: Hook
     bed = fresh_hooked.machine
     unit = "full.service"
     bed.systemctl("stop", "failhook.path", "failhook.socket", "failhook.service", check=False)
-    bed.shell("mount -t tmpfs -o size=4M,mode=0700 none /var/lib/failhook")
+    bed.shell("mount -t tmpfs -o size=16M,mode=0700 none /var/lib/failhook")
     bed.systemctl("start", "failhook.path", "failhook.socket")
     first = "before-full.service"
     bed.units({unit: service("stop-post", _FAIL), first: service("stop-post", _FAIL)})
@@ -117,10 +117,12 @@ def test_full_disk_records_the_incident_with_a_reduced_bundle(fresh_hooked: Hook
     fresh_hooked.wait_done(first)
     bed.wait(lambda: bed.exists("/var/lib/failhook/reserve"), what="the reserve")
     bed.shell("dd if=/dev/zero of=/var/lib/failhook/filler bs=4k 2>/dev/null || true")
+    assert bed.shell("echo y > /var/lib/failhook/x", check=False).returncode != 0
     bed.systemctl("start", unit)
     (incident,) = fresh_hooked.wait_done(unit, timeout=40)
     assert incident["exit_status"] == "3"
-    assert any("reduced" in problem or "bundle" in problem for problem in incident["problems"])
+    assert any("reduced" in problem for problem in incident["problems"])
+    assert set(fresh_hooked.bundle_files(incident)) >= {"verdict.txt", "manifest.json"}
     shown = bed.run(["failhook", "show", unit]).text
     assert "Missing" in shown
     # a full disk can still be freed
