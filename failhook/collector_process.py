@@ -44,11 +44,12 @@ def run_here(
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a forked collector is given: its time, its pipe, the signals that the parent handles."""
+    """What a forked collector is given: its time, its pipe, and about the process it comes from."""
 
     left_s: float
     pipe: int
-    handled: Sequence[int]
+    parent: int
+    handled: Sequence[int]  # signals
 
 
 def handled_signals() -> list[int]:
@@ -60,7 +61,7 @@ def run_and_exit(collector: Collector, context: Context, mask: Mask, terms: Term
     """The life of a forked collector: everything it has to say goes through the pipe."""
     pipe = terms.pipe
     try:
-        _settle(pipe, terms.handled)
+        _settle(terms)
         sink = CollectorSink(
             collector.name,
             collector.max_bytes,
@@ -78,12 +79,12 @@ def run_and_exit(collector: Collector, context: Context, mask: Mask, terms: Term
         os._exit(1)
 
 
-def _settle(pipe: int, handled: Sequence[int]) -> None:
+def _settle(terms: Terms) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     gc.disable()  # a collection would copy every page of the parent's memory
     signal.set_wakeup_fd(-1)
-    for number in handled:
+    for number in terms.handled:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     logging.disable(logging.CRITICAL)  # its handlers' descriptors are closed below
@@ -91,10 +92,11 @@ def _settle(pipe: int, handled: Sequence[int]) -> None:
     for fd in (0, 1, 2):
         os.dup2(nowhere, fd)
     sys.stdout = sys.stderr = os.fdopen(1, "w", closefd=False)  # they may have been anything
-    _close_all_but(pipe)
+    _close_all_but(terms.pipe)
     os.umask(0o077)
     os.chdir("/")
     offspring.keep_in_reach()
+    offspring.die_with(terms.parent)
 
 
 def _close_all_but(pipe: int) -> None:

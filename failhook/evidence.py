@@ -188,12 +188,12 @@ class _Stage:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        terms = Terms(left_s, writing, os.getpid(), self._handled)
         # A signal between fork and the child's own settings would run our handler in the child.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
             if pid == 0:
-                terms = Terms(left_s, writing, self._handled)
                 collector_process.run_and_exit(collector, self._context, self._mask, terms)
         except OSError:
             os.close(reading)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import BinaryIO
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIR = 0o700
+_TEMPORARY = re.compile(r"\..+\.(\d{1,9})\.new", re.DOTALL)
 
 
 def sync_directory(path: Path) -> None:
@@ -35,13 +37,14 @@ def replacing(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
     The temporary file begins with a dot, lies in the same directory, and is removed on failure.
     Raises OSError; on any exception ``path`` is untouched.
     """
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.new")
+    temporary = path.with_name(_temporary_name(path.name))
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temporary, flags, mode)
     try:
         with open(fd, "wb") as stream:
+            os.fchmod(fd, mode)  # whatever the umask took away
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -51,6 +54,12 @@ def replacing(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     sync_directory(path.parent)
+
+
+def _temporary_name(name: str) -> str:
+    """Beside ``name``, never longer than a name may be, and telling whose it is."""
+    start = os.fsdecode(os.fsencode(name)[:200])
+    return f".{start}.{os.getpid()}.new"
 
 
 def write(path: Path, content: bytes | str, *, mode: int = PRIVATE_FILE) -> None:
@@ -78,11 +87,17 @@ def make_private(path: Path) -> Path:
 
 
 def sweep_temporaries(directory: Path) -> None:
-    """Remove what an interrupted `replacing` left in ``directory``."""
-    with contextlib.suppress(FileNotFoundError):
+    """Remove what an interrupted `replacing` left in ``directory``; not what somebody writes now."""
+    with contextlib.suppress(OSError):
         for entry in directory.iterdir():
-            if entry.name.startswith(".") and entry.name.endswith(".new"):
-                entry.unlink(missing_ok=True)
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match and not _is_alive(int(match[1])):
+                with contextlib.suppress(OSError):
+                    entry.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    return pid != os.getpid() and Path(f"/proc/{pid}").exists()
 
 
 def remove_tree(path: Path) -> None:
@@ -122,7 +137,11 @@ def _remove_at(parent: int, name: str) -> None:
 def read_bounded(path: Path, max_bytes: int) -> bytes:
     """At most ``max_bytes`` of a regular file; refuses links, FIFOs, devices. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(f"{path} is not a regular file")
+    except OSError:
+        os.close(fd)
+        raise
+    with open(fd, "rb") as stream:
         return stream.read(max_bytes)

@@ -272,8 +272,9 @@ def _deliver(run: str, record: str) -> str:
 
 
 def _make_spool(run: str) -> None:
-    """Early in the boot nobody has made the spool yet; root's own handler may. Raises OSError."""
-    if os.geteuid() == 0 and os.path.isdir(run) and not os.path.isdir(f"{run}/incoming"):
+    """Where nobody has made the spool yet (early in the boot, a user's first failure), its owner
+    does. Raises OSError."""
+    if not os.path.isdir(f"{run}/incoming") and os.stat(run).st_uid == os.geteuid():
         for name in (SPOOL, "incoming"):
             if not os.path.isdir(f"{run}/{name}"):
                 os.mkdir(f"{run}/{name}", 0o700)

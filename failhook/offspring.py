@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 5
 # Left behind in D state; looked at again later, so that they do not stay zombies.
@@ -30,8 +31,17 @@ def keep_in_reach() -> None:
         prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def die_with(parent: int) -> None:
+    """End the calling process, a child of ``parent``, when that ends; now, if it has already."""
+    prctl = _prctl()
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def prepare() -> None:
-    """Do before a fork what `keep_in_reach` would otherwise do after every one of them."""
+    """Do before a fork what the functions above would otherwise do after every one of them."""
     _prctl()
 
 

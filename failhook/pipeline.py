@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from failhook import evidence, files
-from failhook.bundle.writer import BundleError, BundleWriter
+from failhook.bundle.layout import BundleError
+from failhook.bundle.writer import BundleWriter
 from failhook.classify import classify, normalised
 from failhook.collect import table
 from failhook.config.model import Configuration
 from failhook.describe import summary
-from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict
+from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
+from failhook.mask.unit_text import mask_unit_text
 from failhook.plugin import Collector, Context
 from failhook.redact import CustomPattern, Redactor
 from failhook.store import counts, retention
@@ -138,7 +140,7 @@ def _collect(
     def mask(data: bytes, path: str) -> tuple[bytes, dict[str, int]]:
         if not path.startswith("unit/"):
             return redactor.mask(data)
-        plain, first = secrets.mask_unit_text(data)
+        plain, first = mask_unit_text(data)
         masked, second = redactor.mask(plain)
         return masked, {
             rule: first.get(rule, 0) + second.get(rule, 0) for rule in {**first, **second}
@@ -205,13 +207,7 @@ def _open_bundle(
 
 
 def _writer(store: Store, incident: Incident, max_bytes: int) -> BundleWriter:
-    return BundleWriter(
-        store.directory(incident),
-        top=f"{incident.unit}-{incident.id}",
-        max_bytes=max_bytes,
-        name=BUNDLE,
-        mtime=int(incident.first_seen),
-    )
+    return BundleWriter(store.directory(incident), incident, max_bytes=max_bytes, name=BUNDLE)
 
 
 def _add(writer: BundleWriter, item: Item) -> str | None:
@@ -271,8 +267,9 @@ def _reduced(store: Store, incident: Incident, haul: _Haul) -> tuple[Bundle | No
 
 def _finish(writer: BundleWriter, incident: Incident) -> Bundle:
     writer.add(Item("verdict.txt", verdict_text(incident).encode(), "failhook"))
-    header = incident.to_json()
-    return writer.finish(header)
+    known = incident.to_json()
+    header = {name: known[name] for name in ("invocation_id", "first_seen", "verdict", "evidence")}
+    return writer.finish({"created": rfc3339(time.time()), **header})
 
 
 def verdict_text(incident: Incident) -> str:

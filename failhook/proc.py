@@ -108,15 +108,20 @@ def run(  # noqa: PLR0913 - the one call everybody makes; each word is a limit
 
 def _reap(child: subprocess.Popen[bytes], own_group: bool, grace_s: float) -> int | None:
     """Wait until ``grace_s`` (monotonic), then kill. None: it was killed or cannot be (D state)."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return child.wait(timeout=max(0.0, grace_s - time.monotonic()))
+    left_s = grace_s - time.monotonic()
+    if left_s > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(timeout=left_s)
+    # Not reaped yet, so that its number, which is the group's, cannot be somebody else's.
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if own_group:
+        if own_group:  # also when it has ended itself: something that it started holds our pipe
             os.killpg(child.pid, signal.SIGKILL)
-        else:
+        elif not ended:
             child.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=0.5)
+        code = child.wait(timeout=0.5)
+        return code if ended else None
     # A child in D state is left behind on purpose: waiting for it would hang us as well.
     return None
 
@@ -199,7 +204,8 @@ class _Reader:
         kept += chunk
         if len(kept) <= self._max:
             return False
-        self.truncated = True
+        if stream is self._child.stdout:
+            self.truncated = True
         if self._tail:
             if len(kept) > 2 * self._max:  # trimmed now and then: amortised, never quadratic
                 del kept[: -self._max]

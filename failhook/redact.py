@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Masking: the only door through which evidence leaves this machine's memory.
 
-Bytes in, bytes out. What is known to be secret (`Known`, from the unit) is replaced literally first,
-then what the administrator's own patterns find, then what its surroundings or its shape give away.
+Bytes in, bytes out. What is known to be secret (`Known`, from the unit) is replaced literally
+first, then what the administrator's own patterns find, then what its surroundings or its shape
+give away.
+
 Text without a secret comes back byte for byte, whatever it is: binary, one line of megabytes, not
 UTF-8. Masked text comes back unchanged, and lines stay where they are.
 
@@ -66,9 +68,7 @@ _BY_HINT = _by_hint()
 class Redactor:
     """Masks text. Make one per incident: what is known of its unit's secrets is prepared once."""
 
-    def __init__(
-        self, known: Sequence[Known] = (), patterns: Sequence[CustomPattern] = ()
-    ) -> None:
+    def __init__(self, known: Sequence[Known] = (), patterns: Sequence[CustomPattern] = ()) -> None:
         self._known = KnownValues(known)
         self._patterns = tuple(patterns)
         names = (*_RULES, *self._known.rules, *(pattern.name for pattern in patterns))
@@ -103,7 +103,7 @@ class Redactor:
         return b"\n".join(custom.mask_line(line, pattern, self._tokens, counts) for line in lines)
 
     def _mask_lines(self, text: bytes, counts: Counts) -> bytes:
-        """Apply the finders to the lines that hold one of their hints; the others are not looked at."""
+        """Apply the finders to the lines that hold one of their hints, and to no others."""
         parts: list[bytes] = []
         done = 0
         for start, end, finders in _candidates(text):

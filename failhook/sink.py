@@ -9,8 +9,9 @@ one is near: half a secret is a secret that no pattern recognises.
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from failhook import proc
@@ -23,6 +24,7 @@ MAX_REASON = 500
 # What is left of the time when a command is stopped, so that its output still gets out.
 _RESERVE_S = 0.3
 _LINE_SEARCH = 8192
+_BYTE_ARRAY = re.compile(rb"\[(\d{1,3}(?:,\d{1,3}){5,})\]")
 
 
 def one_line(text: str) -> str:
@@ -57,6 +59,12 @@ def _without_first_line(kept: bytes) -> bytes:
 def _without_last_line(kept: bytes) -> bytes:
     end = kept.rfind(b"\n", max(0, len(kept) - _LINE_SEARCH))
     return kept if end < 0 else kept[: end + 1]
+
+
+def _add(counts: dict[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    for rule, count in more.items():
+        counts[rule] = counts.get(rule, 0) + count
+    return counts
 
 
 class CollectorSink:
@@ -149,7 +157,7 @@ class CollectorSink:
         kept = cut(content, self._left_bytes, keep)
         truncated = truncated or len(kept) < len(content)
         try:
-            data, counts = self._mask(kept, name)
+            data, counts = self._masked(kept, name)
         except Exception as error:  # noqa: BLE001 - a mask that breaks must not let anything through
             data, counts = b"", {}
             reason, truncated = f"left out: masking it failed ({type(error).__name__})", True
@@ -160,6 +168,23 @@ class CollectorSink:
         took_ms, self._since = round((now - self._since) * 1000), now
         said = None if reason is None else self.masked_reason(reason)
         self._send(Item(name, data, self._collector, took_ms, truncated, said, counts))
+
+    def _masked(self, data: bytes, name: str) -> tuple[bytes, dict[str, int]]:
+        """Mask ``data``; in JSON also what is written as numbers (binary fields of the journal)."""
+        counts: dict[str, int] = {}
+
+        def mask_array(match: re.Match[bytes]) -> bytes:
+            numbers = [int(number) for number in match.group(1).split(b",")]
+            if max(numbers) > 255:
+                return match.group()
+            hidden, found = self._mask(bytes(numbers), name)
+            _add(counts, found)
+            return b"[%s]" % b",".join(b"%d" % number for number in hidden)
+
+        if name.endswith(".json"):
+            data = _BYTE_ARRAY.sub(mask_array, data)
+        data, found = self._mask(data, name)
+        return data, _add(counts, found)
 
     def pass_on(self, item: Item) -> None:
         """Send an item that is masked already and costs nothing of the limit."""

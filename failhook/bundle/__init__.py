@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The evidence as one tar file: written as a stream, checked and unpacked as if it were hostile."""
+"""One incident's evidence as one tar file: written here, and read again from anywhere."""

@@ -1,190 +1,223 @@
 # SPDX-License-Identifier: MIT
-"""Writes a bundle: one gzip-compressed tar, streamed to disk once, complete when it has its name.
+"""Writing a bundle: one stream straight to the disk, published by rename, or nothing at all.
 
-Items are added as they arrive; ``manifest.json`` comes last, because only then is everything known.
-The file is made beside its name with mode 0600, never through a link, and its checksum is computed
-on the way, so that no byte is read a second time. Plain ``tar xzf`` opens it.
+The same items make the same bytes: no owner, no clock, fixed modes, the incident's time. A limit on
+the size is kept by leaving items out, and the manifest, written last, says which.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gzip
+import errno
 import hashlib
 import io
 import json
 import os
-import re
 import tarfile
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import Self
 
-from failhook import files
-from failhook.incident import Bundle, Json, JsonObject
+from failhook.bundle import layout
+from failhook.bundle.layout import BundleError
+from failhook.bundle.stream import GzipStream
+from failhook.incident import Bundle, Incident, JsonObject
 from failhook.item import Item
 
-SCHEMA = 1
-_FORMAT = tarfile.PAX_FORMAT
-MANIFEST = "manifest.json"
-MAX_DEPTH = 4
-_COMPRESSION = 6  # measured: half the time of 9 for 2 % more bytes
-_UNSAFE = re.compile(r"[^A-Za-z0-9:_.@+-]")
-
-
-class BundleError(Exception):
-    """The disk did not take it: says why. Nothing is left behind."""
-
-    def __init__(self, reason: str, errno: int | None = None) -> None:
-        super().__init__(reason)
-        self.errno = errno
+_RESERVE = 4096  # for the manifest's head and the incident's own words, compressed
+_RESERVE_PER_ITEM = 160  # its entry: a path, and a digest that does not compress
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_WHY = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EIO: "the disk does not answer properly",
+    errno.ENOENT: "the directory is gone",
+}
 
 
 class BundleWriter:
-    """A bundle being written. End it with `finish` or `abort`; every method raises BundleError."""
+    """Packs the evidence of one incident into ``directory / name``.
 
-    def __init__(self, directory: Path, *, top: str, max_bytes: int, name: str, mtime: int) -> None:
+    Use it as a context manager: what is not finished leaves nothing behind. Raises BundleError,
+    with the reason in words and the errno, for everything that the disk refuses.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        incident: Incident,
+        *,
+        max_bytes: int,
+        name: str = "bundle.tar.gz",
+        file_type: type[io.FileIO] = io.FileIO,
+    ) -> None:
+        """``max_bytes`` limits the compressed file, of which the manifest is always part.
+
+        ``file_type`` is for tests of a failing disk.
+        """
         self._path = directory / name
-        self._temporary = directory / f".{name}.{os.getpid()}.new"
-        self._top = _UNSAFE.sub("_", top)[:200] or "bundle"
-        self._max_bytes = max_bytes
-        self._mtime = mtime
+        self._incident = incident
+        self._max = max_bytes
+        self._top = layout.top_directory(incident.unit, incident.id)
+        self._temporary = f".{name[:200]}.{os.getpid()}.new"
+        self._names = layout.Names()
+        self._masked: Counter[str] = Counter()
+        self._bytes = 0
         self._items: list[JsonObject] = []
-        self._left_out: list[Json] = []
-        self._masked: dict[str, int] = {}
-        self._names: set[str] = set()
+        self._left_out: list[JsonObject] = []
+        self._file: io.FileIO | None = None
         try:
-            self._file = _Counted(_create(self._temporary))
-            self._gzip = gzip.GzipFile("", "wb", _COMPRESSION, self._file, mtime=mtime)
-            self._tar = tarfile.open(fileobj=self._gzip, mode="w", format=_FORMAT)  # noqa: SIM115
+            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise _why(error) from None
+            raise _error(self._path, error) from error
+        with self._refusals():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary, dir_fd=self._directory)
+            fd = os.open(self._temporary, _FLAGS, 0o600, dir_fd=self._directory)
+            self._file = file_type(fd, "r+b")
+            self._stream = GzipStream(self._file)
+            self._put_header(self._top, 0, directory=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
 
     def add(self, item: Item) -> bool:
-        """Add one file; False where the bundle is full, and then the manifest says so."""
-        path = self._unique(safe_path(item.path))
-        # Journal text shrinks to a tenth; where even that would not fit it is left out.
-        if self._file.count + len(item.data) // 20 > self._max_bytes:
-            self._left_out.append(
-                {"path": path, "bytes": len(item.data), "reason": "bundle is full"}
-            )
-            return False
-        self._write(path, item.data)
-        for rule, number in item.masked.items():
-            self._masked[rule] = self._masked.get(rule, 0) + number
-        self._items.append(
-            {
-                "path": path,
-                "collector": item.collector,
-                "bytes": len(item.data),
-                "sha256": hashlib.sha256(item.data).hexdigest(),
-                "took_ms": item.took_ms,
-                "truncated": item.truncated,
-                "reason": item.reason,
-                "masked": dict(item.masked),
-            }
-        )
+        """Pack one item; False where it does not fit any more, which the manifest then says.
+
+        A hostile or doubled path is made harmless, never refused: evidence is worth more than its
+        name. Raises BundleError.
+        """
+        path = self._names.free(item.path)
+        with self._refusals():
+            take_back = self._stream.mark()
+            for directory in self._names.new_directories(path):
+                self._put_header(f"{self._top}/{directory}", 0, directory=True)
+            self._put_file(path, item.data)
+            if self._stream.size_if_closed() + self._reserve() > self._max:
+                take_back()
+                reason = "the bundle's size limit is reached"
+                left: JsonObject = {"path": path, "collector": item.collector}
+                self._left_out.append(left | {"bytes": len(item.data), "reason": reason})
+                return False
+        self._names.take(path)
+        self._masked.update(item.masked)
+        self._bytes += len(item.data)
+        self._items.append(_entry(path, item))
         return True
 
-    def finish(self, incident: JsonObject) -> Bundle:
-        """Write the manifest, make everything durable, and give the file its name."""
-        manifest: JsonObject = {
-            "schema": SCHEMA,
-            "incident": {
-                name: incident.get(name)
-                for name in ("id", "unit", "host", "boot_id", "invocation_id", "first_seen")
-            },
-            "summary": _summary(incident),
-            "evidence": incident.get("evidence"),
-            "items": list(self._items),
-            "left_out": self._left_out,
-            "masked": dict(sorted(self._masked.items())),
-            "bytes": sum(int(str(item["bytes"])) for item in self._items),
-        }
+    def finish(self, header: JsonObject) -> Bundle:
+        """Write the manifest, make the file durable, and give it its name. Raises BundleError.
+
+        ``header`` goes into the manifest as it is (``created``, ``evidence``, …); what the writer
+        knows itself cannot be overridden. Nothing in it is masked here.
+        """
+        manifest = json.dumps(self._manifest(header), indent=1, sort_keys=False).encode() + b"\n"
+        with self._refusals():
+            assert self._file is not None
+            self._put_file(layout.MANIFEST, manifest)
+            self._stream.write(bytes(2 * layout.BLOCK))
+            sha256 = self._stream.close()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            os.rename(
+                self._temporary,
+                self._path.name,
+                src_dir_fd=self._directory,
+                dst_dir_fd=self._directory,
+            )
+            self._file = None
+            self._sync_name()
+        size = self._stream.size
+        self.abort()
+        return Bundle(str(self._path), size, sha256)
+
+    def _sync_name(self) -> None:
         try:
-            self._write(MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
-            self._tar.close()
-            self._gzip.close()
-            self._file.sync()
-            self._temporary.rename(self._path)
-            files.sync_directory(self._path.parent)
-        except OSError as error:
-            self.abort()
-            raise _why(error) from None
-        return Bundle(str(self._path), self._file.count, self._file.digest.hexdigest())
+            os.fsync(self._directory)
+        except OSError:  # a name that may be gone after a power cut is no published bundle
+            with contextlib.suppress(OSError):
+                os.unlink(self._path.name, dir_fd=self._directory)
+            raise
 
     def abort(self) -> None:
-        """Leave nothing behind. Harmless after `finish` and when called twice."""
-        self._gzip.fileobj = None  # else its finaliser would write to what is closed here
-        self._file.close()
-        with contextlib.suppress(OSError):
-            self._temporary.unlink()
+        """Remove what was written so far. Does nothing after `finish` or a second time."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary, dir_fd=self._directory)
+            self._file = None
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
 
-    def _unique(self, path: str) -> str:
-        found, number = path, 1
-        while found.casefold() in self._names:
-            number += 1
-            found = f"{path}.{number}"
-        self._names.add(found.casefold())
-        return found
-
-    def _write(self, path: str, data: bytes) -> None:
-        info = tarfile.TarInfo(f"{self._top}/{path}")
-        info.size, info.mode, info.mtime = len(data), files.PRIVATE_FILE, self._mtime
-        info.uname = info.gname = "root"
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        if self._directory < 0:
+            raise BundleError(f"{self._path} was finished or given up already")
         try:
-            self._tar.addfile(info, io.BytesIO(data))
+            yield
         except OSError as error:
             self.abort()
-            raise _why(error) from None
+            raise _error(self._path, error) from error
+
+    def _reserve(self) -> int:
+        entries = len(self._items) + len(self._left_out) + 1
+        return _RESERVE + _RESERVE_PER_ITEM * entries
+
+    def _put_file(self, path: str, data: bytes) -> None:
+        self._put_header(f"{self._top}/{path}", len(data), directory=False)
+        self._stream.write(data)
+        self._stream.write(bytes(-len(data) % layout.BLOCK))
+
+    def _put_header(self, path: str, size: int, *, directory: bool) -> None:
+        info = tarfile.TarInfo(path)
+        info.size, info.mtime = size, max(0, int(self._incident.first_seen))
+        info.type = tarfile.DIRTYPE if directory else tarfile.REGTYPE
+        info.mode = 0o700 if directory else 0o600
+        self._stream.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
+
+    def _manifest(self, header: JsonObject) -> JsonObject:
+        incident = self._incident
+        known: JsonObject = {"schema": layout.SCHEMA, "id": incident.id, "unit": incident.unit}
+        known |= {"host": incident.host, "boot_id": incident.boot_id}
+        totals: JsonObject = {
+            "items": len(self._items),
+            "bytes": self._bytes,
+            "truncated": sum(entry["truncated"] is True for entry in self._items),
+            "left_out": len(self._left_out),
+            "masked": self._masked.total(),
+        }
+        masked: JsonObject = dict(sorted(self._masked.items()))
+        own = known | {"items": [*self._items], "totals": totals, "masked": masked}
+        return known | header | own | {"left_out": [*self._left_out]}
 
 
-def safe_path(path: str) -> str:
-    """A relative path of at most `MAX_DEPTH` harmless parts, whatever a collector asked for."""
-    parts = [_UNSAFE.sub("_", part)[:100] for part in path.split("/")]
-    kept = [part for part in parts if part.strip(".")]
-    return "/".join(kept[:MAX_DEPTH]) or "item"
+def _entry(path: str, item: Item) -> JsonObject:
+    masked: JsonObject = dict(sorted(item.masked.items()))
+    return {
+        "path": path,
+        "collector": item.collector,
+        "bytes": len(item.data),
+        "sha256": hashlib.sha256(item.data).hexdigest(),
+        "truncated": item.truncated,
+        "reason": item.reason,
+        "took_ms": item.took_ms,
+        "masked": masked,
+    }
 
 
-def _summary(incident: JsonObject) -> Json:
-    verdict = incident.get("verdict")
-    return verdict.get("summary") if isinstance(verdict, dict) else None
-
-
-def _create(path: Path) -> BinaryIO:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return open(os.open(path, flags, files.PRIVATE_FILE), "wb")
-
-
-def _why(error: OSError) -> BundleError:
-    return BundleError(error.strerror or str(error), error.errno)
-
-
-class _Counted(io.RawIOBase):
-    """The file below the compression: counts and hashes what passes."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.count = 0
-        self.digest = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
-        self._file.write(data)
-        self.digest.update(data)
-        self.count += len(data)
-        return len(data)
-
-    def sync(self) -> None:
-        """Flush and fsync, then close."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.close()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk may refuse the last buffered bytes
-            self._file.close()
-        super().close()
+def _error(path: Path, error: OSError) -> BundleError:
+    why = _WHY.get(error.errno or 0, error.strerror or str(error))
+    return BundleError(f"{path} could not be written: {why}", error.errno)

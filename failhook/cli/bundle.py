@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from failhook import files
-from failhook.bundle.extract import ExtractError, extract
+from failhook.bundle.extract import extract
+from failhook.bundle.layout import BundleError
 from failhook.cli import terminal
 from failhook.cli.access import need_store
 from failhook.cli.errors import UsageError
@@ -64,9 +65,9 @@ def path_of(store: Store, incident: Incident) -> Path:
 def _extract(path: Path, destination: Path) -> int:
     try:
         done = extract(path, destination)
-    except ExtractError as error:
+    except BundleError as error:
         raise UsageError(str(error)) from None
-    print(f"{done.files} files in {destination}")
+    print(f"{done.files} files in {done.directory}")
     return 0
 
 

@@ -10,7 +10,9 @@ from failhook import places
 from failhook.cli import terminal
 from failhook.cli.errors import UsageError
 from failhook.cli.terminal import styled, visible
+from failhook.collect import table
 from failhook.config import load
+from failhook.config.locate import line_of
 from failhook.config.model import Configuration, Problem
 from failhook.redact import CustomPattern, Redactor
 
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     configurations = [_one(Path(name)) for name in options.file]
     if not configurations:
         configurations = [load.load(places.find(user=options.user))]
-    problems = [problem for one in configurations for problem in (*one.problems, *_patterns(one))]
+    problems = [problem for one in configurations for problem in (*one.problems, *_further(one))]
     files = [path for one in configurations for path in one.files]
     if options.json:
         found = [
@@ -62,13 +64,28 @@ def _one(path: Path) -> Configuration:
     return load.load_file(path)
 
 
-def _patterns(configuration: Configuration) -> list[Problem]:
-    """Masking patterns that would take for ever on hostile text are refused by the redactor."""
+def _further(configuration: Configuration) -> list[Problem]:
+    """What reading alone does not see: names of collectors, and masking patterns that would take
+    for ever on hostile text (the redactor refuses them)."""
     problems = []
+    for name in configuration.collect.skip:
+        if name not in table.NAMES:
+            hint = f"there are: {', '.join(table.NAMES)}"
+            problems.append(_problem(configuration, ("collect", "skip"), f"no {name!r}", hint))
     for one in configuration.mask:
         try:
             Redactor((), [CustomPattern(one.name, one.regex)])
         except ValueError as error:
-            path = configuration.files[-1]
-            problems.append(Problem(path, None, f"mask.{one.name}", str(error)))
+            problems.append(_problem(configuration, ("mask", one.name), str(error), ""))
     return problems
+
+
+def _problem(
+    configuration: Configuration, key: tuple[str, ...], message: str, hint: str
+) -> Problem:
+    """Placed in the last file that has the key, which is the one in force."""
+    for path in reversed(configuration.files):
+        line = line_of(path.read_text(encoding="utf-8", errors="replace"), key)
+        if line is not None:
+            return Problem(path, line, ".".join(key), message, hint)
+    return Problem(configuration.files[-1], None, ".".join(key), message, hint)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator
 
 from failhook.cli import terminal
@@ -53,7 +54,7 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
     for problem in incident.problems:
         yield f"  Missing   {styled(visible(problem), 'warn')}"
     for item in incident.evidence:
-        if item.status in (Status.FAILED, Status.TIMEOUT):
+        if item.status is not Status.SKIPPED and (item.reason or item.status is not Status.OK):
             reason = f"{item.name}: {item.reason or item.status}"
             yield f"  Missing   {styled(visible(reason), 'warn')}"
     yield f"  Bundle    {_bundle(incident)}"
@@ -106,8 +107,10 @@ def _words(incident: Incident) -> Iterator[str]:
     if not incident.dying_words:
         return
     yield ""
-    for number, word in enumerate(incident.dying_words):
-        yield f"  {'Last words' if number == 0 else '':<10}  {visible(word)}"
+    room = (terminal.width() or 10_000) - 14
+    shown = [piece for word in incident.dying_words for piece in textwrap.wrap(visible(word), room)]
+    for number, piece in enumerate(shown):
+        yield f"  {'Last words' if number == 0 else '':<10}  {piece}"
 
 
 def _bundle(incident: Incident) -> str:

@@ -29,7 +29,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: str = 
 
 def _cell(value: object) -> str:
     text = "-" if value is None else str(value)
-    return visible(text[:_MAX_CELL]).replace("\t", " ") or "-"
+    if len(text) > _MAX_CELL:  # between words: half a secret is a secret that no pattern knows
+        text = text[:_MAX_CELL].rpartition(" ")[0] + " ..."
+    return visible(text).replace("\t", " ") or "-"
 
 
 def size(number: float | None) -> str:

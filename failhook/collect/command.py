@@ -41,7 +41,10 @@ def make(name: str, options: CommandOptions) -> Collector:
         cut = done.truncated or done.timed_out
         stopped_full = done.truncated and not done.timed_out
         reason = None if done.ok or stopped_full else done.why()
-        sink.put(f"{name}/output.txt", done.stdout, truncated=cut, reason=reason)
+        if done.stdout or done.ok:
+            sink.put(f"{name}/output.txt", done.stdout, truncated=cut, reason=reason)
+        if reason is not None:
+            sink.problem(reason)
         if done.stderr:
             sink.put(f"{name}/errors.txt", done.stderr)
 

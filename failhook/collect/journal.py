@@ -12,6 +12,7 @@ nothing ever ran there is no invocation, and systemd's lines about the unit are 
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,9 @@ _NEVER_RAN_S = 60.0
 _START_S = 90.0  # how long before its failure a run began, where nobody knows
 _MAX_PIDS = 8
 _LAST_S = 10.0
+_SLACK_S = 1.0
+_INSTEAD_OF_SYNC_S = 0.1
+_UNSYNCED_S = 0.3  # what journald took to write a burst, where nobody can ask it to
 _MAX_STRAYS = 200
 _BELONGS = ("_SYSTEMD_CGROUP", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_SYSTEMD_INVOCATION_ID")
 _SCAN = 5000  # entries looked at for those before the run, where its start is not known
@@ -122,7 +126,15 @@ class _Run:
             for name in ("INVOCATION_ID", "USER_INVOCATION_ID", "OBJECT_SYSTEMD_INVOCATION_ID"):
                 if fields.get(name) == self._invocation:
                     return True
-        return self._is_core_of_the_run(entry)
+        return self._came_late(entry) or self._is_core_of_the_run(entry)
+
+    def _came_late(self, entry: Entry) -> bool:
+        """journald (a namespace's, mostly) looked when the run was over: it knew the unit alone."""
+        fields = entry.fields
+        if "_SYSTEMD_INVOCATION_ID" in fields or fields.get("_PID") not in self._pids:
+            return False
+        unit = fields.get("_SYSTEMD_USER_UNIT" if self._user else "_SYSTEMD_UNIT")
+        return unit == self._unit and entry.realtime >= self._started - _SLACK_S
 
     def _is_core_of_the_run(self, entry: Entry) -> bool:
         fields = entry.fields
@@ -138,7 +150,7 @@ class _Run:
             return False
         if fields.get("_TRANSPORT") not in ("syslog", "journal"):
             return False
-        return entry.realtime >= self._started - 1.0
+        return entry.realtime >= self._started - _SLACK_S
 
 
 def _pids(context: Context) -> list[str]:
@@ -152,7 +164,7 @@ def collect(context: Context, sink: Sink) -> None:
     namespace = context.unit.get("LogNamespace")
     before = Later(lambda: _before(context, namespace))
     _sync(context, sink, namespace)
-    strays = Later(lambda: _strays(context))
+    strays = Later(lambda: _strays(context, namespace))
     run = _Run(context)
     query = replace(run.query(context.incident.first_seen), namespace=namespace)
     done = journal.walk(query, run.take, timeout_s=_READ_S)
@@ -168,8 +180,9 @@ def collect(context: Context, sink: Sink) -> None:
 def _sync(context: Context, sink: Sink, namespace: str | None) -> None:
     for scope in [None] if namespace is None else [None, namespace]:
         problem = journal.sync(scope)
-        # The user manager's owner may not ask for it before systemd 258: nothing to report.
-        if problem is not None and not context.user:
+        if problem is not None and context.user:
+            time.sleep(_UNSYNCED_S)  # its owner may not ask for a sync before systemd 258
+        elif problem is not None:
             sink.problem(problem)
 
 
@@ -203,22 +216,28 @@ def _earlier_than(invocation: str, kept: _Kept) -> Callable[[Entry], bool]:
     return take
 
 
-def _strays(context: Context) -> list[Entry]:
-    """Lines of the run's last seconds, by its user, that belong to no unit."""
+def _strays(context: Context, namespace: str | None) -> list[Entry]:
+    """Lines of the run's last seconds that belong to no unit, or to the unit but to no run."""
     incident = context.incident
     if incident.invocation_id is None:
         return []
     ended = incident.main.exited or incident.first_seen
-    since = max(ended - _LAST_S, (incident.main.started or 0.0) - 1.0)
+    since = max(ended - _LAST_S, (incident.main.started or 0.0) - _SLACK_S)
     boot = f"_BOOT_ID={incident.boot_id.replace('-', '')}"
     uid = _uid(context)
     mine = (boot,) if uid is None else (f"_UID={uid}", boot)
+    name = "_SYSTEMD_USER_UNIT" if context.user else "_SYSTEMD_UNIT"
     matches = ("_TRANSPORT=syslog", *mine, "+", "_TRANSPORT=journal", *mine)
-    query = Query(matches, since=since, until=ended + 1.0, max_entries=_SCAN)
+    matches += ("+", f"{name}={incident.unit}", boot)
+    until = ended + _SLACK_S
+    query = Query(matches, since, until, namespace, max_entries=_SCAN)
     found: list[Entry] = []
+    known = _pids(context)  # their lines come with the run's
 
     def take(entry: Entry) -> bool:
-        if not any(name in entry.fields for name in _BELONGS):
+        fields = entry.fields
+        late = fields.get(name) == incident.unit and "_SYSTEMD_INVOCATION_ID" not in fields
+        if (late and fields.get("_PID") not in known) or not any(key in fields for key in _BELONGS):
             found.append(entry)
         return len(found) < _MAX_STRAYS
 

@@ -19,7 +19,7 @@ from failhook.collect.columns import duration, size, table
 from failhook.collect.now import need_this_boot
 from failhook.plugin import Collector, Context, Sink
 
-_WINDOW_S = 0.06
+_WINDOW_S = 0.04
 _HEAVIEST = 12
 _MAX_LEFT = 200
 _MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")

@@ -51,6 +51,9 @@ def collect(context: Context, sink: Sink) -> None:
         sink.command("unit/show.txt", argv, timeout_s=_ASK_S)
     if unit.properties and not unit.found:
         sink.problem(f"{unit.name} is not loaded any more: its properties are gone")
+    now, then = unit.get("InvocationID"), context.incident.invocation_id
+    if now and then and now != then:
+        sink.problem(f"the unit runs again: its properties are those of run {now}")
     _files(context, sink)
     if _relations(unit):
         text, problem = neighbours.result()

@@ -25,7 +25,8 @@ _ASSIGNMENT = re.compile(
     rb"[ \t]{0,16}(={1,3}>?|:=|:(?!:|//)|%3[dD])(?:\x1b\[[0-9;]{0,9}m)?[ \t]{0,16}"
 )
 _FLAG = re.compile(
-    rb"(?<![\w\-.])--?([A-Za-z][A-Za-z0-9_.\-]{1,60})(?:[ \t]{1,8}|\x00|\\{0,7}[\"'],?[ \t]{0,8}(?=[\"'\\]))"
+    rb"(?<![\w\-.])--?([A-Za-z][A-Za-z0-9_.\-]{1,60})"
+    rb"(?:[ \t]{1,8}|\x00|\\{0,7}[\"'],?[ \t]{0,8}(?=[\"'\\]))"
 )
 _TWO_WORDS = re.compile(rb"([A-Za-z]{2,20}(?:[ _-][A-Za-z]{2,20})?)[ ]\Z")
 _QUOTE = re.compile(rb"(?:[bBrRuUfF]{1,2})?(\\{0,15})([\"'`])")
@@ -147,19 +148,16 @@ def _worth_masking(what: _Place, value: bytes, *, quoted: bool) -> bool:
         return False
     if len(value) > _LONG:  # never look twice at much: the next name may stand inside
         return True
-    if values.is_path(value) and names.may_hold_path(what.name):
-        return False
-    if (what.kind == "key" and len(value) < _MIN_KEY) or values.is_expression(value):
-        return False
-    if what.kind == "credential" and _SET_CREDENTIAL.fullmatch(value):
-        return False
-    if values.is_number(value) and names.is_plural(what.name):  # max_tokens=512
-        return False
-    if what.name.lower().endswith("pass") and _A_FEW.match(value):  # "pass: 3 tests"
-        return False
     if what.kind == "token" and _PARSER.search(what.before):
         return not quoted and values.looks_random(value)
-    return True
+    return not (
+        (values.is_path(value) and names.may_hold_path(what.name))
+        or (what.kind == "key" and len(value) < _MIN_KEY)
+        or values.is_expression(value)
+        or (what.kind == "credential" and _SET_CREDENTIAL.fullmatch(value))
+        or (values.is_number(value) and names.is_plural(what.name))  # max_tokens=512
+        or (what.name.lower().endswith("pass") and _A_FEW.match(value))  # "pass: 3 tests"
+    )
 
 
 def _quoted(line: bytes, start: int) -> tuple[int, int] | None:
@@ -173,8 +171,8 @@ def _quoted(line: bytes, start: int) -> tuple[int, int] | None:
 def _closing(line: bytes, start: int, depth: int, quote: bytes) -> int:
     """Where the text opened by ``depth`` backslashes and ``quote`` ends.
 
-    Inside JSON in JSON the quote is written ``\\"``, one level deeper ``\\\\\\"``: the closing one has
-    as many backslashes as the opening one, the inner ones have more.
+    Inside JSON in JSON the quote is written ``\\"``, one level deeper ``\\\\\\"``: the closing one
+    has as many backslashes as the opening one, the inner ones have more.
     """
     place = line.find(quote, start)
     while place != -1:

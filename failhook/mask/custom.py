@@ -52,7 +52,9 @@ class CustomPattern:
         if compiled.search(b"") is not None:
             raise ValueError(f"pattern {self.name!r} matches the empty text")
         if _slow(compiled, self.regex):
-            raise ValueError(f"pattern {self.name!r} is too slow on long lines; bound its repetitions")
+            raise ValueError(
+                f"pattern {self.name!r} is too slow on long lines; bound its repetitions"
+            )
         object.__setattr__(self, "compiled", compiled)
 
 

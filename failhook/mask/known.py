@@ -104,7 +104,9 @@ def _find(text: bytes, form: _Form) -> Iterator[Span]:
         if form.base64:  # the neighbours share bits with the secret
             before = _BASE64_BEFORE.search(text, max(0, place - 2), place)
             after = _BASE64_AFTER.match(text, end)
-            yield Span(before.start() if before else place, after.end() if after else end, form.rule)
+            yield Span(
+                before.start() if before else place, after.end() if after else end, form.rule
+            )
         else:
             yield Span(place, end, form.rule)
         place = text.find(form.text, end)

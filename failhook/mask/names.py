@@ -10,6 +10,11 @@ from __future__ import annotations
 import functools
 import re
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 # token.go:42, systemd-ask-password-wall.service: places and units, not settings
 _FILE_LIKE = re.compile(
@@ -25,8 +30,11 @@ _CREDENTIAL_ENDS = ("credential", "credentials", "creds")
 # Too short to be believed inside a longer name: only as its last word.
 _SHORT = {
     **dict.fromkeys(
-        "pass pwd pw passin passout requirepass masterauth sshpass dbpass userpass rootpass smtppass "
-        "mailpass ldappass adminpass bindpw rootpw userpw adminpw smtppw mysqlpwd oldpwd".split(),
+        _words(
+            "pass pwd pw passin passout requirepass masterauth sshpass dbpass userpass rootpass "
+            "smtppass mailpass ldappass adminpass bindpw rootpw userpw adminpw smtppw mysqlpwd "
+            "oldpwd"
+        ),
         "password",
     ),
     "cred": "credential",
@@ -42,14 +50,14 @@ _KEYS = re.compile(
     r"wireguard|unseal|recovery|root|integration|ingest|stream|instrumentation)keys?(?:id|base)?$"
 )
 # A secret word followed by one of these still names the secret itself.
-_NEUTRAL = frozenset(
+_NEUTRAL = _words(
     "hash value key base id data text string str plain plaintext b64 base64 enc encrypted old new "
     "current previous primary secondary prod production dev test testing staging live admin root "
     "rw ro main master replica slave salt confirmation confirm again repeat db database digest "
-    "bytes v env default raw content".split()
+    "bytes v env default raw content"
 )
 # ... and followed by one of these it names something about it.
-_ABOUT = frozenset(
+_ABOUT = _words(
     "file files path paths dir directory type types name names policy ttl expiry expires expire "
     "expired expiration age endpoint url uri encryption length len min max count counts limit "
     "limits rate size sizes bucket buckets algorithm alg algo method methods mode provider "
@@ -61,12 +69,11 @@ _ABOUT = frozenset(
     "user username agent request requests response rotation period days date time at in on cache "
     "table column plugin plugins driver class module options option param params rule rules "
     "complexity history warn warning feature grace aging quality owner group filter mount volume "
-    "helper helpers mask fingerprint thumbprint public".split()
+    "helper helpers mask fingerprint thumbprint public"
 )
 # systemd's own settings that say where a credential comes from: `unit_text` treats the others.
-_VISIBLE = frozenset(
-    "loadcredential loadcredentialencrypted importcredential conditioncredential "
-    "assertcredential".split()
+_VISIBLE = _words(
+    "loadcredential loadcredentialencrypted importcredential conditioncredential assertcredential"
 )
 
 
@@ -120,8 +127,10 @@ def _kind_of_word(word: str) -> str | None:
 
 def is_plural(name: str) -> bool:
     """``max_tokens=100`` counts tokens; ``token=100`` may well be one."""
-    return name.lower().rstrip("0123456789").endswith(
-        ("tokens", "secrets", "credentials", "passwords", "creds", "keys")
+    return (
+        name.lower()
+        .rstrip("0123456789")
+        .endswith(("tokens", "secrets", "credentials", "passwords", "creds", "keys"))
     )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Private keys in PEM and OpenSSH armour: whole, cut off at either end, prefixed, or on one line.
 
-Lines are kept (a journal's prefix before each, other programs' lines in between), only the key's own
-text goes, so that line numbers in the evidence stay true. Certificates and public keys stay.
+Lines are kept (a journal's prefix before each, other programs' lines in between), only the key's
+own text goes, so that line numbers in the evidence stay true. Certificates and public keys stay.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def _open_begin(line: bytes) -> int | None:
 
 def _inline(line: bytes, counts: Counts) -> bytes:
     """Mask the key text that follows a BEGIN on its own line."""
-    parts, place = [], 0
+    parts: list[bytes] = []
+    place = 0
     for begin in _BEGIN.finditer(line):
         body = _INLINE.match(line, begin.end())
         if body is None or not _KEY_TEXT.search(body[0]):
@@ -74,7 +75,7 @@ def _inline(line: bytes, counts: Counts) -> bytes:
 
 
 def _mask_downwards(lines: list[bytes], start: int, column: int, counts: Counts) -> int:
-    """Mask what stands below a BEGIN at ``column``; returns the first line that was not looked at."""
+    """Mask what stands below a BEGIN at ``column``; returns the first line not looked at."""
     strangers = masked = 0
     last = min(start + _LONGEST, len(lines))
     for number in range(start + 1, last):

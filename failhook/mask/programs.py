@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from failhook.mask import values
 from failhook.mask.tokens import Span
 
-_VALUE = rb"(?:(?P<q>\\{0,7}[\"'])(?P<s>(?:(?!(?P=q)).){1,512})|(?P<r>[^\s\x00\"'][^\s\x00]{0,511}))"
+_VALUE = (
+    rb"(?:(?P<q>\\{0,7}[\"'])(?P<s>(?:(?!(?P=q)).){1,512})|(?P<r>[^\s\x00\"'][^\s\x00]{0,511}))"
+)
 _BLANK = rb"(?:[\s\x00]|\\{0,7}[\"'],[ \t]?\\{0,7}(?=[\"']))"
 _MAY_BLANK = rb"(?:[ \t=\x00]|\\{0,7}[\"'],[ \t]?\\{0,7}(?=[\"']))?"
 
@@ -51,7 +53,11 @@ _PROGRAMS = (
     ),
     _program("sshpass", rb"sshpass", _BLANK + rb"-p" + _MAY_BLANK),
     _program("redis-cli", rb"redis-cli", _BLANK + rb"-a" + _BLANK),
-    _program("ldap", rb"ldap(?:search|modify|add|delete|whoami|passwd|compare)", _BLANK + rb"-w" + _MAY_BLANK),
+    _program(
+        "ldap",
+        rb"ldap(?:search|modify|add|delete|whoami|passwd|compare)",
+        _BLANK + rb"-w" + _MAY_BLANK,
+    ),
     _program("smbclient", rb"smbclient", _BLANK + rb"-U" + _MAY_BLANK + rb"[^\s%\x00]{1,64}%"),
     _program("login", rb"(?:docker|podman|helm registry|buildah) login", _BLANK + rb"-p" + _BLANK),
     _program("mongo", rb"mongo\w*", _BLANK + rb"-p" + _BLANK),

@@ -2,8 +2,8 @@
 """systemd's quoting, undone: the words of ``Environment=`` and of what ``systemctl show`` prints.
 
 Seen on 252: ``systemctl show -p Environment`` puts every assignment that needs it in double quotes
-with C escapes (also of ``$`` and the backtick; a newline is ``\\n``), separated by blanks. Unit files
-take quotes in the middle of a word, too: ``B="two words"`` (systemd.syntax(7) promises less).
+with C escapes (also of ``$`` and the backtick; a newline is ``\\n``), separated by blanks. Unit
+files take quotes in the middle of a word, too: ``B="two words"`` (systemd.syntax(7) promises less).
 Bytes that are no UTF-8 are kept as surrogates ("surrogateescape").
 """
 
@@ -16,7 +16,10 @@ _ESCAPE = re.compile(
     r"\\(?:x([0-9A-Fa-f]{2})|([0-7]{3})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL
 )
 _PLAIN = re.compile(r"[^\s\"'\\]+")
-_QUOTED = {'"': re.compile(r'"((?:[^"\\]+|\\.)*)"', re.DOTALL), "'": re.compile(r"'((?:[^'\\]+|\\.)*)'", re.DOTALL)}
+_QUOTED = {
+    '"': re.compile(r'"((?:[^"\\]+|\\.)*)"', re.DOTALL),
+    "'": re.compile(r"'((?:[^'\\]+|\\.)*)'", re.DOTALL),
+}
 _BLANK = " \t\r\n"
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Secrets that are known by where they stand: headers, URLs, SQL, XML, lists of names and values.
 
-A shape is tried only on lines that hold one of its hints (lower case). Its group ``s`` is the secret.
-Every repetition is bounded or cannot overlap its neighbour, so that a line of a megabyte made to
-hurt costs time in proportion to its length (a test tries).
+A shape is tried only on lines that hold one of its hints (lower case). Its group ``s`` is the
+secret. Every repetition is bounded or cannot overlap its neighbour, so that a line of a
+megabyte made to hurt costs time in proportion to its length (a test tries).
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ SHAPES = (
     shape(
         "authorization",
         "authorization",
-        rb"authorization" + _SIGN + rb"(?:digest|aws4-hmac-sha256|hawk|oauth|signature|scram-[\w\-]+)"
-        rb"[ \t]+(?P<s>[^\r\n\x00]{4,8192})",
+        rb"authorization" + _SIGN + rb"(?:digest|aws4-hmac-sha256|hawk|oauth|signature|scram-"
+        rb"[\w\-]+)[ \t]+(?P<s>[^\r\n\x00]{4,8192})",
     ),
     shape(
         "authorization",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The text of ``systemctl show`` and ``systemctl cat``: every value handed to the service goes.
 
-Here no name and no look is asked: whoever reads a bundle needs to know that ``PORT`` is set, and the
-value of one of twenty variables may be what the administrator did not think of as secret.
+Here no name and no look is asked: whoever reads a bundle needs to know that ``PORT`` is set, and
+the value of one of twenty variables may be what the administrator did not think of as secret.
 Names, and values that are empty, stay: ``DB_URL=`` set to nothing is a cause.
 """
 

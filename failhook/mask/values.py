@@ -15,7 +15,8 @@ _NOTHING = frozenset(
     b"true false yes no on off none null nil undefined unset empty missing required optional "
     b"hidden redacted masked filtered removed ok ask prompt 0 1 n/a stdin invalid expired rejected "
     b"accepted revoked denied valid failed incorrect wrong "
-    b"amd64 arm64 armhf armel i386 riscv64 ppc64el s390x all any".split()  # passwd:amd64, the package
+    # passwd:amd64, the package
+    b"amd64 arm64 armhf armel i386 riscv64 ppc64el s390x all any".split()
 )
 _PLACEHOLDER = re.compile(
     rb"\*+|x{3,}|\.{2,}|-+|_+|%[sdvq]|\$\{[a-z_]\w{0,60}\}|\$\([^()]{1,80}\)|%[a-z_]\w{0,40}%"
@@ -36,21 +37,21 @@ _PATH = re.compile(
 _EXPRESSION = re.compile(rb"\$\(|[a-z_][\w.]{0,80}\([^()]{0,80}\)\Z")
 _WORDS = re.compile(rb"[A-Za-z']+")
 _PLAIN_WORD = re.compile(rb"[A-Z]?[a-z']+|[A-Z]{1,4}")
-# Words that make what follows a colon a sentence. Functional ones weigh as much as those of failure.
+# Words that make what follows a colon a sentence; functional ones weigh as those of failure.
 _PROSE = frozenset(
-    b"a an the is are was were be been has have had not no must cannot can't could should would will "
-    b"may might for from with without of to too in on at by as and or but than that this it its if "
-    b"while when because since after before until during into invalid expired expires incorrect "
-    b"wrong missing required denied unexpected error errors unknown failed failure fails fail "
-    b"failing authentication authorization empty changed updated unable rejected accepted mismatch "
-    b"mismatched short long malformed unauthorized forbidden unsupported disabled enabled revoked "
-    b"refused timeout timed out found loaded loading using used read reading write writing "
-    b"generated generating created creating deleted removed refreshed refreshing renewed renewing "
-    b"rotated rotating valid verified succeeded success successful successfully started stopped "
-    b"starting stopping done skipped skipping ignored ignoring parse parsing syntax bucket filter "
-    b"got expected does doesn't did didn't do only already please try again see check use never "
-    b"files compat sss winbind nis "  # nsswitch.conf
-    b"bad connect connection available unavailable validation".split()
+    b"a an the is are was were be been has have had not no must cannot can't could should would "
+    b"will may might for from with without of to too in on at by as and or but than that this it "
+    b"its if while when because since after before until during into invalid expired expires "
+    b"incorrect wrong missing required denied unexpected error errors unknown failed failure "
+    b"fails fail failing authentication authorization empty changed updated unable rejected "
+    b"accepted mismatch mismatched short long malformed unauthorized forbidden unsupported "
+    b"disabled enabled revoked refused timeout timed out found loaded loading using used read "
+    b"reading write writing generated generating created creating deleted removed refreshed "
+    b"refreshing renewed renewing rotated rotating valid verified succeeded success successful "
+    b"successfully started stopped starting stopping done skipped skipping ignored ignoring "
+    b"parse parsing syntax bucket filter got expected does doesn't did didn't do only already "
+    b"please try again see check use never files compat sss winbind nis bad connect connection "
+    b"available unavailable validation".split()
 )
 # Things messages are about; alone they may be somebody's (poor) password.
 _TOPICS = frozenset(

@@ -13,7 +13,9 @@ def test_installed_units_verify_and_are_in_force(hooked: Hooked) -> None:
     bed = hooked.machine
     names = ["failhook.path", "failhook.socket", "failhook.service", "failhook-keep.service"]
     done = bed.run(
-        ["systemd-analyze", "verify", "--man=no", *names, "failhook@foo.service"], check=False, timeout=60
+        ["systemd-analyze", "verify", "--man=no", *names, "failhook@foo.service"],
+        check=False,
+        timeout=60,
     )
     said = [line for line in done.stderr.decode().splitlines() if "failhook" in line]
     assert (done.returncode, said) == (0, [])

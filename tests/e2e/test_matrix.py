@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every way to fail that systemd.md says behaves differently, under every wiring, on a real systemd.
+"""Every way to fail in which systemd behaves differently, under every wiring, on a real one.
 
 A case says how the unit looks, how it is made to fail, and what the incident has to say.
 """

@@ -142,8 +142,9 @@ def test_environment_of_the_unit_chooses_no_code(hooked: Hooked) -> None:
     bed.units(
         {
             unit: "[Service]\nWorkingDirectory=/srv/evil\nExecStart=/bin/false\n"
-            "Environment=PYTHONPATH=/srv/evil PYTHONHOME=/srv/evil PATH=/srv/evil ENV=/srv/evil/sh\n"
-            "Environment=BASH_ENV=/srv/evil/sh PYTHONINSPECT=1 PYTHONUSERBASE=/srv/evil HOME=/srv/evil\n"
+            "Environment=PYTHONPATH=/srv/evil PYTHONHOME=/srv/evil PATH=/srv/evil\n"
+            "Environment=ENV=/srv/evil/sh HOME=/srv/evil\n"
+            "Environment=BASH_ENV=/srv/evil/sh PYTHONINSPECT=1 PYTHONUSERBASE=/srv/evil\n"
             "Environment='BASH_FUNC_[%%=() { touch /srv/evil/ran; }' PYTHONWARNINGS=error\n"
             "ExecStopPost=failhook\n"
         }
@@ -157,8 +158,8 @@ def test_hook_says_in_the_journal_when_it_cannot_report(hooked: Hooked) -> None:
     unit = "no-way-out.service"
     hooked.machine.units(
         {
-            unit: "[Service]\nUser=nobody\nRestrictAddressFamilies=AF_INET\nSystemCallArchitectures=native\n"
-            "ExecStart=false\nExecStopPost=failhook\n"
+            unit: "[Service]\nUser=nobody\nRestrictAddressFamilies=AF_INET\n"
+            "SystemCallArchitectures=native\nExecStart=false\nExecStopPost=failhook\n"
         }
     )
     hooked.machine.systemctl("start", unit)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -176,13 +177,10 @@ def _deaf(_: Context, sink: Sink) -> None:
 
 
 def _fifo(_: Context, sink: Sink) -> None:
-    path = f"/tmp/failhook-test-{os.getpid()}"
+    path = Path(tempfile.mkdtemp(), "fifo")
     os.mkfifo(path)
     sink.put("a", "early")
-    try:
-        Path(path).read_bytes()
-    finally:
-        Path(path).unlink()
+    path.read_bytes()
 
 
 def _command(_: Context, sink: Sink) -> None:
@@ -196,11 +194,9 @@ def test_a_collector_that_hangs_is_ended_and_keeps_what_came(collect: Function) 
     gathered = one(collect, timeout_s=0.3)
     assert time.monotonic() - started < 2
     assert gathered.evidence.status is Status.TIMEOUT
-    assert "did not finish within 0.3 s" in (gathered.evidence.reason or "")
+    assert "did not finish within 0." in (gathered.evidence.reason or "")
     assert [item.data for item in gathered.items] == [b"early"]
     assert 250 < gathered.evidence.took_ms < 1500
-    for left in Path("/tmp").glob("failhook-test-*"):
-        left.unlink()
 
 
 def test_all_share_one_deadline() -> None:
@@ -232,11 +228,11 @@ def test_a_slow_reader_costs_the_collectors_nothing() -> None:
     def quick(_: Context, sink: Sink) -> None:
         sink.put("a", "x")
 
-    collectors = [Collector("slow", "", collect, 0.6), Collector("quick", "", quick)]
+    collectors = [Collector("slow", "", collect, 1.0), Collector("quick", "", quick)]
     seen = []
-    for gathered in gather(CONTEXT, collectors, no_mask, deadline_s=0.7):
+    for gathered in gather(CONTEXT, collectors, no_mask, deadline_s=1.2):
         seen.append((gathered.evidence.name, gathered.evidence.status))
-        time.sleep(1.0)
+        time.sleep(1.5)
     assert seen == [("quick", Status.OK), ("slow", Status.OK)]
 
 
@@ -427,34 +423,19 @@ def test_in_process() -> None:
     assert gathered.evidence.reason == "KeyError: 'x'; a little"
 
 
-def test_one_that_cannot_be_killed_is_left_behind() -> None:
-    """A process under the version 1 freezer takes no SIGKILL until it is thawed, as in D state."""
-    freezer = Path("/sys/fs/cgroup/freezer")
-    if os.geteuid() != 0 or not (freezer / "tasks").exists():
-        pytest.skip("needs root and the freezer of cgroup version 1")
-    group = freezer / f"failhook-test-{os.getpid()}"
-    group.mkdir()
-
-    def collect(_: Context, sink: Sink) -> None:
-        sink.put("pid", str(os.getpid()))
-        (group / "tasks").write_text(str(os.getpid()))
-        (group / "freezer.state").write_text("FROZEN")
-        time.sleep(60)
-
-    try:
-        started = time.monotonic()
-        gathered = one(collect, timeout_s=0.3)
-        assert time.monotonic() - started < 1.5
-        assert gathered.evidence.status is Status.TIMEOUT
-        assert "cannot be killed (D state) and was left behind" in (gathered.evidence.reason or "")
-        pid = int(gathered.items[0].data)
-        assert alive(pid)
-    finally:
-        (group / "freezer.state").write_text("THAWED")
-        time.sleep(0.2)
-        offspring.reap_left_behind()
-        group.rmdir()
-    assert not alive(pid)
+def test_collectors_end_with_us() -> None:
+    worker = os.fork()
+    if worker == 0:
+        list(gather(CONTEXT, [Collector("a", "", _sleep)], no_mask))
+        os._exit(0)
+    until = time.monotonic() + 5
+    children: list[int] = []
+    while not children and time.monotonic() < until:
+        children = offspring.descendants(worker)
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    assert len(children) == 1
+    assert gone(children[0])
 
 
 def test_no_process_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:

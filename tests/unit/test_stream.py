@@ -74,7 +74,9 @@ def test_a_child_that_closes_its_output_and_stays() -> None:
 
 def test_endless_errors_are_bounded() -> None:
     done = stream(
-        ["sh", "-c", "yes >&2 & sleep 0.3; kill $!; echo last >&2"], lambda _: True, timeout_s=10
+        ["sh", "-c", "yes >&2 & sleep 0.3; kill $!; wait; echo last >&2"],
+        lambda _: True,
+        timeout_s=10,
     )
     assert done.stderr.endswith(b"last\n")
     assert len(done.stderr) <= 4096

@@ -13,6 +13,10 @@ def test_a_table() -> None:
     assert text == "A         N  TEXT\nx\\x0a     5  a b\n-      1000  -\n"
 
 
+def test_long_cells_are_cut_between_words() -> None:
+    assert table(("A",), [("word " * 79 + "secretsecret",)]) == "A\n" + "word " * 79 + "...\n"
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [(None, "-"), (0, "0"), (1023, "1023"), (1536, "1.5K"), (10 << 30, "10G"), (1 << 60, "1024P")],

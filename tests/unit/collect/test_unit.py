@@ -85,6 +85,12 @@ def test_a_unit_that_is_gone() -> None:
     assert gave.problems == ["talker.service is not loaded any more: its properties are gone"]
 
 
+@pytest.mark.usefixtures("programs")
+def test_a_unit_that_runs_again() -> None:
+    given = context(properties={"LoadState": "loaded", "InvocationID": "b" * 32})
+    assert "the unit runs again" in run(COLLECTOR, given).problems[0]
+
+
 def test_the_user_manager_and_an_earlier_boot(programs: Programs) -> None:
     run(COLLECTOR, context(user=True))
     assert all(call.startswith("systemctl --user ") for call in programs.calls)

@@ -106,7 +106,7 @@ def test_no_journalctl_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_sync_is_bounded(journalctl: Programs) -> None:
     journalctl.add("journalctl", "sleep 60")
     started = time.monotonic()
-    assert "did not finish within 0.2 s" in (journal.sync("n", timeout_s=0.2) or "")
+    assert "did not finish within 0." in (journal.sync("n", timeout_s=0.2) or "")
     assert time.monotonic() - started < 2
     assert journalctl.calls == ["journalctl --namespace=n --sync"]
 
