@@ -87,7 +87,7 @@ def make_private(path: Path) -> Path:
 
 
 def sweep_temporaries(directory: Path) -> None:
-    """Remove what an interrupted `replacing` left in ``directory``; not what somebody writes now."""
+    """Remove what an interrupted `replacing` left there; not what somebody writes now."""
     with contextlib.suppress(OSError):
         for entry in directory.iterdir():
             match = _TEMPORARY.fullmatch(entry.name)

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from failhook import evidence, files
+from failhook import files
 from failhook.bundle.layout import BundleError
 from failhook.bundle.writer import BundleWriter
 from failhook.classify import classify, normalised
 from failhook.collect import table
 from failhook.config.model import Configuration
 from failhook.describe import summary
+from failhook.gather.stage import gather
 from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
 from failhook.mask.unit_text import mask_unit_text
@@ -146,9 +147,7 @@ def _collect(
             rule: first.get(rule, 0) + second.get(rule, 0) for rule in {**first, **second}
         }
 
-    gathered = evidence.gather(
-        context, collectors, mask, deadline_s=deadline_s, concurrency=concurrency
-    )
+    gathered = gather(context, collectors, mask, deadline_s=deadline_s, concurrency=concurrency)
     for one in gathered:
         haul.evidence.append(one.evidence)
         for item in one.items:

@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from failhook import files
-from failhook.bundle.reader import LIMITS, Event, Limits, Member, Problem, read
-from failhook.bundle.verify import Checker
+from failhook.bundle import reader
+from failhook.bundle.gunzip import Limits
+from failhook.bundle.layout import BundleError
+from failhook.bundle.verify import judged
 
 _PLACE = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _BENEATH = _PLACE | os.O_NOFOLLOW
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class ExtractError(Exception):
+class ExtractError(BundleError):
     """Nothing was unpacked: one sentence that says why."""
 
 
@@ -33,40 +35,33 @@ class Extraction:
 
     files: int
     bytes: int
+    directory: Path  # the bundle's own top directory, in the destination
 
 
-def extract(path: Path, destination: Path, limits: Limits = LIMITS) -> Extraction:
+def extract(path: Path, destination: Path, limits: Limits | None = None) -> Extraction:
     """Unpack the bundle into ``destination``, a new directory or an empty one of ours.
 
     Raises ExtractError, and then what was written is gone again.
     """
+    limits = limits or Limits()
     try:
-        with _destination(destination.absolute()) as place, contextlib.ExitStack() as undo:
-            tree = _Tree(place.fd)
-            undo.callback(tree.remove)
-            done = _unpack(path, tree, limits)
-            place.check()
-            undo.pop_all()
-            return done
+        with reader.opened(path, limits) as stream, _destination(destination.absolute()) as place:
+            with contextlib.closing(_Tree(place.fd, destination)) as tree:
+                try:
+                    scan = reader.scan(stream, tree, limits=limits, stop=True)
+                    found = judged(scan)
+                    if not found.ok:
+                        raise ExtractError(f"{path} was not unpacked: {found.problems[0]}")
+                    tree.close()
+                    place.check()
+                except BaseException:
+                    tree.remove()
+                    raise
+            return Extraction(found.files, found.bytes, destination / scan.top)
+    except BundleError as error:
+        raise ExtractError(error.reason) from None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ExtractError(f"{destination} cannot be written: {reason}") from None
-    except ValueError:  # a NUL or a lone surrogate
-        raise ExtractError(f"{str(destination)!a} is no name of a directory") from None
-
-
-def _unpack(path: Path, tree: _Tree, limits: Limits) -> Extraction:
-    checker = Checker(limits)
-    with contextlib.closing(_Writer(tree)) as writer:
-        for event in read(path, limits):
-            checker.see(event)
-            if isinstance(event, Problem):
-                raise ExtractError(f"{path} was not unpacked: {event.text}")
-            writer.see(event)
-    found = checker.finish()
-    if not found.ok:
-        raise ExtractError(f"{path} was not unpacked: {found.problems[0]}")
-    return Extraction(found.files, found.bytes)
+        raise ExtractError(f"{path} could not be read: {error.strerror or error}") from None
 
 
 # -- the destination ----------------------------------------------------------------------------
@@ -90,119 +85,120 @@ class _Place:
 
 
 @contextlib.contextmanager
-def _opened(name: str | Path, flags: int, parent: int | None = None) -> Iterator[int]:
-    fd = os.open(name, flags, dir_fd=parent)
+def _destination(path: Path) -> Iterator[_Place]:
+    """Make or accept the directory; one that was made goes away on any exception."""
+    with contextlib.ExitStack() as stack:
+        with _writing(path):
+            parent = os.open(path.parent, _PLACE)
+            stack.callback(os.close, parent)
+            made = _make(path.name, parent)
+        try:
+            fd = _open_ours(path, parent)
+            stack.callback(os.close, fd)
+            yield _Place(fd, parent, path)
+        except BaseException:
+            if made:
+                with contextlib.suppress(OSError):
+                    os.rmdir(path.name, dir_fd=parent)
+            raise
+
+
+def _make(name: str, parent: int) -> bool:
     try:
-        yield fd
-    finally:
+        os.mkdir(name, files.PRIVATE_DIR, dir_fd=parent)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _open_ours(path: Path, parent: int) -> int:
+    """The directory, if it is empty and nobody else can write there. Raises ExtractError."""
+    try:
+        fd = os.open(path.name, _BENEATH, dir_fd=parent)
+    except OSError:
+        raise ExtractError(f"{path} exists and is no directory of ours") from None
+    try:
+        state = os.fstat(fd)
+        if state.st_uid != os.geteuid() or state.st_mode & 0o022:
+            raise ExtractError(f"others may write to {path}; name a directory that does not exist")
+        if os.listdir(fd):
+            raise ExtractError(f"{path} is not empty; name a directory that does not exist")
+    except BaseException:
         os.close(fd)
+        raise
+    return fd
 
 
 @contextlib.contextmanager
-def _destination(path: Path) -> Iterator[_Place]:
-    """Make or accept the directory; one that was made goes away on any exception."""
-    with _opened(path.parent, _PLACE) as parent, contextlib.ExitStack() as undo:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path.name, files.PRIVATE_DIR, dir_fd=parent)
-            undo.callback(_remove_directory, path.name, parent)
-        try:
-            opened = undo.enter_context(_opened(path.name, _BENEATH, parent))
-        except OSError:
-            raise ExtractError(f"{path} exists and is no directory") from None
-        _check_ours(opened, path)
-        yield _Place(opened, parent, path)
-        undo.pop_all()
-        os.close(opened)
-
-
-def _check_ours(fd: int, path: Path) -> None:
-    state = os.fstat(fd)
-    if state.st_uid != os.geteuid() or state.st_mode & 0o022:
-        raise ExtractError(f"{path} is writable for others; name a directory that does not exist")
-    if os.listdir(fd):
-        raise ExtractError(f"{path} is not empty; name a directory that does not exist")
-
-
-def _remove_directory(name: str, parent: int) -> None:
-    with contextlib.suppress(OSError):
-        os.rmdir(name, dir_fd=parent)
+def _writing(path: Path) -> Iterator[None]:
+    """What the file system refuses in the block, as ExtractError."""
+    try:
+        yield
+    except OSError as error:
+        raise ExtractError(f"{path} cannot be written: {error.strerror or error}") from None
+    except ValueError:  # a NUL or a lone surrogate
+        raise ExtractError(f"{str(path)!a} is no name of a directory") from None
 
 
 # -- what is written into it --------------------------------------------------------------------
 
 
 class _Tree:
-    """What was created beneath one directory, and how to take exactly that back."""
+    """A `reader.Receiver` that creates what it is told beneath one directory, and can undo it."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, destination: Path) -> None:
         self._root = root
-        self._directories: list[tuple[str, ...]] = []
-        self._known: set[tuple[str, ...]] = set()
-        self._files: list[tuple[str, ...]] = []
-
-    def make_directory(self, parts: tuple[str, ...]) -> None:
-        """Create it and those above it, where they do not exist yet. Raises OSError."""
-        for length in range(1, len(parts) + 1):
-            if parts[:length] in self._known:
-                continue
-            with self._above(parts[:length]) as above:
-                os.mkdir(parts[length - 1], files.PRIVATE_DIR, dir_fd=above)
-            self._known.add(parts[:length])
-            self._directories.append(parts[:length])
-
-    def create(self, parts: tuple[str, ...]) -> int:
-        """A descriptor of a new file. Raises OSError."""
-        self.make_directory(parts[:-1])
-        with self._above(parts) as above:
-            fd = os.open(parts[-1], _NEW, files.PRIVATE_FILE, dir_fd=above)
-        self._files.append(parts)
-        return fd
-
-    def remove(self) -> None:
-        """Remove what was created, and nothing that somebody else put there."""
-        for parts in reversed(self._files):
-            with contextlib.suppress(OSError), self._above(parts) as above:
-                os.unlink(parts[-1], dir_fd=above)
-        for parts in reversed(self._directories):
-            with contextlib.suppress(OSError), self._above(parts) as above:
-                os.rmdir(parts[-1], dir_fd=above)
-
-    @contextlib.contextmanager
-    def _above(self, parts: tuple[str, ...]) -> Iterator[int]:
-        """The directory that holds ``parts``, reached without following a link."""
-        fd = os.open(".", _BENEATH, dir_fd=self._root)
-        try:
-            for part in parts[:-1]:
-                deeper = os.open(part, _BENEATH, dir_fd=fd)
-                os.close(fd)
-                fd = deeper
-            yield fd
-        finally:
-            os.close(fd)
-
-
-class _Writer:
-    """Writes what `reader.read` finds into a tree."""
-
-    def __init__(self, tree: _Tree) -> None:
-        self._tree = tree
+        self._destination = destination
+        self._directories: list[str] = []
+        self._files: list[str] = []
         self._file = -1
 
-    def see(self, event: Event) -> None:
-        """Write the next event. Raises OSError."""
-        if isinstance(event, Member):
-            self.close()
-            if event.directory:
-                self._tree.make_directory(event.parts)
-            else:
-                self._file = self._tree.create(event.parts)
-        elif isinstance(event, bytes):
-            rest = memoryview(event)
+    def directory(self, path: str) -> None:
+        """Create a directory. Raises ExtractError."""
+        with _writing(self._destination), self._above(path) as (above, name):
+            os.mkdir(name, files.PRIVATE_DIR, dir_fd=above)
+        self._directories.append(path)
+
+    def begin(self, path: str) -> None:
+        """Create a file. Raises ExtractError."""
+        self.close()
+        with _writing(self._destination), self._above(path) as (above, name):
+            self._file = os.open(name, _NEW, files.PRIVATE_FILE, dir_fd=above)
+        self._files.append(path)
+
+    def data(self, piece: bytes) -> None:
+        """Write to the file. Raises ExtractError."""
+        rest = memoryview(piece)
+        with _writing(self._destination):
             while rest:
                 rest = rest[os.write(self._file, rest) :]
 
     def close(self) -> None:
-        """Close the file that was written last. Raises OSError."""
+        """Close the file. Raises ExtractError."""
         fd, self._file = self._file, -1
         if fd >= 0:
+            with _writing(self._destination):
+                os.close(fd)
+
+    def remove(self) -> None:
+        """Remove what was created, and nothing that somebody else put there."""
+        for path in reversed(self._files):
+            with contextlib.suppress(OSError), self._above(path) as (above, name):
+                os.unlink(name, dir_fd=above)
+        for path in reversed(self._directories):
+            with contextlib.suppress(OSError), self._above(path) as (above, name):
+                os.rmdir(name, dir_fd=above)
+
+    @contextlib.contextmanager
+    def _above(self, path: str) -> Iterator[tuple[int, str]]:
+        """The directory that holds ``path``, reached without following a link, and the name."""
+        *parents, name = path.split("/")
+        fd = os.open(".", _BENEATH, dir_fd=self._root)
+        try:
+            for part in parents:
+                deeper = os.open(part, _BENEATH, dir_fd=fd)
+                os.close(fd)
+                fd = deeper
+            yield fd, name
+        finally:
             os.close(fd)

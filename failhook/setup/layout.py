@@ -75,7 +75,7 @@ def layout(*, user: bool) -> Layout:
 
 
 def unit_files() -> Path:
-    """The units that came with this failhook: beside the package in a wheel, above it in a checkout."""
+    """Where the unit files that came with this failhook are: in the package, or above it."""
     for place in (_HERE / "units", _HERE.parent / "units"):
         if (place / "failhook.service").exists():
             return place

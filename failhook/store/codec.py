@@ -24,23 +24,29 @@ class CodecError(ValueError):
 def dump(incident: Incident) -> bytes:
     """The file's content: one JSON document, readable, with a schema version."""
     document = {"schema": model.SCHEMA, "incident": incident.to_json()}
-    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    # A lone surrogate (a byte that was no UTF-8) becomes the escape that JSON has for it.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def load(data: bytes) -> Incident:
     """The incident in a file's content. Raises CodecError."""
     try:
-        document = json.loads(data)
+        document = json.loads(data, parse_constant=_no_number)
         if document["schema"] > model.SCHEMA:
             raise CodecError(f"written by a newer failhook (schema {document['schema']})")
         return _incident(document["incident"])
     except CodecError:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise CodecError(f"not an incident: {type(error).__name__} {error}") from None
 
 
-def _incident(raw: JsonObject) -> Incident:
+def _no_number(text: str) -> float:
+    raise CodecError(f"{text} is no number")
+
+
+def _incident(raw: object) -> Incident:
     get = _Reader(raw)
     return Incident(
         id=get.need("id"),
@@ -73,7 +79,7 @@ def _incident(raw: JsonObject) -> Incident:
         evidence=tuple(_evidence(_Reader(entry)) for entry in get.objects("evidence")),
         actions=tuple(get.objects("actions")),
         bundle=_bundle(get.object("bundle")),
-        pinned=bool(raw.get("pinned")),
+        pinned=get.flag("pinned"),
         notes=get.texts("notes"),
         problems=get.texts("problems"),
     )
@@ -82,8 +88,10 @@ def _incident(raw: JsonObject) -> Incident:
 class _Reader:
     """Typed access to one JSON object; None for what is missing."""
 
-    def __init__(self, raw: Mapping[str, Json]) -> None:
-        self._raw = raw
+    def __init__(self, raw: object) -> None:
+        if not isinstance(raw, dict):
+            raise CodecError(f"{type(raw).__name__} where an object belongs")
+        self._raw: Mapping[str, Json] = raw
 
     def _of(self, name: str, kind: type[T]) -> T | None:
         value = self._raw.get(name)
@@ -103,6 +111,18 @@ class _Reader:
     def number(self, name: str) -> int | None:
         return self._of(name, int)
 
+    def flag(self, name: str) -> bool:
+        value = self._raw.get(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise CodecError(f"{name} is {type(value).__name__}, not bool")
+
+    def share(self, name: str) -> float | None:
+        value = self._raw.get(name)
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+            return None if value is None else float(value)
+        raise CodecError(f"{name} is {type(value).__name__}, not a number")
+
     def time(self, name: str) -> float | None:
         text = self.text(name)
         return None if text is None else model.unix_time(text)
@@ -111,11 +131,17 @@ class _Reader:
         return self._of(name, dict)
 
     def objects(self, name: str) -> list[JsonObject]:
-        found = self._of(name, list) or []
-        return [entry for entry in found if isinstance(entry, dict)]
+        return self._all(name, dict)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(str(entry) for entry in self._of(name, list) or [])
+        return tuple(self._all(name, str))
+
+    def _all(self, name: str, kind: type[T]) -> list[T]:
+        entries: list[Json] = self._of(name, list) or []
+        kept = [entry for entry in entries if isinstance(entry, kind)]
+        if len(kept) < len(entries):
+            raise CodecError(f"{name} holds something that is not {kind.__name__}")
+        return kept
 
 
 def _trigger(get: _Reader) -> model.TriggerNote:
@@ -139,11 +165,10 @@ def _verdict(raw: JsonObject | None) -> model.Verdict | None:
     if raw is None:
         return None
     get = _Reader(raw)
-    confidence = raw.get("confidence")
     return model.Verdict(
         summary=get.need("summary"),
         cause=get.text("cause"),
-        confidence=float(confidence) if isinstance(confidence, int | float) else None,
+        confidence=get.share("confidence"),
         advice=get.text("advice"),
         evidence=tuple(_proof(_Reader(entry)) for entry in get.objects("evidence")),
     )
@@ -159,7 +184,7 @@ def _evidence(get: _Reader) -> model.Evidence:
         status=model.Status(get.need("status")),
         took_ms=get.number("took_ms") or 0,
         bytes=get.number("bytes") or 0,
-        truncated=bool(get._raw.get("truncated")),
+        truncated=get.flag("truncated"),
         reason=get.text("reason"),
     )
 

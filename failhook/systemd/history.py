@@ -77,8 +77,17 @@ def line_of(text: bytes | str) -> Line | None:
         at = int(raw["__REALTIME_TIMESTAMP"]) / 1e6
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    fields = {name: value for name, value in raw.items() if isinstance(value, str)}
+    fields = {name: text for name, value in raw.items() if (text := _text(value)) is not None}
     return Line(at, fields.get("MESSAGE", ""), fields)
+
+
+def _text(value: object) -> str | None:
+    """A field as text; journalctl gives one with control characters or odd bytes as an array."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
+        return bytes(value).decode("utf-8", "replace")
+    return None
 
 
 def failed_runs(

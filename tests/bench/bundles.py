@@ -40,7 +40,7 @@ _SOS += " -o systemd,logs,process,memory,filesys,networking"
 # Before the real ones in the search path of failhook.proc: notes a call, then makes it.
 _NOTE = """\
 #!/bin/sh
-printf '%s\\0' "${0##*/}" "$@" >/run/failhook/calls/$$
+grep -q failhook.service /proc/self/cgroup && printf '%s\\0' "${0##*/}" "$@" >/run/failhook/calls/$$
 exec /usr/bin/"${0##*/}" "$@"
 """
 _NOTED = ("systemctl", "journalctl", "coredumpctl")

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 
 from failhook.collect import table
-from failhook.evidence import gather
+from failhook.gather.stage import gather
 from failhook.incident import Incident, Process
 from failhook.plugin import Context
 from failhook.systemd import unit as units

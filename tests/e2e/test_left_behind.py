@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from failhook import offspring
-from failhook.evidence import gather
+from failhook.gather import offspring
+from failhook.gather.stage import gather
 from failhook.incident import Incident, Status
 from failhook.plugin import Collector, Context, Sink
 from failhook.systemd.unit import UnitState

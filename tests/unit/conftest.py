@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What no unit test may do: ask the real systemd, leave the machine, write beyond its directory.
 
-The guard is an audit hook (sys.addaudithook), so it holds for the code under test as well, in forked
-children too. What it forbids is raised where it happens and fails the test even where the code
-swallows it.
+The guard is an audit hook (sys.addaudithook), so it holds for the code under test as well, in
+forked children too. What it forbids is raised where it happens and fails the test even where the
+code swallows it.
 """
 
 import os
@@ -22,7 +22,7 @@ from tests.unit.collect.bench import Programs
 _SYSTEMD = ("systemctl", "journalctl", "coredumpctl", "systemd-tmpfiles", "systemd-run")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Programs that start us set these, and they change what failhook does.
-_CLEANED = ("SERVICE_", "EXIT_", "MONITOR_", "TRIGGER_", "LISTEN_", "XDG_", "INVOCATION_", "NO_COLOR")
+_CLEANED = ("SERVICE_", "EXIT_", "MONITOR_", "TRIGGER_", "LISTEN_", "XDG_", "INVOCATION_", "NO_C")
 _CACHES = ("__pycache__", ".hypothesis", ".mypy_cache")
 
 
@@ -88,15 +88,14 @@ class _Guard:
 
     def _program(self, args: tuple[Any, ...]) -> str | None:
         program, _, _, environ = args
-        name = os.path.basename(os.fsdecode(program))
-        if name not in _SYSTEMD:
+        path = Path(os.fsdecode(program))
+        if path.name not in _SYSTEMD:
             return None
         directories = (environ or os.environ).get("PATH", "").split(os.pathsep)
-        places = [os.path.join(place, os.fsdecode(program)) for place in directories]
-        found = next((place for place in places if os.path.exists(place)), None)
-        if found is None or found.startswith(self.allowed):
+        found = [place for each in directories if (place := Path(each) / path).exists()]
+        if not found or str(found[0]).startswith(self.allowed):
             return None
-        return f"the real {name} is started"
+        return f"the real {path.name} is started"
 
     def _address(self, args: tuple[Any, ...]) -> str | None:
         address = args[1]

@@ -61,5 +61,3 @@ def record(unit: str = "a.service", number: int = 1, **changes: Any) -> dict[str
 def spooled(unit: str = "a.service", number: int = 1, **changes: Any) -> bytes:
     """`record`, as the file's content."""
     return json.dumps(record(unit, number, **changes)).encode()
-
-

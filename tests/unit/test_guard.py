@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The guard of these tests forbids what it says, and nothing else."""
 
-import os
 import socket
 from pathlib import Path
 
@@ -16,7 +15,7 @@ def test_no_write_beyond_the_tests_own_directory(forbidden: list[str], path: str
     with pytest.raises(Forbidden):
         Path(path).write_text("")
     with pytest.raises(Forbidden):
-        os.rename("/etc/hostname", path)
+        Path("/etc/hostname").rename(path)
     assert len(forbidden) == 2
 
 

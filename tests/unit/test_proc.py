@@ -75,6 +75,19 @@ def test_no_descriptor_and_no_directory_is_inherited(tmp_path: Path) -> None:
     assert len(done.text.splitlines()[1:]) <= 4  # 0, 1, 2 and the directory that ls looks at
 
 
+def test_our_standard_input_is_not_the_childs() -> None:
+    ours, (reading, writing) = os.dup(0), os.pipe()
+    os.write(writing, b"for us")
+    os.close(writing)
+    try:
+        os.dup2(reading, 0)
+        assert proc.run(["cat"], timeout_s=2).stdout == b""
+    finally:
+        os.dup2(ours, 0)
+        for fd in (ours, reading):
+            os.close(fd)
+
+
 def test_standard_input_is_empty_unless_given() -> None:
     assert proc.run(["cat"]).stdout == b""
     assert proc.run(["cat"], stdin=b"x\0y").stdout == b"x\0y"
@@ -165,9 +178,7 @@ def _peak() -> int:
 def test_a_gibibyte_of_output_costs_its_limit_and_no_more() -> None:
     proc.run(["head", "-c", "10M", "/dev/zero"], keep="tail", max_bytes=1 << 20)  # warm
     before = _peak()
-    done = proc.run(
-        ["head", "-c", "1G", "/dev/zero"], keep="tail", max_bytes=4 << 20, timeout_s=60
-    )
+    done = proc.run(["head", "-c", "1G", "/dev/zero"], keep="tail", max_bytes=4 << 20, timeout_s=60)
     assert len(done.stdout) == 4 << 20
     assert done.ok
     assert _peak() - before < 40 << 20

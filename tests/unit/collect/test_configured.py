@@ -12,7 +12,7 @@ from failhook.collect import command, files, table
 from failhook.collect.command import CommandOptions
 from failhook.collect.files import FilesOptions
 from failhook.config.model import CustomCollector
-from failhook.evidence import gather
+from failhook.gather.stage import gather
 from failhook.incident import Status
 from tests.unit.collect.bench import BASE, context, run
 

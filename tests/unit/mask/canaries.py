@@ -14,7 +14,12 @@ S = "cAn4ry-Zq8vT"
 SPACED = "cAn4ry two W0rds"
 QUOTED = 'cAn4"ry\\7'
 RSA = "\n".join(
-    ["-----BEGIN RSA " + "PRIVATE KEY-----", *("QzFuNHJ5" * 8 for _ in range(6)), "cAn4ry==", "-----END RSA " + "PRIVATE KEY-----"]
+    [
+        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        *("QzFuNHJ5" * 8 for _ in range(6)),
+        "cAn4ry==",
+        "-----END RSA " + "PRIVATE KEY-----",
+    ]
 )
 OPENSSH = RSA.replace("RSA", "OPENSSH")
 _LONG = "Zq8vTcAn4ryXw2Lm9KjH7Gf5Ds3Aq1Po6Iu4"

@@ -21,13 +21,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from failhook import collector_process, offspring
-from failhook.collector_process import Terms
-from failhook.frames import End, FrameReader, Lie, Problem
+from failhook.gather import child, offspring
+from failhook.gather.child import Terms
+from failhook.gather.frames import End, FrameReader, Lie, Problem
+from failhook.gather.sink import Mask, one_line
 from failhook.incident import Evidence, Status
 from failhook.item import Item
 from failhook.plugin import Collector, Context
-from failhook.sink import Mask, one_line
 
 _MAX_FRAMES = 4096
 _MAX_PROBLEMS = 20
@@ -128,7 +128,7 @@ class _Stage:
         self._running: list[_Running] = []
         self._done: deque[Gathered] = deque()
         self._selector = selectors.DefaultSelector()
-        self._handled = collector_process.handled_signals()
+        self._handled = child.handled_signals()
         offspring.prepare()
 
     def next(self) -> Gathered | None:
@@ -162,7 +162,7 @@ class _Stage:
                 self._report(collector, 0.0, [], End(Status.TIMEOUT, why), [])
             elif collector.in_process:
                 since = time.monotonic()
-                done = collector_process.run_here(collector, self._context, self._mask)
+                done = child.run_here(collector, self._context, self._mask)
                 items, problems, end = done
                 self._report(collector, time.monotonic() - since, items, end, problems)
             else:
@@ -177,7 +177,7 @@ class _Stage:
             why = f"no process for it: {error.strerror}"
             self._report(collector, 0.0, [], End(Status.FAILED, why), [])
             return
-        reader = FrameReader(collector.name, collector.max_bytes + collector_process.ERROR_BYTES)
+        reader = FrameReader(collector.name, collector.max_bytes + child.ERROR_BYTES)
         running = _Running(collector, pid, offspring.pidfd_of(pid), pipe, reader, now, now + left_s)
         self._running.append(running)
         self._selector.register(pipe, selectors.EVENT_READ, running)
@@ -194,7 +194,7 @@ class _Stage:
         try:
             pid = os.fork()
             if pid == 0:
-                collector_process.run_and_exit(collector, self._context, self._mask, terms)
+                child.run_and_exit(collector, self._context, self._mask, terms)
         except OSError:
             os.close(reading)
             raise

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from failhook.gather.sink import CollectorSink, cut, one_line, sound_path
 from failhook.item import Item
-from failhook.sink import CollectorSink, cut, one_line, sound_path
 
 
 class _Kept:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failhook import frames
-from failhook.frames import End, FrameReader, Lie, Problem
+from failhook.gather import frames
+from failhook.gather.frames import End, FrameReader, Lie, Problem
 from failhook.incident import Status
 from failhook.item import Item
 

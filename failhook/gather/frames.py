@@ -14,9 +14,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from failhook.gather.sink import MAX_REASON, sound_path
 from failhook.incident import Status
 from failhook.item import Item
-from failhook.sink import MAX_REASON, sound_path
 
 _LENGTHS = struct.Struct(">II")
 _MAX_HEADER = 65536

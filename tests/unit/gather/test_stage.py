@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from failhook import frames, offspring
-from failhook.evidence import Gathered, gather
+from failhook.gather import frames, offspring
+from failhook.gather.stage import Gathered, gather
 from failhook.incident import Status
 from failhook.item import Item
 from failhook.plugin import Collector, Context, Sink, Skipped

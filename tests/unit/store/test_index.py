@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The index is never the truth: whatever happens to it, the answers are those of the files."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from failhook.incident import Bundle, Incident, Stage, State
+from failhook.store.index import Index
+from tests.unit.samples import incident
+
+
+class History:
+    """A directory of incidents as `Store` has it, without files in it."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "index.sqlite"
+        self.directory = tmp_path / "incidents"
+        self.directory.mkdir()
+        self.truth: dict[str, Incident] = {}
+        self.loaded: list[str] = []
+
+    def add(self, number: int, **changes: object) -> str:
+        name = f"{number:05d}"
+        (self.directory / name).mkdir()
+        self.truth[name] = incident(number, **changes)
+        return name
+
+    def load(self, name: str) -> Incident | None:
+        self.loaded.append(name)
+        return self.truth.get(name)
+
+    def open(self) -> Index:
+        return Index(self.path, self.directory, self.load)
+
+    def names(self) -> list[str]:
+        """As the index has them."""
+        index = self.open()
+        try:
+            return [row.name for row in index.select()]
+        finally:
+            index.close()
+
+    def expected(self) -> list[str]:
+        return sorted(self.truth, reverse=True)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+@pytest.fixture
+def index(history: History) -> Iterator[Index]:
+    for number in range(5):
+        history.add(number)
+    made = history.open()
+    yield made
+    made.close()
+
+
+def test_rows_are_newest_first_and_say_what_the_incident_says(history: History) -> None:
+    one = incident(
+        7,
+        unit="b.service",
+        state=State.RECOVERED,
+        stage=Stage.PACKED,
+        signature="s" * 16,
+        pinned=True,
+        bundle=Bundle("/x", 41, "0" * 64),
+        evidence=(),
+        dying_words=("\udcff\x1b[31m", "日本"),
+    )
+    history.add(3)
+    name = history.add(7)
+    history.truth[name] = one
+    index = history.open()
+    newest, older = index.select()
+    index.close()
+    assert older.name == "00003"
+    assert (newest.id, newest.unit, newest.at) == (one.id, "b.service", one.first_seen)
+    assert (newest.state, newest.stage, newest.signature) == ("recovered", "packed", "s" * 16)
+    assert (newest.pinned, newest.bytes) == (True, 41)
+    assert newest.parsed() == {k: v for k, v in one.to_json().items() if k != "evidence"}
+
+
+def test_questions(index: Index) -> None:
+    assert index.count() == 5
+    assert index.count("unit = ?", ("b.service",)) == 0
+    assert [row.name for row in index.select(limit=2)] == ["00004", "00003"]
+    assert index.select("unit = ?", ("' OR 1 --",)) == []
+
+
+def test_only_we_may_read_it(history: History) -> None:
+    history.names()
+    assert history.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_read_again_where_nothing_changed(history: History, index: Index) -> None:
+    assert sorted(history.loaded) == sorted(history.truth)
+    history.loaded.clear()
+    assert history.names() == history.expected()
+    index.catch_up()
+    assert history.loaded == []
+
+
+def test_what_came_and_went_behind_its_back(history: History, index: Index) -> None:
+    index.close()
+    history.loaded.clear()
+    history.add(9)
+    shutil.rmtree(history.directory / "00002")
+    del history.truth["00002"]
+    (history.directory / ".half-made.new").mkdir()
+    assert history.names() == history.expected()
+    assert history.loaded == ["00009"]
+
+
+def test_a_directory_without_a_record_is_none(history: History) -> None:
+    history.add(1)
+    (history.directory / "00002").mkdir()
+    assert history.names() == ["00001"]
+
+
+def test_a_row_that_is_put_takes_the_place_of_the_old_one(history: History, index: Index) -> None:
+    index.put("00003", replace(history.truth["00003"], state=State.CLOSED))
+    assert index.count() == 5
+    assert [row.name for row in index.select("state = 'closed'")] == ["00003"]
+    index.drop("00003")
+    assert index.count() == 4
+
+
+def test_two_processes_at_once(history: History, index: Index) -> None:
+    other = history.open()
+    history.add(8)
+    other.put("00008", history.truth["00008"])
+    other.mark_seen()
+    assert index.count() == 6
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no database", b"SQLite format 3\0" + bytes(84), os.urandom(20000)]
+)
+def test_rubbish_in_its_place(history: History, content: bytes) -> None:
+    history.add(1)
+    history.path.write_bytes(content)
+    assert history.names() == ["00001"]
+    assert history.names() == ["00001"]
+
+
+def test_deleted(history: History, index: Index) -> None:
+    index.close()
+    history.path.unlink()
+    assert history.names() == history.expected()
+
+
+@pytest.mark.parametrize("version", [0, 99])
+def test_of_another_version(history: History, index: Index, version: int) -> None:
+    index.close()
+    with sqlite3.connect(history.path, isolation_level=None) as db:
+        db.execute("DROP TABLE incident")
+        db.execute("CREATE TABLE incident (other TEXT)")
+        db.execute("CREATE TABLE stranger (other TEXT)")
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+    assert history.names() == history.expected()
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE seen", "DROP TABLE incident", "DELETE FROM seen"])
+def test_of_this_version_but_incomplete(history: History, index: Index, change: str) -> None:
+    index.close()
+    with sqlite3.connect(history.path, isolation_level=None) as db:
+        db.execute(change)
+    db.close()
+    assert history.names() == history.expected()
+
+
+def test_a_row_that_was_changed_by_nobody(history: History, index: Index) -> None:
+    """A sector that came back wrong: valid for SQLite, and not what was written."""
+    index.close()
+    data = history.path.read_bytes()
+    assert data.count(b'"exit-code"') >= 5
+    history.path.write_bytes(data.replace(b'"exit-code"', b'"e\xfft-c{de"', 1))
+    opened = history.open()
+    with pytest.raises(sqlite3.DatabaseError):
+        opened.select()
+    opened.close()
+
+
+def test_random_damage_never_gives_anything_but_the_truth(history: History) -> None:
+    for number in range(40):
+        history.add(number)
+    history.names()
+    whole = history.path.read_bytes()
+    chance = random.Random(7)
+    noticed = 0
+    for _ in range(60):
+        place, length = chance.randrange(len(whole)), chance.choice([1, 16, 512, 4096, 20000])
+        damaged = whole[:place] + chance.randbytes(length) + whole[place + length :]
+        history.path.write_bytes(damaged[: len(whole)])
+        try:
+            index = history.open()
+            try:
+                rows = index.select()
+            finally:
+                index.close()
+        except sqlite3.DatabaseError:  # `Store` makes it anew then
+            noticed += 1
+            continue
+        assert {row.name: json.loads(row.document)["unit"] for row in rows} == dict.fromkeys(
+            history.truth, "a.service"
+        )
+    assert noticed > 5
