@@ -101,6 +101,7 @@ class Demonstration:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._port = _free_port()
         self._undo: list[Callable[[], object]] = []
 
     def install(self) -> None:
@@ -124,20 +125,19 @@ class Demonstration:
 
     def fail(self) -> None:
         """Two units want one port; the second one fails until systemd gives up."""
-        port = _free_port()
         self._later("systemctl", "daemon-reload")
         for unit, what in ((_OTHER, "Acme portal"), (_UNIT, "Acme shop")):
             path = f"/run/systemd/system/{unit}"
             self._later("rm", "-f", path)
             self._later("systemctl", "stop", unit)
-            self._place.write(path, _SERVICE.format(what=what, port=port, password=_PASSWORD))
+            self._place.write(path, _SERVICE.format(what=what, port=self._port, password=_PASSWORD))
         self._place.run(["systemctl", "daemon-reload"])
         self._later("failhook", "disable", _UNIT)
         self._show("failhook", "enable", _UNIT)
         self._later("systemctl", "reset-failed", _UNIT)
         self._later("failhook", "forget", "--unit", _UNIT)
         self._show("systemctl", "start", _OTHER)
-        self._wait(lambda: self._listens(port), f"{_OTHER} to listen on port {port}")
+        self._wait(self._listens, f"{_OTHER} to listen on port {self._port}")
         self._show("systemctl", "start", _UNIT)
         progress("both want the same port: systemd tries three times and gives up")
         self._wait(self._is_recorded, "the incident")
@@ -149,6 +149,10 @@ class Demonstration:
         path = self._show("failhook", "bundle", _UNIT)
         self._show("failhook", "verify", path)
         self._show("tar", "tzf", path)
+        print(f"\nWho has port {self._port}? The bundle's system/listening.txt knows:")
+        table = self._place.run(["tar", "xzOf", path, "--wildcards", "*/listening.txt"]).text
+        header, *lines = table.splitlines()
+        print(header, *(line for line in lines if f" {self._port} " in line), sep="\n")
         return self._place.read(path)
 
     def clean_up(self) -> None:
@@ -178,8 +182,8 @@ class Demonstration:
                 raise DemoError(f"waited {_WAIT_S:.0f} s for {what}\n{journal.text}")
             time.sleep(0.1)
 
-    def _listens(self, port: int) -> bool:
-        ask = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
+    def _listens(self) -> bool:
+        ask = f"import socket; socket.create_connection(('127.0.0.1', {self._port}), 1)"
         return self._does("python3", "-c", ask)
 
     def _is_recorded(self) -> bool:
@@ -215,6 +219,8 @@ def hand_over(bundle: bytes) -> Path:
     directory.mkdir(exist_ok=True)
     (directory / ".gitignore").write_text("*\n")
     path = directory / "acme-shop.tar.gz"
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
     path.write_bytes(bundle)
     return path
 
@@ -247,14 +253,15 @@ def main(words: Sequence[str]) -> int:
                 bundle = demonstration.show()
                 look_into(bundle)
             finally:
-                if "--keep" not in words:
+                if isinstance(there, Here) and "--keep" not in words:
                     demonstration.clean_up()
     except (DemoError, BedError, subprocess.TimeoutExpired) as error:
         print(f"\ncontrib/demo: FAILED: {error}", file=sys.stderr)
         return 1
     print(f"The bundle is copied to {hand_over(bundle)}: it opens with tar.\n")
-    kept = "and stays" if "--keep" in words else "and everything was taken away again"
-    progress(f"done: the incident was recorded, {kept}")
+    progress("done: the incident was recorded, and its bundle is whole")
+    if "--keep" not in words:
+        print("Everything else was taken away again.")
     return 0
 
 

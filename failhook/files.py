@@ -37,29 +37,23 @@ def replacing(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
     The temporary file begins with a dot, lies in the same directory, and is removed on failure.
     Raises OSError; on any exception ``path`` is untouched.
     """
-    temporary = path.with_name(_temporary_name(path.name))
+    fresh = temporary(path)
     with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
+        fresh.unlink()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, mode)
+    fd = os.open(fresh, flags, mode)
     try:
         with open(fd, "wb") as stream:
             os.fchmod(fd, mode)  # whatever the umask took away
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.rename(path)
+        fresh.rename(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            fresh.unlink()
         raise
     sync_directory(path.parent)
-
-
-def _temporary_name(name: str) -> str:
-    """Beside ``name``, never longer than a name may be, and telling whose it is."""
-    start = os.fsdecode(os.fsencode(name)[:200])
-    return f".{start}.{os.getpid()}.new"
 
 
 def write(path: Path, content: bytes | str, *, mode: int = PRIVATE_FILE) -> None:
@@ -86,14 +80,20 @@ def make_private(path: Path) -> Path:
     return path
 
 
+def temporary(path: Path) -> Path:
+    """Where ``path`` is made before it has its name: beside it, and telling who makes it."""
+    start = os.fsdecode(os.fsencode(path.name)[:200])
+    return path.with_name(f".{start}.{os.getpid()}.new")
+
+
 def sweep_temporaries(directory: Path) -> None:
-    """Remove what an interrupted `replacing` left there; not what somebody writes now."""
+    """Remove what was half made in ``directory`` by somebody who is no more."""
     with contextlib.suppress(OSError):
         for entry in directory.iterdir():
             match = _TEMPORARY.fullmatch(entry.name)
             if match and not _is_alive(int(match[1])):
                 with contextlib.suppress(OSError):
-                    entry.unlink()
+                    remove_tree(entry)
 
 
 def _is_alive(pid: int) -> bool:

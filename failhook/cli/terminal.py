@@ -57,22 +57,33 @@ def width() -> int | None:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: int) -> str:
     """Columns side by side; on a terminal the ``stretch`` column is cut so that lines fit."""
     shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(len(line[n]) for line in [list(header), *shown]) for n in range(len(header))]
     room = width()
     if room is not None:
-        others = sum(widths) - widths[stretch] + 2 * (len(widths) - 1)
-        widths[stretch] = max(12, min(widths[stretch], room - others))
-    lines = [styled(_line(header, widths), "quiet")]
-    lines += [_line(row, widths) for row in shown]
+        return _fitted(header, shown, stretch, room)
+    widths = [max(len(line[n]) for line in [list(header), *shown]) for n in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [list(header), *shown]
+    ]
     return "\n".join(lines)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    parts = []
-    for cell, room in zip(cells, widths, strict=True):
-        text = cell if len(cell) <= room else cell[: room - 1] + "…"
-        parts.append(text.ljust(room))
-    return "  ".join(parts).rstrip()
+def _fitted(header: Sequence[str], rows: Sequence[Sequence[str]], stretch: int, room: int) -> str:
+    """For a terminal: rich knows how wide characters are; a pipe does not pay for its import."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", width=room)
+    for number, name in enumerate(header):
+        ratio = 1 if number == stretch else None
+        made.add_column(Text(name), no_wrap=True, overflow="ellipsis", ratio=ratio)
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    console = Console(width=room, force_terminal=has_colour(), highlight=False)
+    with console.capture() as capture:
+        console.print(made)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def print_json(name: str, value: Json) -> None:

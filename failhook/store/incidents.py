@@ -9,7 +9,9 @@ renamed. Names sort by time. The index follows and is never waited for.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
 import re
 import sqlite3
@@ -24,6 +26,7 @@ from failhook.places import Places
 from failhook.store import codec
 from failhook.store.index import Index, Row
 
+logger = logging.getLogger(__name__)
 RECORD = "incident.json"
 HOOK = "hook.json"
 BUNDLE = "bundle.tar.gz"
@@ -76,7 +79,9 @@ class Store:
     def create(self, incident: Incident, hook_record: bytes | None = None) -> Path:
         """Make the directory, complete before it has its name. Raises OSError (a full disk)."""
         final = self.directory(incident)
-        fresh = final.with_name(f".{final.name}.new")
+        if final.exists():
+            self._make_way(final)
+        fresh = files.temporary(final)
         files.remove_tree(fresh)
         fresh.mkdir(mode=files.PRIVATE_DIR)
         try:
@@ -91,6 +96,20 @@ class Store:
         files.sync_directory(final.parent)
         self._follow(final.name, incident, new=True)
         return final
+
+    def _make_way(self, final: Path) -> None:
+        """A record that cannot be read any more must not keep its failure from being recorded.
+
+        Raises FileExistsError where it can be read: the index did not know, and is made anew.
+        """
+        if self.load(final.name) is not None:
+            self.discard_index()
+            raise FileExistsError(errno.EEXIST, "was recorded already", str(final))
+        files.make_private(self.places.set_aside)
+        aside = self.places.set_aside / final.name
+        files.remove_tree(aside)
+        final.rename(aside)
+        logger.error("%s cannot be read; set aside as %s", final / RECORD, aside)
 
     def save(self, incident: Incident) -> None:
         """Replace the record of an incident that exists. Raises OSError."""
@@ -147,22 +166,40 @@ class Store:
             (self.places.state / RESERVE).unlink()
 
     def sweep(self) -> None:
-        """Remove what was half made when we were killed."""
+        """Remove what was half made by somebody who was killed."""
+        places = self.places
+        for directory in (places.state, places.signatures, places.incidents, places.run):
+            files.sweep_temporaries(directory)
+
+    def recheck(self, since: float) -> None:
+        """Somebody was killed who worked since then (Unix seconds): his records count, not his rows
+        in the index, and what he left half made goes."""
         for entry in self.places.incidents.iterdir():
-            if entry.name.startswith("."):
-                files.remove_tree(entry)
+            with contextlib.suppress(OSError):
+                if entry.stat().st_mtime >= since:
+                    files.sweep_temporaries(entry)
+        self.ask(lambda index: index.catch_up(since))
 
     # -- the index ------------------------------------------------------------------------------
 
     @property
     def index(self) -> Index:
-        """The index, opened and brought up to date on first use."""
+        """The index, opened and brought up to date on first use.
+
+        Kept in memory where the disk has no place for it (full, read-only). Raises StoreError.
+        """
         if self._index is None:
             try:
                 self._index = Index(self.places.index, self.places.incidents, self.load)
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.places.index}: {error}") from None
+            except (sqlite3.Error, OSError):
+                self._index = self._in_memory()
         return self._index
+
+    def _in_memory(self) -> Index:
+        try:
+            return Index(None, self.places.incidents, self.load)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self.places.incidents}: {error}") from None
 
     def _follow(self, name: str, incident: Incident, *, new: bool = False) -> None:
         """The index after the truth; where it cannot (a full disk) it is thrown away instead."""

@@ -3,7 +3,7 @@
 
 SQLite (sqlite.org/pragma.html) without waiting for the disk: what a power cut does to it is healed
 by reading the incidents again, because any damage, and any directory that came or went behind its
-back, is noticed when it is opened.
+back, is noticed when it is opened; a row that is not as it was written, when it is read.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from typing import Any
 
 from failhook.incident import Incident, JsonObject
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE incident (
   name TEXT PRIMARY KEY, id TEXT NOT NULL, unit TEXT NOT NULL, at REAL NOT NULL,
   state TEXT NOT NULL, stage TEXT NOT NULL, signature TEXT, pinned INTEGER NOT NULL,
-  bytes INTEGER NOT NULL, document TEXT NOT NULL
+  bytes INTEGER NOT NULL, document TEXT NOT NULL, checksum INTEGER NOT NULL
 );
 CREATE INDEX by_time ON incident(at DESC);
 CREATE INDEX by_id ON incident(id);
@@ -70,7 +71,7 @@ def row_of(name: str, incident: Incident) -> Row:
         signature=incident.signature,
         pinned=incident.pinned,
         bytes=incident.bundle.bytes if incident.bundle else 0,
-        document=json.dumps(document, ensure_ascii=False),
+        document=json.dumps(document),  # ASCII, whatever a log line held
     )
 
 
@@ -80,32 +81,33 @@ class Index:
     ``load`` reads one incident directory by name and returns None where it holds none.
     """
 
-    def __init__(self, path: Path, directory: Path, load: Callable[[str], Incident | None]) -> None:
+    def __init__(
+        self, path: Path | None, directory: Path, load: Callable[[str], Incident | None]
+    ) -> None:
+        """``path`` None keeps it in memory. Raises sqlite3.Error or OSError."""
         self._path = path
         self._directory = directory
         self._load = load
-        self._db = self._open()
-        self.catch_up()
-
-    def _open(self) -> sqlite3.Connection:
         try:
-            return self._connect()
+            self._db = self._connect()
         except sqlite3.DatabaseError:
-            self._path.unlink(missing_ok=True)
-            return self._connect()
+            if path is None:
+                raise
+            path.unlink(missing_ok=True)
+            self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=10.0, isolation_level=None)
+        db = sqlite3.connect(self._path or ":memory:", timeout=10.0, isolation_level=None)
         try:
-            self._path.chmod(0o600)
+            if self._path is not None and self._path.stat().st_mode & 0o077:
+                self._path.chmod(0o600)
             db.execute("PRAGMA synchronous = OFF")
             db.execute("PRAGMA journal_mode = MEMORY")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version != _VERSION:
                 _create(db)
-            else:
-                db.execute("SELECT count(*) FROM seen").fetchone()
-        except sqlite3.DatabaseError:
+            self._catch_up(db)
+        except BaseException:
             db.close()
             raise
         return db
@@ -114,62 +116,62 @@ class Index:
         """Let go of the file."""
         self._db.close()
 
-    def catch_up(self) -> None:
-        """Add directories that came and drop rows whose directory went, since the last look."""
+    def catch_up(self, since: float | None = None) -> None:
+        """Add directories that came and drop rows whose directory went, since the last look.
+
+        With ``since`` (Unix seconds) look in any case, and read again what changed after it.
+        """
+        self._catch_up(self._db, since)
+
+    def _catch_up(self, db: sqlite3.Connection, since: float | None = None) -> None:
         now = self._directory.stat().st_mtime_ns
-        row = self._db.execute("SELECT mtime_ns FROM seen").fetchone()
-        if row is not None and row[0] == now:
+        row = db.execute("SELECT mtime_ns FROM seen").fetchone()
+        if row is not None and row[0] == now and since is None:
             return
         there = {
             entry.name for entry in self._directory.iterdir() if not entry.name.startswith(".")
         }
-        known = {name for (name,) in self._db.execute("SELECT name FROM incident")}
-        with self._transaction():
+        known = {name for (name,) in db.execute("SELECT name FROM incident")}
+        fresh = there - known
+        if since is not None:
+            fresh |= {name for name in there if self._changed(name) >= since}
+        with _transaction(db):
             for name in known - there:
-                self._db.execute("DELETE FROM incident WHERE name = ?", (name,))
-            for name in sorted(there - known):
+                db.execute("DELETE FROM incident WHERE name = ?", (name,))
+            for name in sorted(fresh):
                 incident = self._load(name)
                 if incident is not None:
-                    self._insert(row_of(name, incident))
-        self.mark_seen(now)
+                    _insert(db, row_of(name, incident))
+            _mark(db, now)
 
-    def mark_seen(self, mtime_ns: int | None = None) -> None:
+    def _changed(self, name: str) -> float:
+        """When a file of an incident was last replaced."""
+        try:
+            return (self._directory / name).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def mark_seen(self) -> None:
         """Say that the index knows the directory as it is now."""
-        if mtime_ns is None:
-            mtime_ns = self._directory.stat().st_mtime_ns
-        with self._transaction():
-            self._db.execute("DELETE FROM seen")
-            self._db.execute("INSERT INTO seen VALUES (?)", (mtime_ns,))
+        mtime_ns = self._directory.stat().st_mtime_ns
+        with _transaction(self._db):
+            _mark(self._db, mtime_ns)
 
     def put(self, name: str, incident: Incident) -> None:
         """Insert or replace one row."""
-        with self._transaction():
-            self._insert(row_of(name, incident))
+        with _transaction(self._db):
+            _insert(self._db, row_of(name, incident))
 
     def drop(self, name: str) -> None:
         """Forget one row."""
-        with self._transaction():
+        with _transaction(self._db):
             self._db.execute("DELETE FROM incident WHERE name = ?", (name,))
 
-    def _insert(self, row: Row) -> None:
-        self._db.execute(
-            "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (
-                row.name,
-                row.id,
-                row.unit,
-                row.at,
-                row.state,
-                row.stage,
-                row.signature,
-                int(row.pinned),
-                row.bytes,
-                row.document,
-            ),
-        )
-
     def select(self, where: str = "1", values: Iterable[object] = (), limit: int = -1) -> list[Row]:
-        """Rows, newest first. ``where`` is our own SQL; what comes from outside goes in values."""
+        """Rows, newest first. ``where`` is our own SQL; what comes from outside goes in values.
+
+        Raises sqlite3.DatabaseError, also for a row that is not as it was written.
+        """
         cursor = self._db.execute(
             f"SELECT * FROM incident WHERE {where} ORDER BY at DESC, name DESC LIMIT ?",  # noqa: S608
             (*values, limit),
@@ -182,19 +184,53 @@ class Index:
         (number,) = self._db.execute(query, tuple(values)).fetchone()
         return int(number)
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # a full disk has ended it already
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _mark(db: sqlite3.Connection, mtime_ns: int) -> None:
+    db.execute("DELETE FROM seen")
+    db.execute("INSERT INTO seen VALUES (?)", (mtime_ns,))
+
+
+def _insert(db: sqlite3.Connection, row: Row) -> None:
+    fields = (
+        row.name,
+        row.id,
+        row.unit,
+        float(row.at),
+        row.state,
+        row.stage,
+        row.signature,
+        int(row.pinned),
+        row.bytes,
+        row.document,
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        (*fields, _checksum(fields)),
+    )
+
+
+def _checksum(fields: Sequence[Any]) -> int:
+    """SQLite has none of its own, and a page that came back wrong may well look right to it."""
+    return zlib.crc32("\0".join(map(str, fields)).encode("utf-8", "backslashreplace"))
 
 
 def _row(fields: Sequence[Any]) -> Row:
-    name, key, unit, at, state, stage, signature, pinned, size, document = fields
+    *kept, checksum = fields
+    if _checksum(kept) != checksum:
+        raise sqlite3.DatabaseError("a row of the index is not as it was written")
+    name, key, unit, at, state, stage, signature, pinned, size, document = kept
     return Row(name, key, unit, at, state, stage, signature, bool(pinned), size, document)
 
 

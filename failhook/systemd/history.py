@@ -77,7 +77,7 @@ def line_of(text: bytes | str) -> Line | None:
         at = int(raw["__REALTIME_TIMESTAMP"]) / 1e6
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    fields = {name: text for name, value in raw.items() if (text := _text(value)) is not None}
+    fields = {name: word for name, value in raw.items() if (word := _text(value)) is not None}
     return Line(at, fields.get("MESSAGE", ""), fields)
 
 

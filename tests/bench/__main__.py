@@ -2,6 +2,7 @@
 """`python3 -m tests.bench [a b c d e f] [--smoke] [--tree bookworm]`: prints one table."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def main() -> int:
     if reason := unavailable():
         print(reason, file=sys.stderr)
         return 1
-    start = time.monotonic()
+    start, load = time.monotonic(), os.getloadavg()[0]
     rows: list[Row] = []
     try:
         for row in _measured(letters, trees.ensure(options.tree), SMOKE if options.smoke else FULL):
@@ -73,7 +74,10 @@ def main() -> int:
         return 1
     finally:
         print(printed(rows))
-        print(f"\nmeasured on {options.tree} in {time.monotonic() - start:.0f} s")
+        took = time.monotonic() - start
+        print(
+            f"\nmeasured on {options.tree} in {took:.0f} s; load before: {load:.1f}"
+        )
     return 0
 
 

@@ -44,6 +44,7 @@ class Case:
     words: str | None = None
     unit: str = ""
     only: tuple[str, ...] = field(default=tuple(WIRING))
+    ends: tuple[str, ...] = ("failed",)
 
 
 def _ended(result: str, code: str | None, status: str | None, **more: Any) -> dict[str, Any]:
@@ -127,6 +128,15 @@ CASES = [
         {"result": None, "exit_code": None, "phase": "dependency", "invocation_id": None},
         unit="Requires=broken-dependency.service\nAfter=broken-dependency.service\n",
         only=("on-failure", "both"),
+        ends=("inactive",),
+    ),
+    Case(
+        "job-timeout",
+        f"{_NOTIFY}ExecStart=sh -c 'sleep 3; systemd-notify --ready; sleep 60'\n",
+        {"result": None, "phase": "job-timeout", "invocation_id": None},
+        unit="JobTimeoutSec=1\n",
+        only=("on-failure", "both"),
+        ends=("activating", "active"),
     ),
 ]
 IDS = [(wiring, case) for case in CASES for wiring in case.only]
@@ -153,11 +163,11 @@ def test_failure_becomes_one_incident(hooked: Hooked, wiring: str, case: Case) -
     assert incident["unit"] == name
     assert incident["verdict"]["summary"].startswith(name)
     assert incident["bundle"]["bytes"] > 500
-    assert (incident["invocation_id"] is None) == (case.name == "dependency")
+    assert (incident["invocation_id"] is None) == ("invocation_id" in case.expected)
     if case.words:
         assert case.words in " ".join(incident["dying_words"])
     # the hook changed nothing: the unit is in the state that its failure put it in
-    assert state["ActiveState"] == ("inactive" if case.name == "dependency" else "failed")
+    assert state["ActiveState"] in case.ends
 
 
 @pytest.mark.parametrize("wiring", WIRING)

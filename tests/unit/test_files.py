@@ -254,9 +254,9 @@ def test_temporaries_of_the_dead_are_swept(tmp_path: Path) -> None:
     for name in (".x.4194305.new", ".y.4194305.new", "kept.new", ".kept", ".kept.new"):
         (tmp_path / name).write_text("")
     (tmp_path / f".z.{os.getppid()}.new").write_text("somebody writes it just now")
-    (tmp_path / ".d.4194305.new").mkdir()
+    (tmp_path / ".d.4194305.new" / "sub").mkdir(parents=True)
     files.sweep_temporaries(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted(
-        [".d.4194305.new", ".kept", ".kept.new", f".z.{os.getppid()}.new", "kept.new"]
+        [".kept", ".kept.new", f".z.{os.getppid()}.new", "kept.new"]
     )
     files.sweep_temporaries(tmp_path / "missing")
