@@ -261,7 +261,7 @@ def main(words: Sequence[str]) -> int:
     print(f"The bundle is copied to {hand_over(bundle)}: it opens with tar.\n")
     progress("done: the incident was recorded, and its bundle is whole")
     if "--keep" not in words:
-        print("Everything else was taken away again.")
+        print("All else was taken away again, but for the Debian packages it may have needed.")
     return 0
 
 

@@ -14,8 +14,11 @@ import json
 import logging
 import os
 import pwd
+import selectors
 import socket
 import struct
+import time
+from dataclasses import dataclass
 
 from failhook import hook
 from failhook.systemd import unit
@@ -23,7 +26,9 @@ from failhook.trigger import Kind, Trigger, TriggerError, parse
 
 logger = logging.getLogger(__name__)
 _MAX_MESSAGE = 256 << 10
-_PATIENCE_S = 0.5  # a peer that connects and says nothing must not hold the others up
+_PATIENCE_S = 1.0  # a peer that connects and says nothing is sent away then
+_MAX_PEERS = 256
+_MAX_PEERS_OF_ONE = 32  # one user cannot take all the places
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
@@ -31,31 +36,82 @@ class Refused(Exception):
     """He may not report this: says why, for him and for the journal."""
 
 
-def serve(listener: socket.socket, run: str) -> None:
-    """Take everybody who waits at the socket; never raises for what a peer does."""
-    while True:
-        try:
-            peer, _ = listener.accept()
-        except (BlockingIOError, ConnectionError):
-            return
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """Who knocked, and until when he may speak (monotonic)."""
+
+    pid: int
+    uid: int
+    until: float
+
+
+class Intake:
+    """Serves everybody at the socket without ever waiting for one of them."""
+
+    def __init__(
+        self, listeners: list[socket.socket], run: str, selector: selectors.BaseSelector
+    ) -> None:
+        self._run = run
+        self._selector = selector
+        self._peers: dict[socket.socket, _Peer] = {}
+        for listener in listeners:
+            selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Let a batch in; a flood of them leaves time for the rest of the loop."""
+        for _ in range(64):
+            try:
+                peer, _address = listener.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            pid, uid = _credentials(peer)
+            of_his = sum(one.uid == uid for one in self._peers.values())
+            if len(self._peers) >= _MAX_PEERS or (uid and of_his >= _MAX_PEERS_OF_ONE):
+                logger.warning("too many knocks by uid %d: one was sent away", uid)
+                peer.close()
+                continue
+            peer.setblocking(False)
+            self._peers[peer] = _Peer(pid, uid, time.monotonic() + _PATIENCE_S)
+            self._selector.register(peer, selectors.EVENT_READ, self._read)
+
+    def _read(self, peer: socket.socket) -> None:
+        """Take his report and tell him what became of it; he may have left by now."""
+        known = self._peers.pop(peer)
+        self._selector.unregister(peer)
         with peer, contextlib.suppress(OSError):
-            peer.settimeout(_PATIENCE_S)
-            peer.send(_answer(peer, run).encode())
+            peer.send(_answer(peer, known, self._run).encode())
+
+    def expire(self) -> None:
+        """Send away who said nothing."""
+        now = time.monotonic()
+        for peer in [peer for peer, known in self._peers.items() if known.until < now]:
+            del self._peers[peer]
+            self._selector.unregister(peer)
+            peer.close()
+
+    @property
+    def busy(self) -> bool:
+        """Somebody is at the socket."""
+        return bool(self._peers)
 
 
-def _answer(peer: socket.socket, run: str) -> str:
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, _ = _CREDENTIALS.unpack(credentials)
+def _credentials(peer: socket.socket) -> tuple[int, int]:
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    return pid, uid
+
+
+def _answer(peer: socket.socket, known: _Peer, run: str) -> str:
     try:
         data = peer.recv(_MAX_MESSAGE)
         trigger = parse("socket", data)
-        check(trigger, pid, uid)
-        hook.write_spool(run, json.dumps(json.loads(data) | {"uid": uid, "pid": pid}))
+        check(trigger, known.pid, known.uid)
+        hook.write_spool(run, json.dumps(json.loads(data) | {"uid": known.uid, "pid": known.pid}))
     except (Refused, TriggerError) as refusal:
-        logger.warning("refused a report of uid %d (pid %d): %s", uid, pid, refusal)
+        logger.warning("refused a report of uid %d (pid %d): %s", known.uid, known.pid, refusal)
         return f"refused: {refusal}"
     except OSError as error:
-        logger.error("a report of uid %d is lost: %s", uid, error)
+        logger.error("a report of uid %d is lost: %s", known.uid, error)
         return f"not taken: {error}"
     return "ok"
 

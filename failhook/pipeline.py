@@ -26,7 +26,7 @@ from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, V
 from failhook.item import Item
 from failhook.mask.unit_text import mask_unit_text
 from failhook.plugin import Collector, Context
-from failhook.redact import CustomPattern, Redactor
+from failhook.redact import Redactor
 from failhook.store import counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store
 from failhook.systemd import history, secrets, unit
@@ -100,7 +100,7 @@ def _state(incident: Incident) -> UnitState:
 
 def _redactor(configuration: Configuration, state: UnitState, incident: Incident) -> Redactor:
     known = secrets.known_values(state, user=incident.manager == "user")
-    return Redactor(known, [CustomPattern(one.name, one.regex) for one in configuration.mask])
+    return Redactor(known, configuration.mask)
 
 
 def _context(store: Store, incident: Incident, state: UnitState) -> Context:

@@ -34,11 +34,12 @@ def record(store: Store, trigger: Trigger, raw: bytes | None = None) -> Incident
     by_hand = trigger.kind is Kind.MANUAL  # never mixed with what was collected at the failure
     run = trigger.id if by_hand else trigger.invocation_id or trigger.id
     key = incident_id(trigger.boot_id, trigger.unit, run)
-    known = store.by_id(key)
-    if known is None:
-        fresh = _fresh(key, trigger)
-        store.create(fresh, raw if trigger.cgroup_path else None)
-        return fresh
+    with store.recording():
+        known = store.by_id(key)
+        if known is None:
+            fresh = _fresh(key, trigger)
+            store.create(fresh, raw if trigger.cgroup_path else None)
+            return fresh
     merged = _merged(known, trigger)
     if merged is not known:
         if raw is not None and trigger.cgroup_path and known.bundle is None:

@@ -22,9 +22,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from failhook import files, intake, worker
+from failhook import files, worker
 from failhook.collect import table
 from failhook.config import load
+from failhook.intake import Intake
 from failhook.places import Places
 from failhook.record import is_plain, record, recovered
 from failhook.settle import settle
@@ -39,6 +40,7 @@ WORKERS = max(2, min(3, os.cpu_count() or 2))
 IDLE_S = 15.0  # warm for the next failure of a storm or of a restart, then gone
 SETTLE_S = 2.0
 LOOP_PAUSE_S = 2.0  # a looping unit's batches: recorded at once, worked this far apart
+_TAKE_S = 0.05  # at a stretch; then those at the socket have their turn
 _FULL_DISK_PAUSE_S = 10.0
 _GRACE_S = 20.0  # beyond the collectors' deadline a worker is stuck
 
@@ -66,6 +68,11 @@ class _Busy:
     until: float
 
 
+def _drain(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(fd, 4096)
+
+
 class Runner:
     """The loop. `run` returns when there is nothing to do, or after SIGTERM."""
 
@@ -84,6 +91,7 @@ class Runner:
         self._tries: dict[Path, int] = {}
         self._stop = False
         self._blocked_until = 0.0
+        self._more = False
         self._last_work = time.monotonic()
         self._settled = 0
         self._since_prune = 0
@@ -99,22 +107,18 @@ class Runner:
         self._resume()
         with selectors.DefaultSelector() as selector, self._waking(selector):
             table.warm()
+            intake = Intake(self._listeners, str(self._places.run), selector)
             gc.freeze()  # forked workers then share these pages instead of copying them
             while not self._stop and not self._is_over():
-                self._turn(selector)
+                self._turn(selector, intake)
         self._end()
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
+    def _turn(self, selector: selectors.BaseSelector, intake: Intake) -> None:
         self._take()
         self._dispatch()
-        for key, _ in selector.select(self._patience()):
-            if isinstance(key.fileobj, socket.socket) and key.data == "listener":
-                intake.serve(key.fileobj, str(self._places.run))
-            elif isinstance(key.fileobj, Watch):
-                key.fileobj.drain()
-            else:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(key.fd, 4096)
+        for key, _ in selector.select(self._patience(intake)):
+            key.data(key.fileobj)
+        intake.expire()
         self._reap()
         self._rest()
 
@@ -123,10 +127,8 @@ class Runner:
         """Everything that ends a wait: peers, the spool, ended workers, SIGTERM."""
         watch = Watch(self._places.spool)
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        selector.register(watch, selectors.EVENT_READ)
-        selector.register(wake_read, selectors.EVENT_READ)
-        for listener in self._listeners:
-            selector.register(listener, selectors.EVENT_READ, "listener")
+        selector.register(watch, selectors.EVENT_READ, Watch.drain)
+        selector.register(wake_read, selectors.EVENT_READ, _drain)
         before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         handlers = {
             signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
@@ -160,15 +162,19 @@ class Runner:
         if waiting and not self._places.unfinished.exists():
             with contextlib.suppress(OSError):
                 files.write(self._places.unfinished, b"")
-        for path in waiting:
+        until = time.monotonic() + _TAKE_S
+        for number, path in enumerate(waiting, 1):
             read = self._spool.read(path)
-            if read is None:
-                continue
             try:
-                self._place(path, *read)
+                if read is not None:
+                    self._place(path, *read)
             except OSError as error:
                 self._cannot_write(error)
                 return
+            if time.monotonic() > until:
+                self._more = number < len(waiting)
+                return
+        self._more = False
 
     def _place(self, path: Path, trigger: Trigger, raw: bytes) -> None:
         """A clean stop ends what was open; a plain failure is recorded; the rest is asked about."""
@@ -191,7 +197,7 @@ class Runner:
     def _cannot_write(self, error: OSError) -> None:
         """A full or read-only disk: the spool keeps what waits; release the reserve, try again."""
         logger.error("cannot record, trying again in %.0f s: %s", _FULL_DISK_PAUSE_S, error)
-        pause = _FULL_DISK_PAUSE_S
+        pause, self._more = _FULL_DISK_PAUSE_S, False
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             self._store.release_reserve()
             with contextlib.suppress(OSError):
@@ -279,9 +285,13 @@ class Runner:
 
     # -- resting --------------------------------------------------------------------------------
 
-    def _patience(self) -> float:
+    def _patience(self, intake: Intake) -> float:
         """How long the next wait may be."""
         now = time.monotonic()
+        if self._more:
+            return 0.0
+        if intake.busy:
+            return 0.1
         if self._blocked_until > now:
             return self._blocked_until - now
         pauses = [

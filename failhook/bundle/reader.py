@@ -83,10 +83,11 @@ def opened(path: Path, limits: Limits = _DEFAULT) -> Iterator[io.FileIO]:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its name is not possible"
         raise BundleError(f"{path} could not be opened: {why}") from error
+    state = os.fstat(fd)
+    if not stat.S_ISREG(state.st_mode):  # FileIO would raise for a directory, and leave it open
+        os.close(fd)
+        raise BundleError(f"{path} is not a regular file")
     with io.FileIO(fd, "rb") as stream:
-        state = os.fstat(fd)
-        if not stat.S_ISREG(state.st_mode):
-            raise BundleError(f"{path} is not a regular file")
         if state.st_size > limits.packed:
             raise BundleError(f"{path} is larger than {limits.packed >> 20} MiB")
         yield stream
@@ -141,13 +142,12 @@ class _Scanner:
             raise Damaged(text)
 
     def _members(self) -> None:
-        for number in range(self._limits.members + 2):
+        for number in range(self._limits.members + 1):
             block = self._source.read(BLOCK)
             if block == bytes(BLOCK):
                 return
-            if number > self._limits.members:
-                raise Damaged(f"it has more than {self._limits.members} members")
-            self._member(self._header(block))
+            if number < self._limits.members:
+                self._member(self._header(block))
         raise Damaged(f"it has more than {self._limits.members} members")
 
     def _header(self, block: bytes) -> Header:

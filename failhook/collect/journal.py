@@ -34,7 +34,8 @@ _MAX_PIDS = 8
 _LAST_S = 10.0
 _SLACK_S = 1.0
 _INSTEAD_OF_SYNC_S = 0.1
-_UNSYNCED_S = 0.3  # what journald took to write a burst, where nobody can ask it to
+_UNSYNCED_S = 0.3
+_UNSYNCED_MOST_S = 2.0
 _MAX_STRAYS = 200
 _BELONGS = ("_SYSTEMD_CGROUP", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_SYSTEMD_INVOCATION_ID")
 _SCAN = 5000  # entries looked at for those before the run, where its start is not known
@@ -181,9 +182,22 @@ def _sync(context: Context, sink: Sink, namespace: str | None) -> None:
     for scope in [None] if namespace is None else [None, namespace]:
         problem = journal.sync(scope)
         if problem is not None and context.user:
-            time.sleep(_UNSYNCED_S)  # its owner may not ask for a sync before systemd 258
+            _wait_unsynced(context)
         elif problem is not None:
             sink.problem(problem)
+
+
+def _wait_unsynced(context: Context) -> None:
+    """A user manager's owner may not ask for a sync before systemd 258: wait until the manager's
+    own last line about the run has arrived, and then for what came by slower ways."""
+    until = time.monotonic() + _UNSYNCED_MOST_S
+    incident = context.incident
+    while incident.invocation_id is not None and time.monotonic() < until:
+        runs = history.failed_runs(incident.unit, incident.boot_id, user=True, limit=5)
+        if any(run.invocation_id == incident.invocation_id for run in runs):
+            break
+        time.sleep(0.1)
+    time.sleep(_UNSYNCED_S)
 
 
 def _before(context: Context, namespace: str | None) -> _Kept:

@@ -20,14 +20,15 @@ from failhook.config.locate import line_of
 from failhook.config.model import (
     Configuration,
     CustomCollector,
-    MaskPattern,
     Problem,
 )
+from failhook.mask.custom import CustomPattern
 from failhook.places import Places
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)?")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(ms|s|min|m|h|d|w)?")
 _SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])?(?:i?B)?")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,12})?)\s*([KMGT])?(?:i?B)?")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%")
 _BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MAX_FILE = 1 << 20
@@ -67,16 +68,18 @@ def size(text: object) -> int:
 
 
 def _is_plain(value: object) -> bool:
+    if isinstance(value, int) and abs(value) > 1 << 60:
+        return False  # Python refuses to write very long ones
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _percent(value: object) -> float:
-    text = str(value).strip()
-    if not text.endswith("%") or not text[:-1].replace(".", "", 1).isdigit():
+    match = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
         raise _Wrong('is no share; write "10%"')
-    if float(text[:-1]) > 90:
+    if float(match[1]) > 90:
         raise _Wrong("is more than 90%")
-    return float(text[:-1])
+    return float(match[1])
 
 
 def _count(value: object) -> int:
@@ -178,7 +181,7 @@ def _merge(before: Configuration, path: Path, *, trusted_uid: int | None) -> Con
         match = re.search(r"at line (\d+)", str(error))
         problem = Problem(path, int(match[1]) if match else None, "", str(error), "fix the syntax")
         return replace(before, problems=(*before.problems, problem), files=(*before.files, path))
-    except (OSError, UnicodeDecodeError, _Wrong) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, a huge number
         problem = Problem(path, None, "", str(error), "nothing of it is used")
         return replace(before, problems=(*before.problems, problem), files=(*before.files, path))
     file = _File(path, text)
@@ -199,7 +202,10 @@ def _read(path: Path, trusted_uid: int | None) -> str:
     if not stat.S_ISREG(path.stat().st_mode):
         raise _Wrong("is not a regular file")
     with path.open("rb") as stream:
-        return stream.read(_MAX_FILE).decode()
+        data = stream.read(_MAX_FILE + 1)
+    if len(data) > _MAX_FILE:
+        raise _Wrong(f"is larger than {_MAX_FILE} bytes")
+    return data.decode()
 
 
 def _apply(before: Configuration, file: _File, raw: Mapping[str, object]) -> Configuration:
@@ -240,11 +246,12 @@ def _collectors(file: _File, raw: Mapping[str, object]) -> Iterator[CustomCollec
             yield replace(CustomCollector(name, str(kind)), **fields)  # type: ignore[arg-type]
 
 
-def _patterns(file: _File, raw: Mapping[str, object]) -> Iterator[MaskPattern]:
+def _patterns(file: _File, raw: Mapping[str, object]) -> Iterator[CustomPattern]:
+    """Those that may be used on hostile text; one that is refused must not stop any incident."""
     for name, value in raw.items():
         try:
-            re.compile(_text(value).encode())
-        except (_Wrong, re.error) as error:
-            file.problem(("mask", name), f"{value!r} is no regular expression: {error}")
-            continue
-        yield MaskPattern(name, str(value))
+            yield CustomPattern(name, _text(value))
+        except _Wrong as wrong:
+            file.problem(("mask", name), f"{value!r} {wrong}")
+        except ValueError as error:
+            file.problem(("mask", name), str(error))

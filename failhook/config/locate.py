@@ -1,39 +1,42 @@
 # SPDX-License-Identifier: MIT
 """On which line does a key stand? `tomllib` keeps no positions, so the text is asked by halves.
 
-A key that exists in the first n lines exists in every longer beginning that parses, so the first
-line with which it appears is found by bisection over the parsable beginnings.
+A beginning of the text that ends where a statement ends can be parsed, and a key that is in one is
+in every longer one: so the statement that brings a key is found by bisection over their ends.
 """
 
 from __future__ import annotations
 
+import bisect
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+_CLOSING = ("]", "}", '"""', "'''")  # what the last line of a statement over several lines holds
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
     """The line (from 1) where the statement that defines ``path`` ends, or None."""
-    lines = text.splitlines(keepends=True)
-    if not _has(_parse("".join(lines)), path):
+    if not _has(_parse(text), path):
         return line_of(text, path[:-1]) if len(path) > 1 else None
-    low, high = 1, len(lines)
-    while low < high:
-        middle = (low + high) // 2
-        parsed, used = _longest(lines, middle)
-        if parsed is not None and _has(parsed, path):
-            high = min(middle, used)
-        else:
-            low = middle + 1
-    return low
+    lines = [f"{line}\n" for line in text.split("\n")]  # no other separator ends a line of TOML
+    ends = list(_ends(lines))
+
+    def is_in(end: int) -> bool:
+        return _has(_parse("".join(lines[:end])), path)
+
+    return ends[bisect.bisect_left(ends, True, hi=len(ends) - 1, key=is_in)]
 
 
-def _longest(lines: Sequence[str], count: int) -> tuple[object | None, int]:
-    """The longest parsable beginning of at most ``count`` lines, and its length."""
-    for used in range(count, max(0, count - 400), -1):
-        parsed = _parse("".join(lines[:used]))
-        if parsed is not None:
-            return parsed, used
-    return None, 0
+def _ends(lines: Sequence[str]) -> Iterator[int]:
+    """After how many lines a statement, a comment or an empty line has come to its end."""
+    start = 0
+    for end, line in enumerate(lines, 1):
+        is_first = end == start + 1
+        if not is_first and not any(sign in line for sign in _CLOSING):
+            continue
+        if _parse("".join(lines[start:end])) is not None:
+            yield end
+            start = end
 
 
 def _parse(text: str) -> object | None:

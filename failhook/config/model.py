@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from failhook.mask.custom import CustomPattern
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -59,19 +61,11 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskPattern:
-    """A ``[mask]`` pattern of the administrator's: name and regular expression."""
-
-    name: str
-    regex: str
-
-
-@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that was read, and what was wrong with it."""
 
     collect: Collect = Collect()
     keep: Keep = Keep()
-    mask: tuple[MaskPattern, ...] = ()
+    mask: tuple[CustomPattern, ...] = ()  # those that may be used
     problems: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())

@@ -39,9 +39,20 @@ def tally(store: Store, signature: str) -> Tally | None:
     """The count so far; None where it never came or the file is damaged."""
     try:
         raw = json.loads(files.read_bounded(store.places.signatures / f"{signature}.json", 4096))
-        return Tally(**raw)
-    except (OSError, ValueError, TypeError):
+        found = Tally(**raw)
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return found if _is_sound(found) else None
+
+
+def _is_sound(found: Tally) -> bool:
+    times = (found.first_seen, found.last_seen)
+    return (
+        type(found.count) is int
+        and found.count > 0
+        and all(isinstance(key, str) for key in (found.first_id, found.last_id))
+        and all(isinstance(at, int | float) for at in times)
+    )
 
 
 def count(store: Store, incident: Incident, signature: str) -> Tally:

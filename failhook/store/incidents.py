@@ -54,9 +54,11 @@ class Store:
             if create:
                 for directory in (places.state, places.incidents, places.signatures):
                     files.make_private(directory)
-            elif not places.incidents.is_dir():
-                raise NotFound("no incident was ever recorded here")
+            else:
+                places.incidents.stat()
             self._index: Index | None = None
+        except FileNotFoundError:
+            raise NotFound("no incident was ever recorded here") from None
         except PermissionError as error:
             raise StoreError(f"{error.filename or places.state}: {error.strerror}") from None
         except OSError as error:
@@ -131,6 +133,16 @@ class Store:
         with contextlib.suppress(sqlite3.Error):
             self.index.drop(name)
             self.index.mark_seen()
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Look for an incident and create it as one step: runner and workers both do (flock(2))."""
+        fd = os.open(self.places.incidents, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     @contextlib.contextmanager
     def lock(self, incident: Incident) -> Iterator[bool]:

@@ -25,6 +25,7 @@ KEPT_FIRST = 3
 KEPT_LAST = 3
 # A disk that others filled must not cost us the evidence of why: these stay for want of free space.
 SPARED = 50
+_RECORD_BYTES = 12 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,10 @@ def may_grow(store: Store, keep: Keep) -> bool:
 
 def prune(store: Store, keep: Keep, *, dry_run: bool = False, now: float | None = None) -> Pruned:
     """Bring the history within its limits. Raises OSError where a directory cannot be removed."""
+    store.ask(lambda index: index.catch_up())
     rows = store.rows()
     now = time.time() if now is None else now
-    bundles = [row for row in _middle_repeats(rows) if row.bytes]
+    bundles = [row for row in _middle_repeats(rows) if row.bytes and not _pinned(store, row)]
     for row in bundles if not dry_run else ():
         _drop_bundle(store, row)
     thin = {row.name for row in bundles}
@@ -93,7 +95,7 @@ def _surplus(store: Store, rows: list[Row], keep: Keep, now: float) -> Iterator[
     """What has to go, in the order of going."""
     usage = shutil.disk_usage(store.places.state)
     wanted_free = usage.total * keep.free_percent / 100
-    number, total, free = len(rows), sum(row.bytes for row in rows), usage.free
+    number, total, free = len(rows), sum(_weight(row) for row in rows), usage.free
     spared = {row.name for row in rows[:SPARED]}
     for row in _by_worth(store, rows):
         too_many = number > keep.incidents or now - row.at > keep.age_s
@@ -101,10 +103,21 @@ def _surplus(store: Store, rows: list[Row], keep: Keep, now: float) -> Iterator[
         young = now - row.at < keep.grace_s
         if not (too_large or (too_many and not young)):
             continue
-        if row.stage != "done":
+        if row.stage != "done" or _pinned(store, row):
             continue
-        number, total, free = number - 1, total - row.bytes, free + row.bytes + 8192
+        number, total, free = number - 1, total - _weight(row), free + _weight(row)
         yield row
+
+
+def _pinned(store: Store, row: Row) -> bool:
+    """Asked of the record itself, because what is removed cannot be had again."""
+    incident = store.load(row.name)
+    return incident is not None and incident.pinned
+
+
+def _weight(row: Row) -> int:
+    """What an incident takes on disk: its bundle, and a directory and a record of a few blocks."""
+    return row.bytes + _RECORD_BYTES
 
 
 def _by_worth(store: Store, rows: list[Row]) -> list[Row]:

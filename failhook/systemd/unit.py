@@ -117,8 +117,13 @@ def show_many(
         timeout_s=timeout_s,
         max_bytes=32 << 20,
     )
-    blocks = done.text.split("\n\n") if done.ok else []
-    return {name: UnitState.parse(name, block) for name, block in zip(names, blocks, strict=False)}
+    blocks = [block for block in done.text.split("\n\n") if block.strip()]
+    if done.ok and len(blocks) == len(names):
+        pairs = zip(names, blocks, strict=True)
+        return {name: UnitState.parse(name, block) for name, block in pairs}
+    # A name that systemctl refuses has no block: what it says of the others is known by its Id.
+    states = [UnitState.parse("", block) for block in blocks]
+    return {state.name: state for state in states if state.name in names}
 
 
 def manager_state(*, user: bool = False) -> str:

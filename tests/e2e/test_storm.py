@@ -8,9 +8,9 @@ from tests.e2e.hooked import Hooked, service
 _FAIL = "ExecStart=sh -c 'echo %n is going down; exit 3'\n"
 
 
-def test_a_hundred_units_fail_at_once(fresh_hooked: Hooked) -> None:
+def test_sixty_units_fail_at_once(fresh_hooked: Hooked) -> None:
     bed = fresh_hooked.machine
-    names = [f"storm-{number}.service" for number in range(100)]
+    names = [f"storm-{number}.service" for number in range(60)]
     bed.units({name: service("stop-post", _FAIL) for name in names})
     bed.systemctl("start", *names, check=False, timeout=120)
 
@@ -18,7 +18,7 @@ def test_a_hundred_units_fail_at_once(fresh_hooked: Hooked) -> None:
         found = fresh_hooked.incidents("storm-*")
         return len(found) == len(names) and all(one["stage"] == "done" for one in found)
 
-    bed.wait(done, timeout=120, what="a hundred incidents")
+    bed.wait(done, timeout=120, what="sixty incidents")
     found = fresh_hooked.incidents("storm-*")
     assert {one["unit"] for one in found} == set(names)
     assert all(one["bundle"] and one["count"] == 1 for one in found)
@@ -65,3 +65,43 @@ def test_a_looping_unit_is_counted_exactly_and_delays_nobody(fresh_hooked: Hooke
     lines = bed.run(["failhook", "list", "--unit", loop]).text.splitlines()
     assert len(lines) == 2
     assert f" {failures} " in lines[1]
+
+
+def test_a_storm_through_the_socket(fresh_hooked: Hooked) -> None:
+    """Ordinary users' units at once, from a cold runner: none may be left waiting too long."""
+    bed = fresh_hooked.machine
+    names = [f"users-{number}.service" for number in range(40)]
+    kinds = ("User=nobody\n", "DynamicUser=yes\n", "ProtectSystem=strict\n")
+    bed.units({name: service("stop-post", kinds[n % 3] + _FAIL) for n, name in enumerate(names)})
+    bed.systemctl("start", *names, check=False, timeout=120)
+
+    def done() -> bool:
+        found = fresh_hooked.incidents("users-*")
+        return len(found) == len(names) and all(one["stage"] == "done" for one in found)
+
+    bed.wait(done, timeout=90, what="forty incidents")
+
+
+def test_silent_peers_hold_nobody_up(fresh_hooked: Hooked) -> None:
+    bed = fresh_hooked.machine
+    script = (
+        "import socket,time\n"
+        "held=[]\n"
+        "for n in range(200):\n"
+        "  s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET); s.setblocking(False)\n"
+        "  try: s.connect('/run/failhook/socket'); held.append(s)\n"
+        "  except OSError: pass\n"
+        "time.sleep(30)\n"
+    )
+    bed.write("/usr/local/lib/silent.py", script)
+    bed.units(
+        {
+            "silent.service": "[Service]\nUser=daemon\n"
+            "ExecStart=python3 /usr/local/lib/silent.py\n",
+            "speaks.service": service("stop-post", f"User=nobody\n{_FAIL}"),
+        }
+    )
+    bed.systemctl("start", "silent.service")
+    bed.shell("sleep 0.5")
+    bed.systemctl("start", "speaks.service", check=False)
+    fresh_hooked.wait_done("speaks.service")

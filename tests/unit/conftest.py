@@ -17,6 +17,7 @@ import pytest
 
 from failhook import proc
 from failhook.places import Places
+from failhook.store.incidents import Store
 from tests.unit.collect.bench import Programs
 
 _SYSTEMD = ("systemctl", "journalctl", "coredumpctl", "systemd-tmpfiles", "systemd-run")
@@ -145,6 +146,14 @@ def where(tmp_path: Path) -> Places:
     etc = tmp_path / "etc"
     etc.mkdir()
     return Places(tmp_path / "run", tmp_path / "state", (etc,))
+
+
+@pytest.fixture
+def store(where: Places) -> Iterator[Store]:
+    """An empty history."""
+    made = Store(where)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Incidents and spool records for tests, as systemd's calls would give them."""
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ AT = 1795297777.25  # Sat 2026-11-21 21:49:37 UTC
 
 def run_id(number: int) -> str:
     """An invocation id."""
-    return f"{number:032x}"
+    return hashlib.sha256(str(number).encode()).hexdigest()[:32]
 
 
 def incident(number: int = 1, **changes: Any) -> Incident:

@@ -69,10 +69,13 @@ FORMS = {
     "url": quote(SECRET, safe="").encode(),
     "path": quote(SECRET).encode(),
     "form": quote(SECRET, safe="").replace("%20", "+").encode(),
-    "small percent": quote(SECRET, safe="").replace("%2F", "%2f").replace("%C3%BC", "%c3%bc")
-    .replace("%2B", "%2b").encode(),
+    "small percent": quote(SECRET, safe="")
+    .replace("%2F", "%2f")
+    .replace("%C3%BC", "%c3%bc")
+    .replace("%2B", "%2b")
+    .encode(),
     "systemctl show": SECRET.replace(b'"', b'\\"'),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -155,18 +158,57 @@ def test_the_content_of_an_environment_file() -> None:
     text = b"# note\nPORT=8080\nTOKEN='a\nb'\n#OLD=1 x\n"
     masked, counts = PLAIN.mask_environment_file(text)
     assert masked == (
-        b"# note\nPORT=[masked:environment]\nTOKEN=[masked:environment]\n\n#OLD=[masked:environment]\n"
+        b"# note\nPORT=[masked:environment]\nTOKEN=[masked:environment]\n\n"
+        b"#OLD=[masked:environment]\n"
     )
     assert counts == {"environment": 3}
 
 
 HINTS = (
-    b"password=", b"token: ", b'"secret": "', b"://", b":", b"@", b"=", b'"', b"\\", b"'", b"[masked:",
-    b"password]", b"]", b"\n", b" ", b"-----BEGIN RSA PRIVATE KEY-----", b"-----END RSA PRIVATE KEY-----",
-    b"QUJDREVGR0hJSktM", b"Authorization: Basic ", b"curl -u ", b"mysql -p", b"--token ", b"Cookie: a=",
-    b"eyJhbGciOi.", b"Environment=", b"SetCredential=a:", b"?key=", b"&", b"hunter2", b"$6$", b"known-value",
-    b"<password>", b"</", b"name=", b"value=", b"{", b"[", b"\x00", b"\xff", b"=>", b"%3D", b"k", b"masked",
-)  # fmt: skip
+    b"password=",
+    b"token: ",
+    b'"secret": "',
+    b"://",
+    b":",
+    b"@",
+    b"=",
+    b'"',
+    b"\\",
+    b"'",
+    b"[masked:",
+    b"password]",
+    b"]",
+    b"\n",
+    b" ",
+    b"-----BEGIN RSA PRIVATE KEY-----",
+    b"-----END RSA PRIVATE KEY-----",
+    b"QUJDREVGR0hJSktM",
+    b"Authorization: Basic ",
+    b"curl -u ",
+    b"mysql -p",
+    b"--token ",
+    b"Cookie: a=",
+    b"eyJhbGciOi.",
+    b"Environment=",
+    b"SetCredential=a:",
+    b"?key=",
+    b"&",
+    b"hunter2",
+    b"$6$",
+    b"known-value",
+    b"<password>",
+    b"</",
+    b"name=",
+    b"value=",
+    b"{",
+    b"[",
+    b"\x00",
+    b"\xff",
+    b"=>",
+    b"%3D",
+    b"k",
+    b"masked",
+)
 HOSTILE = st.lists(st.sampled_from(HINTS) | st.binary(max_size=6), max_size=40).map(b"".join)
 ARMED = Redactor(
     [Known(b"known-value"), Known(b"masked", "credential"), Known(b"hunter2hunter2")],
@@ -227,12 +269,43 @@ def test_ordinary_text_costs_little() -> None:
 
 
 UNITS = (
-    b"token:", b"password:", b"password=", b"token=$(", b"'token=\"", b"token=[\"", b"private_key:/etc/",
-    b"unexpected token='", b"password = a,", b"tokens=1:", b"://a:", b"://a@", b"curl -u a", b"mysql -p",
-    b"eyJaaaaaaaa.", b"\\\"", b'"password":"', b"authorization: ", b"bearer ", b"cookie: ", b"$6$aaaa$",
-    b"-----BEGIN RSA PRIVATE KEY-----", b"[masked:password]", b"<password>", b"--password ", b"login a password ",
-    b'name":"password","value":"', b'Environment="', b"SetCredential=", b"PASS:", b"a", b"=", b":", b"\\", b" ", b"'",
-)  # fmt: skip
+    b"token:",
+    b"password:",
+    b"password=",
+    b"token=$(",
+    b"'token=\"",
+    b'token=["',
+    b"private_key:/etc/",
+    b"unexpected token='",
+    b"password = a,",
+    b"tokens=1:",
+    b"://a:",
+    b"://a@",
+    b"curl -u a",
+    b"mysql -p",
+    b"eyJaaaaaaaa.",
+    b'\\"',
+    b'"password":"',
+    b"authorization: ",
+    b"bearer ",
+    b"cookie: ",
+    b"$6$aaaa$",
+    b"-----BEGIN RSA PRIVATE KEY-----",
+    b"[masked:password]",
+    b"<password>",
+    b"--password ",
+    b"login a password ",
+    b'name":"password","value":"',
+    b'Environment="',
+    b"SetCredential=",
+    b"PASS:",
+    b"a",
+    b"=",
+    b":",
+    b"\\",
+    b" ",
+    b"'",
+)
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -62,9 +62,7 @@ def test_created_saved_loaded_removed(store: Store, where: Places) -> None:
 
 
 def test_names_sort_by_time_and_say_what_failed(store: Store) -> None:
-    assert store.directory(incident(0)).name == (
-        f"20261121T214937Z-a.service-{incident(0).id}"
-    )
+    assert store.directory(incident(0)).name == (f"20261121T214937Z-a.service-{incident(0).id}")
 
 
 @pytest.mark.parametrize(

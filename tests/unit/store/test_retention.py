@@ -21,6 +21,7 @@ from tests.unit.samples import AT, incident
 MANY = Keep(incidents=10**6, size=1 << 60, age_s=1e12, free_percent=0.0, grace_s=0.0)
 NOW = AT + 1000 * 3600
 SIZE = 1000
+WEIGHT = SIZE + retention._RECORD_BYTES
 
 
 class Usage(NamedTuple):
@@ -83,9 +84,9 @@ def test_number_the_oldest_go(store: Store) -> None:
 
 def test_size(store: Store) -> None:
     made = [_add(store, number) for number in range(8)]
-    assert len(prune(store, replace(MANY, size=8 * SIZE), now=NOW).incidents) == 0
-    assert len(prune(store, replace(MANY, size=8 * SIZE - 1), now=NOW).incidents) == 1
-    prune(store, replace(MANY, size=3 * SIZE), now=NOW)
+    assert len(prune(store, replace(MANY, size=8 * WEIGHT), now=NOW).incidents) == 0
+    assert len(prune(store, replace(MANY, size=8 * WEIGHT - 1), now=NOW).incidents) == 1
+    prune(store, replace(MANY, size=3 * WEIGHT), now=NOW)
     assert _ids(store) == [one.id for one in made[:4:-1]]
 
 
@@ -104,7 +105,7 @@ def test_free_disk(
     disk(108_500)  # 100 500 are free
     keep = replace(MANY, free_percent=10.0)
     assert retention.may_grow(store, keep)
-    disk(99_000 + 8 * SIZE)  # 1000 too few; a directory counts for 8192 besides its bundle
+    disk(99_000 + 8 * SIZE)  # 1000 too few, which is less than one incident takes
     assert prune(store, keep, now=NOW).incidents == (incident(0).id,)
     disk(10_000)
     prune(store, keep, now=NOW)
@@ -140,9 +141,9 @@ def test_a_pin_that_the_index_does_not_know_of_holds(store: Store) -> None:
     one = _add(store, 1)
     files.write(
         store.directory(one) / "incident.json",
-        (store.directory(one) / "incident.json").read_bytes().replace(
-            b'"pinned": false', b'"pinned": true'
-        ),
+        (store.directory(one) / "incident.json")
+        .read_bytes()
+        .replace(b'"pinned": false', b'"pinned": true'),
     )
     prune(store, replace(MANY, incidents=0), now=NOW)
     assert _ids(store) == [one.id]
@@ -167,7 +168,7 @@ def test_young_ones_go_for_want_of_space_only(store: Store) -> None:
     made = [_add(store, number) for number in range(4)]
     young = replace(MANY, grace_s=NOW)
     assert prune(store, replace(young, incidents=1, age_s=1.0), now=NOW).incidents == ()
-    prune(store, replace(young, size=SIZE), now=NOW)
+    prune(store, replace(young, size=WEIGHT), now=NOW)
     assert _ids(store) == [made[3].id]
 
 
