@@ -216,7 +216,7 @@ def test_the_right_manager_is_asked(store: Store, programs: Programs) -> None:
 def test_failed_runs_as_a_real_journal_has_them(programs: Programs, version: str) -> None:
     logged = DATA / version / "talker.json"
     wanted = f"-e {history.UNIT_RESULT} -e {history.PROCESS_EXIT}"
-    programs.add("journalctl", f"grep {wanted} '{logged}'")  # as journalctl does with matches
+    programs.add("journalctl", f"tac '{logged}' | grep {wanted}")  # recorded newest first
     *_, run = history.failed_runs("talker.service", boot_id())
     assert (run.result, run.exit_code, run.exit_status) == ("exit-code", "exited", "7")
     assert run.invocation_id in logged.read_text()
