@@ -134,11 +134,22 @@ def _in_cgroup_of(name: str, pid: int, uid: int) -> bool:
     try:
         if _uid_of(pid) != uid:
             return False
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as lines:
-            paths = [line.rstrip("\n").partition(":")[2].partition(":")[2] for line in lines]
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
+            return speaks_for(name, stream.read())
     except OSError:
         return False
-    return any(hook.unit_of(path) == (name, False) for path in paths)
+
+
+def speaks_for(name: str, cgroups: str) -> bool:
+    """Is a process with these lines in /proc/PID/cgroup part of the unit ``name``?
+
+    Only systemd's own hierarchy counts (cgroups(7)): a part of another may be a user's own.
+    """
+    for line in cgroups.splitlines():
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if controllers in ("", "name=systemd") and hook.unit_of(path) == (name, False):
+            return True
+    return False
 
 
 def _uid_of(pid: int) -> int | None:

@@ -42,6 +42,8 @@ SETTLE_S = 2.0
 LOOP_PAUSE_S = 2.0  # a looping unit's batches: recorded at once, worked this far apart
 _TAKE_S = 0.05  # at a stretch; then those at the socket have their turn
 _FULL_DISK_PAUSE_S = 10.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_NO_SPACE = 75  # how a worker ends that could not write (EX_TEMPFAIL of sysexits.h)
 _GRACE_S = 20.0  # beyond the collectors' deadline a worker is stuck
 
 
@@ -104,6 +106,8 @@ class Runner:
         self._spool.make()
         self._store.keep_reserve()
         self._store.sweep()
+        with contextlib.suppress(FileNotFoundError):  # it is there: a former runner was killed
+            self._store.recheck(self._places.unfinished.stat().st_mtime)
         self._resume()
         with selectors.DefaultSelector() as selector, self._waking(selector):
             table.warm()
@@ -164,8 +168,8 @@ class Runner:
                 files.write(self._places.unfinished, b"")
         until = time.monotonic() + _TAKE_S
         for number, path in enumerate(waiting, 1):
-            read = self._spool.read(path)
             try:
+                read = self._spool.read(path)
                 if read is not None:
                     self._place(path, *read)
             except OSError as error:
@@ -208,6 +212,8 @@ class Runner:
     # -- working --------------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
+        if time.monotonic() < self._blocked_until:
+            return
         busy_units = {one.unit for one in self._busy.values()}
         for name, waiting in list(self._units.items()):
             if len(self._busy) >= WORKERS:
@@ -240,6 +246,9 @@ class Runner:
             concurrency = 4 if len(self._busy) == 0 else 2
             worker.run(self._places, self._configuration, job, concurrency=concurrency)
             code = 0
+        except OSError as error:
+            logger.error("%s: %s", job.unit, error)
+            code = _NO_SPACE if error.errno in _FULL else 1
         except Exception:
             logger.exception("%s: the work failed and is tried again", job.unit)
         finally:
@@ -262,26 +271,42 @@ class Runner:
     def _ended(self, busy: _Busy, code: int) -> None:
         self._since_prune += len(busy.job.incidents) + len(busy.job.triggers)
         self._open = None
+        if code == _NO_SPACE:
+            self._cannot_write(OSError(errno.ENOSPC, f"no space for what {busy.unit} needs"))
         if code != 0:
-            self._again(busy)
+            self._again(busy, counts=code != _NO_SPACE)
         self._seen -= set(busy.job.triggers) if code == 0 else set()
         waiting = self._units.get(busy.unit)
         if waiting and not (waiting.triggers or waiting.incidents or waiting.batches):
             del self._units[busy.unit]
 
-    def _again(self, busy: _Busy) -> None:
-        """A worker failed: its triggers and incidents wait for the next, up to a limit."""
+    def _again(self, busy: _Busy, *, counts: bool) -> None:
+        """A worker failed: its triggers and incidents wait for the next, up to a limit.
+
+        What a full disk did to it does not count: it waits as long as that lasts.
+        """
         waiting = self._units.setdefault(busy.unit, _Unit())
         for path in busy.job.triggers:
-            self._tries[path] = self._tries.get(path, 0) + 1
-            if self._tries[path] >= worker.MAX_TRIES:
-                self._spool.set_aside(path, f"working on it failed {worker.MAX_TRIES} times")
-            elif path.exists():
+            self._tries[path] = self._tries.get(path, 0) + counts
+            if self._tries[path] >= worker.MAX_TRIES and self._set_aside(path):
+                continue
+            if path.exists():
                 waiting.triggers.append(path)
         for name in busy.job.incidents:
             incident = self._store.load(name)
             if incident is not None and incident.stage != "done":
                 waiting.incidents.append(name)
+
+    def _set_aside(self, path: Path) -> bool:
+        """False: there is no place for it either."""
+        try:
+            self._spool.set_aside(path, f"working on it failed {worker.MAX_TRIES} times")
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            self._cannot_write(error)
+            return False
+        return True
 
     # -- resting --------------------------------------------------------------------------------
 

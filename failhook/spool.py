@@ -11,6 +11,7 @@ import ctypes
 import json
 import logging
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,10 @@ class Spool:
         return sorted(found, key=lambda path: path.name)
 
     def read(self, path: Path) -> tuple[Trigger, bytes] | None:
-        """The trigger in a file and the file's bytes; an unreadable one is set aside."""
+        """The trigger in a file and the file's bytes; an unreadable one is set aside.
+
+        Raises OSError where it cannot be set aside.
+        """
         try:
             data = files.read_bounded(path, MAX_BYTES + 1)
             trigger = parse(path.stem, data)
@@ -64,30 +68,33 @@ class Spool:
         path.unlink(missing_ok=True)
 
     def set_aside(self, path: Path, reason: str) -> None:
-        """Not retried for ever, not lost either: moved to where a person finds it."""
-        target = self._places.set_aside / path.name
-        try:
+        """Not retried for ever, not lost either: moved to where a person finds it.
+
+        Raises OSError (a full disk): it stays where it is then.
+        """
+        where = "removed, there is nothing in it to keep"
+        if stat.S_ISREG(path.lstat().st_mode):
             files.make_private(self._places.set_aside)
-            with contextlib.suppress(OSError):
-                files.write(target, files.read_bounded(path, MAX_BYTES))
-            path.unlink()
-        except OSError as error:
-            logger.error("cannot set %s aside: %s", path, error)
-            with contextlib.suppress(OSError):
-                path.unlink()
-        logger.error("%s is not a trigger (%s); set aside as %s", path.name, reason, target)
+            target = self._places.set_aside / path.name
+            files.write(target, files.read_bounded(path, MAX_BYTES))
+            where = f"set aside as {target}"
+        files.remove_tree(path)
+        logger.error("%s is no trigger to work with (%s); %s", path.name, reason, where)
 
     def keep_for_next_boot(self) -> int:
         """Move what waits from the tmpfs to disk while the machine goes down; returns how many."""
         waiting = [path for path in self.waiting() if path.parent == self._places.spool]
-        if not waiting:
-            return 0
-        files.make_private(self._places.kept_spool)
+        kept = 0
         for path in waiting:
-            data = _with_boot(files.read_bounded(path, MAX_BYTES))
-            files.write(self._places.kept_spool / f"{path.stem}{_SHUTDOWN}.json", data)
-            path.unlink()
-        return len(waiting)
+            try:
+                data = _with_boot(files.read_bounded(path, MAX_BYTES))
+                files.make_private(self._places.kept_spool)
+                files.write(self._places.kept_spool / f"{path.stem}{_SHUTDOWN}.json", data)
+                path.unlink()
+                kept += 1
+            except OSError as error:  # the others can still be kept
+                logger.error("%s is lost with this boot: %s", path, error)
+        return kept
 
 
 def _with_boot(data: bytes) -> bytes:

@@ -12,6 +12,8 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 # verb -> what it does, in the order in which a person meets them
 VERBS = {
@@ -65,21 +67,45 @@ def _main(words: list[str]) -> int:
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:
-    """The parser of a verb, for the call, for the man page and for completion."""
-    module = importlib.import_module(f"failhook.cli.{INTERNAL.get(verb, verb)}")
-    summary = VERBS.get(verb, "called by systemd")
+    """The parser of one verb: a call loads no other."""
+    return _filled(verb, argparse.ArgumentParser(prog=f"failhook {verb}", **_options(verb)))
+
+
+def full_parser() -> argparse.ArgumentParser:
+    """All verbs in one parser, for the man page and for completion."""
     parser = argparse.ArgumentParser(
-        prog=f"failhook {verb}",
-        description=summary[:1].upper() + summary[1:] + ".",
-        epilog=getattr(module, "EPILOG", None),
+        prog="failhook",
+        description=_ABOUT,
+        epilog=_FURTHER,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    module.arguments(parser)
+    parser.add_argument("-V", "--version", action="store_true", help="say which version this is")
+    verbs = parser.add_subparsers(metavar="COMMAND")
+    for verb, summary in VERBS.items():
+        _filled(verb, verbs.add_parser(verb, help=summary, **_options(verb)))
+    return parser
+
+
+def _options(verb: str) -> dict[str, Any]:
+    summary = VERBS.get(verb, "called by systemd")
+    return {
+        "description": summary[:1].upper() + summary[1:] + ".",
+        "epilog": getattr(_module(verb), "EPILOG", None),
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+
+
+def _filled(verb: str, parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _module(verb).arguments(parser)
     parser.add_argument(
         "--user", action="store_true", help="your own units instead of the system's"
     )
     return parser
+
+
+def _module(verb: str) -> ModuleType:
+    return importlib.import_module(f"failhook.cli.{INTERNAL.get(verb, verb)}")
 
 
 def _call(verb: str, words: Sequence[str]) -> int:
@@ -87,7 +113,7 @@ def _call(verb: str, words: Sequence[str]) -> int:
     from failhook.store.incidents import NotFound, StoreError
 
     options = parser_of(verb).parse_args(words)
-    module = importlib.import_module(f"failhook.cli.{INTERNAL.get(verb, verb)}")
+    module = _module(verb)
     logging.basicConfig(format="failhook: %(message)s", level=logging.WARNING)
     try:
         return int(module.run(options))
@@ -139,8 +165,12 @@ def _version() -> int:
     return 0
 
 
-_OVERVIEW = """\
-failhook is what systemd runs when a unit fails: it keeps the evidence and says what happened.
+_ABOUT = (
+    "failhook is what systemd runs when a unit fails: it keeps the evidence and says what happened."
+)
+
+_OVERVIEW = f"""\
+{_ABOUT}
 
 In a unit:   [Service] ExecStopPost=failhook
              [Unit]    OnFailure=failhook@%n.service

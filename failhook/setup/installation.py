@@ -17,6 +17,7 @@ from failhook.setup.layout import (
     USER_UNITS,
     Layout,
     check_ownership,
+    document,
     environment_python,
     gate,
     hook_python,
@@ -38,6 +39,8 @@ def install(where: Layout, changes: Changes, *, start: bool = True) -> None:
     source = unit_files() / "user" if where.user else unit_files()
     for name in USER_UNITS if where.user else SYSTEM_UNITS:
         changes.write(where.units / name, (source / name).read_text(encoding="utf-8"))
+    for path, name in where.documents.items():
+        changes.write(path, document(name))
     dropins.mask(where.units, changes)
     if where.tmpfiles is not None:
         text = (unit_files() / "failhook.tmpfiles.conf").read_text(encoding="utf-8")
@@ -99,7 +102,7 @@ def uninstall(where: Layout, places: Places, changes: Changes) -> None:
         changes.remove(where.units / f"{name}.d" / dropins.NAME)
     for name in USER_UNITS if where.user else SYSTEM_UNITS:
         changes.remove(where.units / name)
-    for path in (where.tmpfiles, where.library, where.command, places.run):
+    for path in (*where.documents, where.tmpfiles, where.library, where.command, places.run):
         if path is not None:
             changes.remove(path)
     if changes.changed:

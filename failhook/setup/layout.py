@@ -46,7 +46,17 @@ class Layout:
     units: Path
     tmpfiles: Path | None
     drop_ins: Path
+    share: Path
     user: bool
+
+    @property
+    def documents(self) -> dict[Path, str]:
+        """Where the man page and the completions go, and which file of ours each is."""
+        return {
+            self.share / "man/man1/failhook.1": "man/failhook.1",
+            self.share / "bash-completion/completions/failhook": "completion/failhook.bash",
+            self.share / "zsh/site-functions/_failhook": "completion/failhook.zsh",
+        }
 
 
 def layout(*, user: bool) -> Layout:
@@ -59,6 +69,7 @@ def layout(*, user: bool) -> Layout:
             units=base / "lib/systemd/system",
             tmpfiles=base / "lib/tmpfiles.d/failhook.conf",
             drop_ins=Path("/etc/systemd/system"),
+            share=base / "share",
             user=False,
         )
     home = Path(os.environ.get("HOME") or Path.home())
@@ -70,6 +81,7 @@ def layout(*, user: bool) -> Layout:
         units=data / "systemd/user",
         tmpfiles=None,
         drop_ins=config / "systemd/user",
+        share=data,
         user=True,
     )
 
@@ -80,6 +92,14 @@ def unit_files() -> Path:
         if (place / "failhook.service").exists():
             return place
     raise LayoutError(f"the unit files are missing beside {_HERE}; reinstall failhook")
+
+
+def document(name: str) -> str:
+    """The text of a man page or a completion: in the package, or above it. Raises LayoutError."""
+    for place in (_HERE / "share", _HERE.parent / "contrib"):
+        if (place / name).exists():
+            return (place / name).read_text(encoding="utf-8")
+    raise LayoutError(f"{name} is missing beside {_HERE}; reinstall failhook")
 
 
 def hook_python() -> str:

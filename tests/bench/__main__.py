@@ -75,9 +75,7 @@ def main() -> int:
     finally:
         print(printed(rows))
         took = time.monotonic() - start
-        print(
-            f"\nmeasured on {options.tree} in {took:.0f} s; load before: {load:.1f}"
-        )
+        print(f"\nmeasured on {options.tree} in {took:.0f} s; load before: {load:.1f}")
     return 0
 
 

@@ -37,12 +37,10 @@ def _library(tmp_path: Path) -> Path:
     return tmp_path / "library"
 
 
-def _run(
-    argv: list[str], environment: dict[str, str], **options: object
-) -> subprocess.CompletedProcess[str]:
+def _run(argv: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        argv, env=environment, capture_output=True, text=True, timeout=30, check=False, **options
-    )  # type: ignore[call-overload,no-any-return]
+        argv, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
 
 
 @pytest.fixture

@@ -163,8 +163,10 @@ def test_timestamps_as_systemctl_prints_them() -> None:
         ({}, "u.service failed: main process exited with status 3/NOTIMPLEMENTED"),
         (
             {"exit_status": "203", "exit_status_name": "EXEC"},
-            "u.service failed to start: main process exited with status 203/EXEC, "
-            "the program cannot be executed",
+            (
+                "u.service failed to start: main process exited with status 203/EXEC, "
+                "the program cannot be executed"
+            ),
         ),
         (
             {"result": "signal", "exit_code": "killed", "exit_status": "KILL"},
@@ -176,8 +178,10 @@ def test_timestamps_as_systemctl_prints_them() -> None:
         ),
         (
             {"phase": Phase.STOPPED},
-            "u.service was stopped on request and ended badly: "
-            "main process exited with status 3/NOTIMPLEMENTED",
+            (
+                "u.service was stopped on request and ended badly: "
+                "main process exited with status 3/NOTIMPLEMENTED"
+            ),
         ),
     ],
 )

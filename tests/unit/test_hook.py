@@ -122,7 +122,7 @@ def test_no_runner_on_the_machine_gives_the_record_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hook, "RUN", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(hook.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     assert json.loads(hook.main(FAILED, ["a.service"]))["unit"] == "a.service"
 
 

@@ -124,6 +124,7 @@ def test_the_questions(stored: _Journal) -> None:
 
 def test_the_user_manager(stored: _Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getuid", lambda: 1000)
+    monkeypatch.setattr("failhook.collect.journal._wait_unsynced", lambda context: None)
     stored.sync = "echo denied >&2; exit 1"
     stored.answer("run", [_own("mine"), _entry("about", USER_INVOCATION_ID=RUN, _UID="1000")])
     gave = stored.collect(context(user=True))

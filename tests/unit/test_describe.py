@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""The one sentence: names the unit and the way it ended, and claims nothing else."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failhook.describe import summary
+from failhook.incident import Control, Phase, TriggerNote
+from failhook.systemd.history import Line
+from failhook.systemd.unit import UnitState
+from tests.unit.samples import incident
+
+NEVER = {"invocation_id": None, "result": None, "exit_code": None, "exit_status": None}
+
+
+def _state(**properties: str) -> UnitState:
+    return UnitState("a.service", properties)
+
+
+def _about(*messages: str, **fields: str) -> list[Line]:
+    return [Line(1.0, message, {"_PID": "1"} | fields) for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"exit_status_name": "NOTIMPLEMENTED"},
+            "failed: main process exited with status 3/NOTIMPL",
+        ),
+        ({"exit_status": "42"}, "failed: main process exited with status 42"),
+        (
+            {"exit_status": "203", "exit_status_name": "EXEC"},
+            "failed to start: main process exited with status 203/EXEC, the program cannot be exec",
+        ),
+        ({"exit_status": "217", "exit_status_name": "USER"}, "217/USER, User= is unknown"),
+        ({"exit_status": "226", "exit_status_name": "NAMESPACE"}, "the mount namespace cannot be"),
+        (
+            {"result": "signal", "exit_code": "killed", "exit_status": "KILL"},
+            "failed: main process was killed by SIGKILL",
+        ),
+        (
+            {"result": "core-dump", "exit_code": "dumped", "exit_status": "SEGV"},
+            "failed: main process crashed with SIGSEGV and dumped core",
+        ),
+        (
+            {"result": "watchdog", "exit_code": "killed", "exit_status": "ABRT"},
+            "failed: no sign of life within WatchdogSec=",
+        ),
+        ({"result": "oom-kill"}, "failed: a process was killed by the out-of-memory killer"),
+        ({"result": "start-limit-hit"}, "started too often in too short a time"),
+        ({"result": "resources"}, "could not set up what it needs"),
+        ({"result": "protocol"}, "did not follow its Type="),
+        ({**NEVER, "result": "exit-code"}, "failed: result exit-code"),
+        (NEVER, "failed: no result is known"),
+        (
+            {**NEVER, "result": "exit-code", "control": Control("ExecStartPre", "exited", "7")},
+            "failed to start: ExecStartPre= exited with status 7/NOTRUNNING",
+        ),
+        (
+            {**NEVER, "result": "signal", "control": Control("ExecStop", "killed", "TERM")},
+            "failed: ExecStop= was killed by SIGTERM",
+        ),
+        ({"phase": Phase.STOPPED}, "was stopped on request and ended badly: main process exited"),
+        ({"phase": Phase.SHUTDOWN}, "ended badly while the machine went down: main process"),
+        ({**NEVER, "phase": Phase.JOB_TIMEOUT}, "its start job timed out (JobTimeoutSec=)"),
+        ({**NEVER, "phase": Phase.DEPENDENCY}, "did not start: a dependency failed"),
+    ],
+)
+def test_sentences(changes: dict[str, Any], sentence: str) -> None:
+    said = summary(incident(**changes), _state())
+    assert said.startswith("a.service")
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            "a.service: start operation timed out. Terminating.",
+            "failed to start: it was not up wit",
+        ),
+        (
+            "a.service: State 'stop-sigterm' timed out. Killing.",
+            "did not stop within TimeoutStopSec",
+        ),
+        ("a.service: Service reached maximum allowed runtime.", "ran longer than RuntimeMaxSec=9s"),
+        ("a.service: Service reached runtime time limit. Stopping.", "a time limit was reached"),
+        ("something else", "a time limit was reached"),
+    ],
+)
+def test_which_time_was_over(message: str, words: str) -> None:
+    state = _state(TimeoutStartUSec="1min 30s", TimeoutStopUSec="5s", RuntimeMaxUSec="9s")
+    said = summary(incident(result="timeout"), state, _about(message))
+    assert words in said
+    assert "TimeoutStartSec=?" in summary(
+        incident(result="timeout"), _state(), _about("start operation timed out")
+    )
+
+
+def test_a_dependency_that_the_journal_names() -> None:
+    said = summary(
+        incident(**NEVER, phase=Phase.DEPENDENCY),
+        _state(),
+        _about("Dependency failed for A.", JOB_RESULT="dependency"),
+    )
+    assert said.startswith("a.service did not start: something it requires failed")
+
+
+def test_by_hand_says_how_the_unit_is() -> None:
+    by_hand = incident(**NEVER, triggers=(TriggerNote("1", "manual", 1.0),))
+    state = _state(ActiveState="active", SubState="running")
+    assert summary(by_hand, state) == (
+        "a.service is active/running; its evidence was collected on request"
+    )
+    assert "unknown/unknown" in summary(by_hand, _state())
+
+
+RESULTS = st.sampled_from(
+    [
+        *("exit-code", "signal", "core-dump", "timeout", "watchdog", "oom-kill", "protocol"),
+        *("resources", "start-limit-hit", "exec-condition", "new-in-systemd-300", None),
+    ]
+)
+CODES = st.sampled_from(["exited", "killed", "dumped", "trapped", None])
+STATUSES = st.sampled_from(["0", "3", "203", "255", "KILL", "RTMIN+3", None])
+
+
+@given(
+    result=RESULTS,
+    code=CODES,
+    status=STATUSES,
+    phase=st.sampled_from(Phase),
+    control=st.none() | st.builds(Control, st.sampled_from(["ExecStart", "x"]), CODES, STATUSES),
+)
+def test_whatever_is_known_it_is_one_sentence(
+    result: str | None,
+    code: str | None,
+    status: str | None,
+    phase: Phase,
+    control: Control | None,
+) -> None:
+    one = incident(result=result, exit_code=code, exit_status=status, phase=phase, control=control)
+    said = summary(one, _state())
+    assert said.startswith("a.service")
+    assert "\n" not in said
+    assert "None" not in said
+    assert len(said) < 200
