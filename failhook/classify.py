@@ -121,8 +121,14 @@ def _stop_asked(about: Sequence[Line]) -> bool:
 
 
 def _reloading(about: Sequence[Line]) -> bool:
-    ids = [line.get("MESSAGE_ID") for line in about]
-    return ids.count(history.RELOADING) > ids.count(history.RELOADED)
+    """A reload was under way when it went wrong; its own end is logged after the unit's."""
+    reloading = False
+    for line in about:
+        if line.get("MESSAGE_ID") in (history.RELOADING, history.RELOADED):
+            reloading = line.get("MESSAGE_ID") == history.RELOADING
+        elif line.get("MESSAGE_ID") in (history.PROCESS_EXIT, history.UNIT_RESULT):
+            return reloading
+    return reloading
 
 
 def _was_rescheduled(about: Sequence[Line]) -> bool:

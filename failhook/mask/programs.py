@@ -16,6 +16,7 @@ from failhook.mask.tokens import Span
 _VALUE = (
     rb"(?:(?P<q>\\{0,7}[\"'])(?P<s>(?:(?!(?P=q)).){1,512})|(?P<r>[^\s\x00\"'][^\s\x00]{0,511}))"
 )
+_QUOTED_WITH_P = rb"(?P<q>\\{0,7}[\"'])-p(?P<s>(?:(?!(?P=q)).){1,512})(?P<r>(?!))?"
 _BLANK = rb"(?:[\s\x00]|\\{0,7}[\"'],[ \t]?\\{0,7}(?=[\"']))"
 _MAY_BLANK = rb"(?:[ \t=\x00]|\\{0,7}[\"'],[ \t]?\\{0,7}(?=[\"']))?"
 
@@ -42,8 +43,9 @@ _USER_AND_PASSWORD = (
 )  # fmt: skip
 _PROGRAMS = (
     *(
-        _program(hint, name, rb"(?:[\s\x00]|\\{0,7}[\"'])-p")
+        _program(hint, name, option, value)
         for hint, name in (("mysql", rb"mysql\w*"), ("mariadb", rb"mariadb[\w\-]*"))
+        for option, value in ((rb"[\s\x00]-p", _VALUE), (rb"", _QUOTED_WITH_P))
     ),
     _program(
         "curl",

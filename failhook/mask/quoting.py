@@ -17,8 +17,8 @@ _ESCAPE = re.compile(
 )
 _PLAIN = re.compile(r"[^\s\"'\\]+")
 _QUOTED = {
-    '"': re.compile(r'"((?:[^"\\]+|\\.)*)"', re.DOTALL),
-    "'": re.compile(r"'((?:[^'\\]+|\\.)*)'", re.DOTALL),
+    '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
+    "'": re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL),
 }
 _BLANK = " \t\r\n"
 

@@ -79,7 +79,7 @@ def _token_as_user(match: re.Match[bytes]) -> bool:
 # What may stand between the name of a header and its value, in HTTP, JSON and percent code.
 _SIGN = rb"(?:\\{0,7}[\"'])?[ \t]{0,8}(?:[:=]>?|%3a)[ \t]{0,8}(?:\\{0,7}[\"'])?"
 _USER = rb"://[^\s/:@\"'<>\[\]\x00]{0,128}:"
-_BASE64 = rb"(?P<s>[A-Za-z0-9+/]{6,1024}={0,2})"
+_BASE64 = rb"(?P<s>[A-Za-z0-9+/]{4,1024}={0,2})"
 _SECRET_NAME = rb"(?P<n>[\w.\-]{0,40}(?:pass|pwd|secret|token|key|cred)[\w.\-]{0,40})"
 _QUOTED = rb"(?P<q>\\{0,7}[\"'])(?P<s>(?:(?!(?P=q))(?:\\.|[^\\])){1,4096})"
 

@@ -34,8 +34,8 @@ _PATH = re.compile(
     rb"/(?:%b)(?:/[\w.@%%:,-]+)*/?|\$\{?\w{1,60}\}?(?:/[\w.-]+)+|(?:/[a-z0-9_.-]{1,32}){1,12}/?|/"
     rb"|[\w.-]{1,80}\.(?:pem|key|crt|cer|der|p12|pfx|jks|pub|gpg|asc|json|txt)" % _KNOWN_ROOTS,
 )
-_EXPRESSION = re.compile(rb"\$\(|[a-z_][\w.]{0,80}\([^()]{0,80}\)\Z")
-_WORDS = re.compile(rb"[A-Za-z']+")
+_EXPRESSION = re.compile(rb"\$\(|[a-z]\w{0,40}[._]\w{1,40}\([^()]{0,80}\)\Z")
+_WORDS = re.compile(rb"(?<![\w-])[A-Za-z']+(?![\w-])")
 _PLAIN_WORD = re.compile(rb"[A-Z]?[a-z']+|[A-Z]{1,4}")
 # Words that make what follows a colon a sentence; functional ones weigh as those of failure.
 _PROSE = frozenset(

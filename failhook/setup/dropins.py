@@ -8,7 +8,6 @@ drop-ins (systemd.unit(5)), and masks of the same name keep it away from failhoo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from failhook.setup.changes import Changes
@@ -20,6 +19,7 @@ HEADER = "# written by `failhook enable`; `failhook disable` removes it"
 # "failhook@" + name + ".service" must be a unit name itself: systemd drops the dependency otherwise
 # (systemd.md 4) and says so in the journal only.
 LONGEST_FOR_HANDLER = 255 - len("failhook@.service")
+LONGEST_FOR_DROP_IN = 255 - len(".d")  # NAME_MAX of the file system
 # Types that can fail; a slice or a device cannot (unit.c, unit_add_dependency()).
 TYPES = ("service", "mount", "socket", "swap", "timer", "path", "automount", "scope", "target")
 OURS = (
@@ -31,14 +31,8 @@ OURS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Problem(Exception):
     """A unit that cannot be hooked: says why."""
-
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def content(name: str, *, privileged: bool = False) -> str:
@@ -65,6 +59,11 @@ def enable(directory: Path, name: str, changes: Changes, *, privileged: bool, us
         raise Problem(
             f"{name}: the name is longer than {LONGEST_FOR_HANDLER} bytes, "
             "systemd cannot start a handler for it"
+        )
+    if len(name) > LONGEST_FOR_DROP_IN:
+        raise Problem(
+            f"{name}: the name is longer than {LONGEST_FOR_DROP_IN} bytes, no directory for "
+            "drop-ins can be called so; put ExecStopPost=-failhook %n into the unit itself"
         )
     if "@." not in name and not unit.show(name, user=user).found:
         raise Problem(f"systemd knows no unit {name}; see: systemctl list-unit-files")

@@ -27,6 +27,12 @@ def _start_and_stop(bed: Machine, unit: str) -> None:
     bed.systemctl("stop", unit, check=False)
 
 
+def _reload(bed: Machine, unit: str) -> None:
+    bed.systemctl("start", unit)
+    bed.wait_state(unit, "active")
+    bed.systemctl("reload", unit, check=False)
+
+
 def _oom(bed: Machine, unit: str) -> None:
     bed.systemctl("start", unit)
     bed.wait_state(unit, "active")
@@ -108,6 +114,12 @@ CASES = [
         "condition",
         "ExecCondition=sh -c 'exit 255'\nExecStart=sleep 60\n",
         {"result": "exit-code", "phase": "condition"},
+    ),
+    Case(
+        "reload",
+        "ExecStart=sleep 60\nExecReload=sh -c 'kill -KILL $MAINPID; sleep 1'\n",
+        _ended("signal", "killed", "KILL", phase="reload"),
+        act=_reload,
     ),
     Case("protocol", f"{_NOTIFY}ExecStart=true\n", _ended("protocol", "exited", "0")),
     Case(

@@ -13,7 +13,12 @@ from failhook.systemd.history import Line
 from failhook.systemd.unit import UnitState
 from tests.unit.samples import incident
 
-NEVER = {"invocation_id": None, "result": None, "exit_code": None, "exit_status": None}
+NEVER: dict[str, Any] = {
+    "invocation_id": None,
+    "result": None,
+    "exit_code": None,
+    "exit_status": None,
+}
 
 
 def _state(**properties: str) -> UnitState:
@@ -77,28 +82,46 @@ def test_sentences(changes: dict[str, Any], sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "words"),
+    ("messages", "words"),
     [
+        (["start operation timed out. Terminating."], "failed to start: it was not up within Time"),
+        (["start-pre operation timed out. Terminating."], "not up within TimeoutStartSec=1min 30s"),
+        (["State 'stop-sigterm' timed out. Killing."], "did not stop within TimeoutStopSec=5s"),
+        (["State 'final-sigterm' timed out. Killing."], "did not stop within TimeoutStopSec=5s"),
+        (["Service reached runtime time limit. Stopping."], "it ran longer than RuntimeMaxSec=9s"),
         (
-            "a.service: start operation timed out. Terminating.",
-            "failed to start: it was not up wit",
+            ["Service reached runtime time limit. Stopping.", "State 'stop-sigterm' timed out."],
+            "it ran longer than RuntimeMaxSec=9s",
         ),
         (
-            "a.service: State 'stop-sigterm' timed out. Killing.",
-            "did not stop within TimeoutStopSec",
+            ["start operation timed out. Terminating.", "State 'stop-sigterm' timed out."],
+            "it was not up within",
         ),
-        ("a.service: Service reached maximum allowed runtime.", "ran longer than RuntimeMaxSec=9s"),
-        ("a.service: Service reached runtime time limit. Stopping.", "a time limit was reached"),
-        ("something else", "a time limit was reached"),
+        (["Stopping a thing. It timed out, says somebody."], "a time limit was reached"),
+        ([], "a time limit was reached"),
     ],
 )
-def test_which_time_was_over(message: str, words: str) -> None:
+def test_which_time_was_over(messages: list[str], words: str) -> None:
     state = _state(TimeoutStartUSec="1min 30s", TimeoutStopUSec="5s", RuntimeMaxUSec="9s")
-    said = summary(incident(result="timeout"), state, _about(message))
+    about = _about(*(f"a.service: {message}" for message in messages))
+    assert words in summary(incident(result="timeout"), state, about)
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Mounting timed out. Terminating.", "failed to start: it was not up within TimeoutSec=2s"),
+        ("Unmounting timed out. Terminating.", "did not stop within TimeoutSec=2s"),
+    ],
+)
+def test_mounts_have_one_time_limit(message: str, words: str) -> None:
+    said = summary(incident(result="timeout"), _state(TimeoutUSec="2s"), _about(message))
     assert words in said
-    assert "TimeoutStartSec=?" in summary(
-        incident(result="timeout"), _state(), _about("start operation timed out")
-    )
+
+
+def test_a_time_limit_that_is_not_known() -> None:
+    about = _about("start operation timed out. Terminating.")
+    assert "TimeoutStartSec=?" in summary(incident(result="timeout"), _state(), about)
 
 
 def test_a_dependency_that_the_journal_names() -> None:

@@ -310,5 +310,31 @@ UNITS = (
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_hostile_line_costs_time_in_proportion(unit: bytes) -> None:
-    # quadratic code takes minutes for the second; the bound allows for a busy machine
+    # quadratic code takes minutes for this; the bound allows for a busy machine
     assert _seconds(b"password " + (unit * (1 << 18))[: 1 << 18]) < 6
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"Environment='",
+        b'Environment="',
+        b"password='",
+        b'"password": "',
+        b"Authorization: Basic ",
+        b"postgres://a:",
+        b"curl -u a:",
+        b"-----BEGIN RSA PRIVATE KEY-----",
+        b"eyJhbGciOi.",
+        b"token: ",
+    ],
+)
+@pytest.mark.parametrize("filling", [b"a", b"A ", b"\\", b"\xff", b" ", b"a."])
+def test_a_hostile_value_without_an_end(start: bytes, filling: bytes) -> None:
+    assert _seconds(start + (filling * (1 << 18))[: 1 << 18]) < 6
+
+
+@pytest.mark.long
+def test_a_megabyte_in_one_hostile_line() -> None:
+    for unit in UNITS:
+        assert _seconds(b"password " + (unit * (1 << 20))[: 1 << 20]) < 20
