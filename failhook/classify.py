@@ -115,9 +115,16 @@ def _stop_asked(about: Sequence[Line]) -> bool:
     for line in about:
         if line.get("MESSAGE_ID") == history.STOPPING:
             return True
-        if line.get("MESSAGE_ID") in (history.PROCESS_EXIT, history.UNIT_RESULT):
+        if _went_wrong(line):
             return False
     return False
+
+
+def _went_wrong(line: Line) -> bool:
+    """The first of these is where the run's end begins; a failed ExecReload= alone ends nothing."""
+    if line.get("MESSAGE_ID") == history.PROCESS_EXIT:
+        return line.get("COMMAND") != "ExecReload"
+    return line.get("MESSAGE_ID") == history.UNIT_RESULT
 
 
 def _reloading(about: Sequence[Line]) -> bool:
@@ -126,7 +133,7 @@ def _reloading(about: Sequence[Line]) -> bool:
     for line in about:
         if line.get("MESSAGE_ID") in (history.RELOADING, history.RELOADED):
             reloading = line.get("MESSAGE_ID") == history.RELOADING
-        elif line.get("MESSAGE_ID") in (history.PROCESS_EXIT, history.UNIT_RESULT):
+        elif _went_wrong(line):
             return reloading
     return reloading
 
