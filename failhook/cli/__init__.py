@@ -40,7 +40,7 @@ INTERNAL = {"runner": "runner", "keep-spool": "keep_spool"}
 def main(arguments: Sequence[str]) -> int:
     """Carry out one command and return its exit code."""
     try:
-        code = _main(list(arguments))
+        code = _main([*arguments])  # `list` is a verb here
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -135,7 +135,9 @@ def _hint() -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"failhook: {message}", file=sys.stderr)
+    from failhook.cli.terminal import visible
+
+    print(f"failhook: {visible(message)}", file=sys.stderr)
     return code
 
 
@@ -165,9 +167,9 @@ def _version() -> int:
     return 0
 
 
-_ABOUT = (
-    "failhook is what systemd runs when a unit fails: it keeps the evidence and says what happened."
-)
+_ABOUT = """\
+failhook is what systemd runs when a unit fails: it keeps the evidence and says
+what happened."""
 
 _OVERVIEW = f"""\
 {_ABOUT}
@@ -179,6 +181,7 @@ Or let it do that:   failhook enable UNIT…      failhook enable --all
 Commands (failhook COMMAND --help tells more):"""
 
 _FURTHER = """\
-An incident is named by its id or the beginning of it, by a unit (the newest of it), or "last".
+An incident is named by its id or the beginning of it, by a unit (the newest of
+it), or "last".
 Add --user for your own units. Reading commands take --json.
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not found."""

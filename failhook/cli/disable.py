@@ -11,7 +11,9 @@ from failhook.setup.changes import Changes
 from failhook.setup.installation import reload
 from failhook.setup.layout import layout
 
-EPILOG = "--all removes what `enable --all` wrote; single units that were named then stay hooked."
+EPILOG = """\
+--all removes what `enable --all` wrote; single units that were named then stay
+hooked."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

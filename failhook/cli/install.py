@@ -11,9 +11,10 @@ from failhook.setup.changes import Changes
 from failhook.setup.layout import LayoutError, layout
 
 EPILOG = """\
-Writes the command (/usr/local/bin/failhook), the units (/usr/local/lib/systemd/system), a
-tmpfiles.d entry and the hook's own small library, and starts failhook.path and failhook.socket.
-Changes no unit of yours: that is what `failhook enable` does. Run it again after every upgrade.
+Writes the command (/usr/local/bin/failhook), the units
+(/usr/local/lib/systemd/system), a tmpfiles.d entry and the hook's own small
+library, and starts failhook.path and failhook.socket. Changes no unit of
+yours: that is what `failhook enable` does. Run it again after every upgrade.
 
   sudo /opt/failhook/bin/failhook install
   failhook install --user"""

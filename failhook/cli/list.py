@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import time
@@ -19,13 +18,14 @@ from failhook.store.incidents import Store
 from failhook.store.index import Row
 
 EPILOG = """\
-Repeats of the same failure share one line; TIMES counts them, also those that retention removed.
+Repeats of the same failure share one line; TIMES counts them, also those that
+retention removed.
 
   failhook list --since yesterday
   failhook list --unit 'acme-*' --state open
   failhook list --json | jq '.incidents[].verdict.summary'"""
 _PAGE = 500
-_AGO = re.compile(r"(\d+)\s*(s|min|m|h|d|w)(?:\s+ago)?")
+_AGO = re.compile(r"([0-9]{1,9})\s*(s|min|m|h|d|w)(?:\s+ago)?")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -45,10 +45,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print them."""
+    if options.limit is not None and options.limit < 1:
+        raise UsageError(f"--limit takes a number from 1, not {options.limit}")
+    where, values = _filter(options)
     store = open_store(options, missing_is_empty=True)
     if store is None:
         return _nothing(options)
-    where, values = _filter(options)
     if options.json:
         return _print_json(store, where, values, options.limit or -1)
     limit = options.limit or 50
@@ -84,7 +86,7 @@ def _filter(options: argparse.Namespace) -> tuple[str, tuple[object, ...]]:
         parts, values = [*parts, "unit GLOB ?"], [*values, glob]
     if options.state:
         parts, values = [*parts, "state = ?"], [*values, options.state]
-    if options.since:
+    if options.since is not None:
         parts, values = [*parts, "at >= ?"], [*values, moment(options.since, time.time())]
     return " AND ".join(parts) or "1", tuple(values)
 
@@ -95,32 +97,33 @@ def moment(text: str, now: float) -> float:
     match = _AGO.fullmatch(word)
     if match:
         return now - int(match[1]) * _SECONDS[match[2]]
-    midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0)
     if word in ("today", "yesterday"):
-        return midnight.timestamp() - (86400 if word == "yesterday" else 0)
+        today = time.localtime(now)
+        day = today.tm_mday - (word == "yesterday")  # mktime(3) knows what the day before the 1st is
+        return time.mktime((today.tm_year, today.tm_mon, day, 0, 0, 0, 0, 0, -1))
     try:
         return unix_time(text.strip()) if "T" in text else datetime.fromisoformat(word).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(
-            f'{text!r} is no time; write "2h", "3d", "today", "yesterday" or "2026-11-21 18:00"'
+            f'{text[:40]!r} is no time; write "2h", "3d", "today", "yesterday" or "2026-11-21 18:00"'
         ) from None
 
 
 def _folded(store: Store, where: str, values: tuple[object, ...], *, every: bool) -> Iterator[Row]:
     """Rows newest first; of each signature only the newest."""
     seen: set[str] = set()
-    before = float("inf")
+    last: tuple[object, ...] = ()
     while True:
-        rows = store.rows(f"({where}) AND at <= ?", (*values, before), _PAGE)
-        fresh = [row for row in rows if row.name not in seen]
-        for row in fresh:
+        after = "AND (at, name) < (?, ?)" if last else ""
+        rows = store.rows(f"({where}) {after}", (*values, *last), _PAGE)
+        for row in rows:
             key = row.name if every or row.signature is None else row.signature
             if key not in seen:
                 yield row
-            seen.update((key, row.name))
-        if len(rows) < _PAGE or not fresh:
+            seen.add(key)
+        if len(rows) < _PAGE:
             return
-        before = rows[-1].at
+        last = (rows[-1].at, rows[-1].name)
 
 
 def cells(row: Row) -> list[str]:
@@ -156,7 +159,7 @@ def _print_json(store: Store, where: str, values: tuple[object, ...], limit: int
     out = sys.stdout
     out.write(f'{{"schema": {SCHEMA}, "incidents": [')
     for number, row in enumerate(store.rows(where, values, limit)):
-        document = json.dumps(json.loads(row.document))  # ASCII, whatever a log line held
+        document = terminal.ascii_json(row.parsed())
         out.write(",\n" if number else "\n")
         out.write(document)
     out.write("\n]}\n")

@@ -10,7 +10,9 @@ from failhook.cli import terminal
 from failhook.collect import table
 from failhook.config import load
 
-EPILOG = "Collectors of the configuration ([collector.NAME]) are listed after the built-in ones."
+EPILOG = """\
+Collectors of the configuration ([collector.NAME]) are listed after the
+built-in ones."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

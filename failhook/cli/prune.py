@@ -14,8 +14,8 @@ from failhook.config import load
 from failhook.store import retention
 
 EPILOG = """\
-The limits are those of [keep] in the configuration. Pinned incidents never go; the first of its
-kind goes after its repeats. Works on a full disk as well.
+The limits are those of [keep] in the configuration. Pinned incidents never go;
+the first of its kind goes after its repeats. Works on a full disk as well.
 
   failhook prune --dry-run
   failhook prune --incidents 100"""

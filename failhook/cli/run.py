@@ -17,8 +17,9 @@ from failhook.systemd.boot import boot_id
 from failhook.trigger import Kind, Trigger, is_unit_name, parse
 
 EPILOG = """\
-Collects and describes what is to be had of a unit as it is now, whether it failed or not, and
-keeps it in the history like any other incident. Needs nothing installed.
+Collects and describes what is to be had of a unit as it is now, whether it
+failed or not, and keeps it in the history like any other incident. Needs
+nothing installed.
 
   failhook run nginx
   failhook run nginx --json"""

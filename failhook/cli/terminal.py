@@ -19,8 +19,10 @@ from datetime import UTC, datetime
 from failhook.incident import SCHEMA, Json
 
 _STEERING = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+_LEAST = 16  # columns that a long text keeps on a narrow terminal
 STYLES = {"bad": "31", "good": "32", "quiet": "2", "strong": "1", "warn": "33"}
 
 
@@ -31,6 +33,8 @@ def visible(text: str) -> str:
 
 def _code(match: re.Match[str]) -> str:
     number = ord(match[0])
+    if number > 0xFFFF:
+        return f"\\U{number:08x}"
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
@@ -70,26 +74,33 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, stretch: int)
 
 def _fitted(header: Sequence[str], rows: Sequence[Sequence[str]], stretch: int, room: int) -> str:
     """For a terminal: rich knows how wide characters are; a pipe does not pay for its import."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rich.cells import cell_len, set_cell_size
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", width=room)
-    for number, name in enumerate(header):
-        ratio = 1 if number == stretch else None
-        made.add_column(Text(name), no_wrap=True, overflow="ellipsis", ratio=ratio)
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    console = Console(width=room, force_terminal=has_colour(), highlight=False)
-    with console.capture() as capture:
-        console.print(made)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    def cut(cell: str, width: int) -> str:
+        return cell if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
+
+    def line(cells: Sequence[str]) -> str:
+        fitted = [cut(cell, width) for cell, width in zip(cells, widths, strict=True)]
+        return "  ".join(map(set_cell_size, fitted, widths)).rstrip()
+
+    widths = [max(cell_len(one[n]) for one in [list(header), *rows]) for n in range(len(header))]
+    while (over := sum(widths) + 2 * (len(widths) - 1) - room) > 0:
+        widest = max(range(len(widths)), key=lambda n: widths[n])
+        column = stretch if widths[stretch] > _LEAST else widest
+        if widths[column] <= _LEAST:
+            break
+        widths[column] = max(_LEAST, widths[column] - over)
+    return "\n".join([styled(line(header), "quiet"), *(line(row) for row in rows)])
 
 
 def print_json(name: str, value: Json) -> None:
     """One document with a schema version on standard output."""
-    json.dump({"schema": SCHEMA, name: value}, sys.stdout, ensure_ascii=True, indent=1)
-    print()
+    print(ascii_json({"schema": SCHEMA, name: value}, indent=1))
+
+
+def ascii_json(value: Json, indent: int | None = None) -> str:
+    """JSON in printable ASCII, whatever a log line held."""
+    return json.dumps(value, ensure_ascii=True, indent=indent).replace("\x7f", "\\u007f")
 
 
 def clock(at: float) -> str:

@@ -12,8 +12,8 @@ from failhook.cli.terminal import styled, visible
 from failhook.store.incidents import NotFound
 
 EPILOG = """\
-Checks the archive's structure, every checksum and the manifest; safe on a file from a stranger.
-The exit code is 0 for a good bundle and 1 for any other."""
+Checks the archive's structure, every checksum and the manifest; safe on a file
+from a stranger. The exit code is 0 for a good bundle and 1 for any other."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

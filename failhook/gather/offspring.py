@@ -95,14 +95,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def kill(pid: int) -> None:
+    """SIGKILL the process group of our child ``pid``."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    _kill(pid)  # where the group could not be made
+
+
 def end(pid: int, pidfd: int | None, wait_s: float) -> int | None:
     """SIGKILL the process group of our child ``pid`` and reap it; its wait status.
 
     None where it did not go within ``wait_s``: it is left behind.
     """
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    _kill(pid)  # where the group could not be made
+    kill(pid)
     if pidfd is not None:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)

@@ -126,6 +126,7 @@ class _Stage:
         self._deadline = time.monotonic() + deadline_s
         self._concurrency = max(1, concurrency)
         self._running: list[_Running] = []
+        self._dying: list[tuple[int, int | None]] = []
         self._done: deque[Gathered] = deque()
         self._selector = selectors.DefaultSelector()
         self._handled = child.handled_signals()
@@ -138,6 +139,7 @@ class _Stage:
             if self._done:
                 break
             if not self._running:
+                self._bury()
                 return None
             self._listen()
         return self._done.popleft()
@@ -152,6 +154,7 @@ class _Stage:
         """End what still runs."""
         for running in list(self._running):
             self._stop(running, strays=True)
+        self._bury()
         self._selector.close()
 
     def _start_some(self) -> None:
@@ -225,7 +228,7 @@ class _Stage:
             self._finish(running, End(Status.FAILED, f"stopped: {lie}"))
             return
         if running.end is not None:
-            self._stop(running, strays=running.end.strays)
+            self._let_go(running, strays=running.end.strays)
             self._finish(running, running.end)
         elif closed or ended:
             status = self._stop(running, strays=not ended)
@@ -254,6 +257,27 @@ class _Stage:
                 self._selector.unregister(fd)
                 os.close(fd)
         return status
+
+    def _let_go(self, running: _Running, *, strays: bool) -> None:
+        """As `_stop` for one that said its last word: its end is not waited for here, because
+        taking its memory apart costs the next one more time than a whole collector."""
+        self._running.remove(running)
+        if strays:
+            offspring.kill_descendants(running.pid)
+        offspring.kill(running.pid)
+        self._selector.unregister(running.pipe)
+        os.close(running.pipe)
+        if running.pidfd is not None:
+            self._selector.unregister(running.pidfd)
+        self._dying.append((running.pid, running.pidfd))
+
+    def _bury(self) -> None:
+        """Reap those that were let go."""
+        for pid, pidfd in self._dying:
+            offspring.end(pid, pidfd, _KILL_WAIT_S)
+            if pidfd is not None:
+                os.close(pidfd)
+        self._dying.clear()
 
     def _finish(self, running: _Running, end: End) -> None:
         took_s = time.monotonic() - running.started
