@@ -117,6 +117,8 @@ def _call(verb: str, words: Sequence[str]) -> int:
     logging.basicConfig(format="failhook: %(message)s", level=logging.WARNING)
     try:
         return int(module.run(options))
+    except BrokenPipeError:
+        raise
     except NotFound as error:
         return _fail(str(error), 3)
     except UsageError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -82,6 +84,8 @@ def _copy(path: Path, output: str) -> int:
         target = Path(output)
         if target.is_dir():
             target = target / f"{path.parent.name}.tar.gz"
+        if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
+            raise UsageError(f"{target} is not a regular file; -o - writes to standard output")
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(files.replacing(target.absolute()))
             while chunk := source.read(1 << 20):

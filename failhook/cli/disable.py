@@ -10,6 +10,7 @@ from failhook.setup import dropins
 from failhook.setup.changes import Changes
 from failhook.setup.installation import reload
 from failhook.setup.layout import layout
+from failhook.trigger import is_unit_name
 
 EPILOG = """\
 --all removes what `enable --all` wrote; single units that were named then stay
@@ -33,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
         dropins.disable_all(where.drop_ins, changes)
     for word in options.unit:
         name = word if "." in word else f"{word}.service"
+        if not is_unit_name(name):
+            raise UsageError(f"{name!r} is not the name of a unit")
         dropins.disable(where.drop_ins, name, changes)
     if changes.changed:
         reload(changes, user=options.user)

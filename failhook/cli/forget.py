@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.unit:
         rows = store.rows("unit = ? AND pinned = 0", (options.unit,))
         incidents += [one for row in rows if (one := store.load(row.name)) is not None]
+    incidents = list({incident.id: incident for incident in incidents}.values())
     for incident in incidents if not options.dry_run else ():
         with store.lock(incident) as ours:
             if not ours:

@@ -99,13 +99,14 @@ def moment(text: str, now: float) -> float:
         return now - int(match[1]) * _SECONDS[match[2]]
     if word in ("today", "yesterday"):
         today = time.localtime(now)
-        day = today.tm_mday - (word == "yesterday")  # mktime(3) knows what the day before the 1st is
+        day = today.tm_mday - (word == "yesterday")  # mktime(3) takes a day 0
         return time.mktime((today.tm_year, today.tm_mon, day, 0, 0, 0, 0, 0, -1))
     try:
         return unix_time(text.strip()) if "T" in text else datetime.fromisoformat(word).timestamp()
     except (ValueError, OverflowError):
         raise UsageError(
-            f'{text[:40]!r} is no time; write "2h", "3d", "today", "yesterday" or "2026-11-21 18:00"'
+            f"{text[:40]!r} is no time; write "
+            '"2h", "3d", "today", "yesterday" or "2026-11-21 18:00"'
         ) from None
 
 

@@ -67,11 +67,16 @@ def _how(incident: Incident) -> str:
         ran = ""
         if main.started is not None and main.exited is not None:
             ran = f" after {terminal.span(max(0.0, main.exited - main.started))}"
-        parts.append(f"main process {incident.exit_code} {incident.exit_status}{ran}")
+        parts.append(f"main process {_ending(incident.exit_code, incident.exit_status)}{ran}")
     if incident.control is not None:
         control = incident.control
-        parts.append(f"{control.command}= {control.exit_code} {control.exit_status}")
+        parts.append(f"{control.command}= {_ending(control.exit_code, control.exit_status)}")
     return "; ".join([", ".join(parts), phase_words(incident)])
+
+
+def _ending(code: str | None, status: str | None) -> str:
+    """What is known of it."""
+    return " ".join(word for word in (code or "ended", status) if word)
 
 
 def phase_words(incident: Incident) -> str:

@@ -100,7 +100,7 @@ def _surplus(store: Store, rows: list[Row], keep: Keep, now: float) -> Iterator[
     for row in _by_worth(store, rows):
         too_many = number > keep.incidents or now - row.at > keep.age_s
         too_large = total > keep.size or (free < wanted_free and row.name not in spared)
-        young = now - row.at < keep.grace_s
+        young = abs(now - row.at) < keep.grace_s  # the clock may have been set back
         if not (too_large or (too_many and not young)):
             continue
         if row.stage != "done" or _pinned(store, row):

@@ -1,98 +1,111 @@
 # SPDX-License-Identifier: MIT
-"""A disk that is really full, and one that is really read-only: told, and nothing left behind."""
+"""A file system that is really full: every refusal is a BundleError, and nothing is left behind."""
 
 import errno
+import gc
+import hashlib
 import os
-import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from failhook.bundle.extract import extract
+from failhook.bundle.extract import ExtractError, extract
 from failhook.bundle.layout import BundleError
 from failhook.bundle.verify import verify
 from failhook.bundle.writer import BundleWriter
 from failhook.item import Item
-from tests.unit.bundle.archives import INCIDENT
+from tests.unit import samples
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-SIZE = 1 << 20
+_SIZE = 1 << 20
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
+def small(tmp_path: Path) -> Iterator[Path]:
+    """An empty file system of 1 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    place = tmp_path / "small"
     place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", place],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=700", "failhook-test", str(place)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
     try:
         yield place
     finally:
-        subprocess.run(["umount", "-l", place], check=True)
+        subprocess.run(["umount", str(place)], check=True)
 
 
-def items(count: int) -> Iterator[Item]:
-    for number in range(count):
-        yield Item(f"{number}", random.Random(number).randbytes(100_000), "c")
+def _noise(number: int, size: int) -> bytes:
+    return hashlib.shake_128(bytes([number])).digest(size)
 
 
-def test_full(disk: Path) -> None:
-    with pytest.raises(BundleError) as raised:
-        with BundleWriter(disk, INCIDENT, max_bytes=1 << 30) as writer:
-            for item in items(20):
-                writer.add(item)
-    assert raised.value.errno == errno.ENOSPC
-    assert "the disk is full" in raised.value.reason
-    assert os.listdir(disk) == []
-    (disk / "room").write_bytes(bytes(SIZE // 2))  # and the room is there again
+def _pack(directory: Path, size: int, number: int = 8) -> Path:
+    with BundleWriter(directory, samples.incident(), max_bytes=64 << 20) as writer:
+        for one in range(number):
+            writer.add(Item(f"noise/{one}", _noise(one, size), "c"))
+        return Path(writer.finish({}).path)
 
 
-def test_full_only_when_the_manifest_comes(disk: Path) -> None:
-    writer = BundleWriter(disk, INCIDENT, max_bytes=1 << 30)
-    for item in items(5):
-        assert writer.add(item)
-    with (disk / "others").open("wb") as others, pytest.raises(OSError, match="No space"):
-        while True:
-            others.write(bytes(4096))
-            others.flush()
-    header = {"noise": random.Random(0).randbytes(200_000).hex()}
-    with pytest.raises(BundleError) as raised:
-        writer.finish(header)  # type: ignore[arg-type]
-    assert raised.value.errno == errno.ENOSPC
-    assert os.listdir(disk) == ["others"]
+def test_a_bundle_that_fits(small: Path) -> None:
+    assert verify(_pack(small, 50_000)).ok
 
 
-def test_room_enough(disk: Path) -> None:
-    with BundleWriter(disk, INCIDENT, max_bytes=SIZE // 2) as writer:
-        kept = [writer.add(item) for item in items(20)]
-        bundle = writer.finish({})
-    assert True in kept
-    assert False in kept
-    assert bundle.bytes <= SIZE // 2
-    assert verify(disk / "bundle.tar.gz").ok
+def test_a_bundle_that_does_not_fit_leaves_an_empty_disk(small: Path) -> None:
+    free = os.statvfs(small).f_bavail
+    for _ in range(3):
+        with pytest.raises(BundleError) as caught:
+            _pack(small, 200_000)
+        assert caught.value.errno == errno.ENOSPC
+        gc.collect()
+        assert os.listdir(small) == []
+        assert os.statvfs(small).f_bavail == free
 
 
-def test_read_only(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    with pytest.raises(BundleError) as raised:
-        BundleWriter(disk, INCIDENT, max_bytes=1 << 30)
-    assert raised.value.errno == errno.EROFS
-    assert "read-only" in raised.value.reason
+@pytest.mark.parametrize("left", range(0, 24, 2))
+def test_full_at_every_page(left: int, small: Path) -> None:
+    """With so many pages left it either fits and is good, or nothing of it is there."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    (small / "ballast").write_bytes(bytes((os.statvfs(small).f_bavail - left) * page))
+    try:
+        path = _pack(small, 8_000)
+    except BundleError as error:
+        assert error.errno == errno.ENOSPC
+        assert os.listdir(small) == ["ballast"]
+        assert left < 20
+    else:
+        assert verify(path).ok
+        assert left > 12
 
 
-def test_unpacking_to_a_full_disk_leaves_nothing(disk: Path, tmp_path: Path) -> None:
-    with BundleWriter(tmp_path, INCIDENT, max_bytes=1 << 30) as writer:
-        for item in items(20):
-            writer.add(item)
-        writer.finish({})
-    with pytest.raises(BundleError) as raised:
-        extract(tmp_path / "bundle.tar.gz", disk / "out")
-    assert raised.value.errno == errno.ENOSPC
-    assert os.listdir(disk) == []
+def test_an_older_bundle_stays_when_the_new_one_does_not_fit(small: Path) -> None:
+    before = _pack(small, 50_000).read_bytes()
+    with pytest.raises(BundleError):
+        _pack(small, 200_000)
+    assert (small / "bundle.tar.gz").read_bytes() == before
+    assert os.listdir(small) == ["bundle.tar.gz"]
+
+
+def test_no_inode_left(small: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,nr_inodes=1", str(small)], check=True)
+    with pytest.raises(BundleError) as caught:
+        _pack(small, 10)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_disk_that_became_read_only(small: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    with pytest.raises(BundleError) as caught:
+        _pack(small, 10)
+    assert caught.value.errno == errno.EROFS
+
+
+def test_extract_takes_back_what_it_wrote(small: Path, tmp_path: Path) -> None:
+    path = _pack(tmp_path, 200_000)
+    free = os.statvfs(small).f_bavail
+    with pytest.raises(ExtractError, match="No space left"):
+        extract(path, small / "out")
+    assert os.listdir(small) == []
+    assert os.statvfs(small).f_bavail == free

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Decompression by the piece. (What strangers send: `hostile`.)"""
+"""Decompression by the piece. (What strangers send: HOSTILE.)"""
 
 import gzip
 import hashlib
 import io
+import random
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,6 @@ def test_more_behind_the_end(tmp_path: Path) -> None:
 
 
 def test_nothing_behind_when_the_end_falls_on_a_chunk(tmp_path: Path) -> None:
-    import random
-
     for size in range(65490, 65540):  # the file's end near the reader's own seam
         raw = gzip.compress(random.Random(size).randbytes(size), compresslevel=0)
         with opened(tmp_path / "x", raw) as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tar headers: read as `tarfile` reads them, refused where it is too kind. (Lies: `hostile`.)"""
+"""Tar headers: read as `tarfile` reads them, refused where it is too kind. (Lies: HOSTILE.)"""
 
 import tarfile
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from failhook.bundle import tarhead
 from failhook.bundle.gunzip import Damaged
-from tests.unit.bundle.archives import header, record
+from tests.unit.bundle import head, pax_record
 
 
 def test_a_header_of_the_library() -> None:
@@ -27,7 +27,7 @@ def test_a_prefix() -> None:
 
 
 def test_an_old_kind_of_file() -> None:
-    assert tarhead.parse(header("a", kind=b"\0")).kind == "file"
+    assert tarhead.parse(head("a", kind=b"\0")).kind == "file"
 
 
 @given(st.binary(min_size=512, max_size=512))
@@ -39,7 +39,7 @@ def test_any_block_is_refused_or_read(block: bytes) -> None:
 @given(st.text(min_size=1, max_size=300).filter(lambda text: "\0" not in text))
 def test_extended_paths(path: str) -> None:
     raw = path.encode("utf-8", "replace")
-    assert tarhead.extended_path(record("path", raw)) == raw
+    assert tarhead.extended_path(pax_record("path", raw)) == raw
 
 
 @given(st.binary(max_size=600))

@@ -170,7 +170,7 @@ def test_more_than_a_page(
     failhook: CommandLine, monkeypatch: pytest.MonkeyPatch, same_time: bool
 ) -> None:
     monkeypatch.setattr(listing, "_PAGE", 4)
-    at = {"first_seen": AT} if same_time else {}
+    at: dict[str, Any] = {"first_seen": AT} if same_time else {}
     for number in range(15):
         failhook.add(number, unit=f"u{number:02d}.service", **at)
     units = _units(failhook("list", "--limit", "100").out)

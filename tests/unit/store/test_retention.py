@@ -172,6 +172,12 @@ def test_young_ones_go_for_want_of_space_only(store: Store) -> None:
     assert _ids(store) == [made[3].id]
 
 
+def test_a_clock_that_was_set_back_protects_nobody(store: Store) -> None:
+    made = [_add(store, number) for number in range(4)]
+    prune(store, replace(MANY, incidents=1), now=AT - 5 * 86400)
+    assert _ids(store) == [made[3].id]
+
+
 def test_repeats_in_the_middle_lose_their_bundle_and_keep_their_record(store: Store) -> None:
     made = [_add(store, number, "a" * 16) for number in range(10)]
     pinned = replace(made[4], pinned=True)
