@@ -97,7 +97,14 @@ def sweep_temporaries(directory: Path) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    return pid != os.getpid() and Path(f"/proc/{pid}").exists()
+    """A process that has ended may be there until somebody asks for its status (proc(5))."""
+    if pid == os.getpid():
+        return False
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in (b"Z", b"X")
 
 
 def remove_tree(path: Path) -> None:

@@ -40,13 +40,10 @@ def record(store: Store, trigger: Trigger, raw: bytes | None = None) -> Incident
             fresh = _fresh(key, trigger)
             store.create(fresh, raw if trigger.cgroup_path else None)
             return fresh
-    merged = _merged(known, trigger)
-    if merged is not known:
-        if raw is not None and trigger.cgroup_path and known.bundle is None:
-            with contextlib.suppress(OSError):
-                files.write(store.directory(known) / HOOK, raw)
-        store.save(merged)
-    return merged
+    if raw is not None and trigger.cgroup_path and known.bundle is None:
+        with contextlib.suppress(OSError):
+            files.write(store.directory(known) / HOOK, raw)
+    return store.update(known, lambda one: _merged(one, trigger))
 
 
 def _fresh(key: str, trigger: Trigger) -> Incident:
@@ -96,7 +93,11 @@ def recovered(store: Store, unit: str, at: float) -> list[Incident]:
     for row in store.rows("state = 'open' AND unit = ? AND at < ?", (unit, at)):
         incident = store.load(row.name)
         if incident is not None and incident.state is State.OPEN:
-            after = replace(incident, state=State.RECOVERED, recovered_at=at)
-            store.save(after)
-            done.append(after)
+            done.append(store.update(incident, lambda one: _recovered(one, at)))
     return done
+
+
+def _recovered(incident: Incident, at: float) -> Incident:
+    if incident.state is not State.OPEN:
+        return incident
+    return replace(incident, state=State.RECOVERED, recovered_at=at)

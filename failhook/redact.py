@@ -84,10 +84,13 @@ class Redactor:
         counts: Counts = {}
         text = self._known.mask(data, self._tokens, counts)
         text, of_unit = mask_unit_text(text)
-        text = pem.mask_keys(text, counts)
         for pattern in self._patterns:
             text = self._mask_custom(text, pattern, counts)
-        text = self._mask_lines(text, counts)
+        for _ in range(_ROUNDS):
+            before = text
+            text = self._mask_lines(pem.mask_keys(text, counts), counts)
+            if text == before or not pem.concerns(text):  # lines alone are settled already
+                break
         for rule, count in of_unit.items():
             counts[rule] = counts.get(rule, 0) + count
         return text, counts

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 
 from failhook.classify import timestamp
 from failhook.incident import Incident, Phase, State
@@ -40,9 +41,9 @@ def settle(store: Store) -> int:
         ours = [one for one in incidents if (one.manager == "user") == user]
         states = unit.show_many({one.unit for one in ours}, _PROPERTIES, user=user)
         for incident in ours:
-            after = look(incident, states.get(incident.unit), time.time())
-            if after != incident:
-                store.save(after)
+            state = states.get(incident.unit)
+            if look(incident, state, time.time()) != incident:
+                after = store.update(incident, partial(look, state=state, now=time.time()))
                 changed += 1
                 logger.info("%s: now %s (%s)", after.unit, after.phase, after.state)
     return changed

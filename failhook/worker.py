@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from failhook import attribute, pipeline
+from failhook import attribute, files, pipeline
 from failhook.config.model import Configuration
 from failhook.incident import Incident, Stage, State
 from failhook.places import Places
@@ -49,6 +49,7 @@ def run(places: Places, configuration: Configuration, job: Job, *, concurrency: 
             newest = position == len(waiting) - 1
             with store.lock(incident) as ours:
                 if ours:
+                    files.sweep_temporaries(store.directory(incident))
                     _one(store, configuration, incident, newest=newest, concurrency=concurrency)
     finally:
         store.close()
@@ -113,9 +114,13 @@ def _close_older(store: Store, incident: Incident) -> None:
     )
     for row in older:
         found = store.load(row.name)
-        if found is not None and found.state is State.OPEN:
+        if found is not None:
             with contextlib.suppress(OSError):
-                store.save(replace(found, state=State.CLOSED))
+                store.update(found, _closed)
+
+
+def _closed(incident: Incident) -> Incident:
+    return replace(incident, state=State.CLOSED) if incident.state is State.OPEN else incident
 
 
 def say(incident: Incident) -> None:

@@ -38,14 +38,15 @@ def run(options: argparse.Namespace) -> int:
     with store.lock(incident) as ours:
         if not ours:
             raise StoreError(f"{incident.id} is being worked on; try again in a moment")
-        incident = store.load(store.directory(incident).name) or incident
         stamped = f"{terminal.full_clock(time.time())}  {text[:4000]}"
-        incident = replace(
+        incident = store.update(
             incident,
-            notes=(*incident.notes, stamped) if text else incident.notes,
-            pinned=(incident.pinned or options.pin) and not options.unpin,
+            lambda one: replace(
+                one,
+                notes=(*one.notes, stamped) if text else one.notes,
+                pinned=(one.pinned or options.pin) and not options.unpin,
+            ),
         )
-        store.save(incident)
     if options.json:
         terminal.print_json("incident", incident.to_json())
     else:

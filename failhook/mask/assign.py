@@ -249,8 +249,10 @@ def _token(line: bytes, start: int) -> tuple[int, int]:
     """The run without blanks at ``start``, without what belongs to the text around it."""
     stop = _END.search(line, start)
     end = stop.start() if stop else len(line)
-    opened = {closer for closer, opener in _OPENERS.items() if opener in line[start:end]}
-    while end > start:
+    masked = TOKEN.match(line, start, end)  # its own brackets open nothing
+    text = line[masked.end() if masked else start : end]
+    opened = {closer for closer, opener in _OPENERS.items() if opener in text}
+    while end > (masked.end() if masked else start):
         last = line[end - 1 : end]
         if last not in b",;\"'`" and (last not in _OPENERS or last in opened):
             break

@@ -31,12 +31,17 @@ _LONGEST = 600  # lines; a 16384 bit RSA key has 200
 _STRANGERS = 4  # lines of others in a row after which the key has ended without saying so
 
 
+def concerns(text: bytes) -> bool:
+    """There is a mark in ``text`` that a private key may stand beside."""
+    return b"PRIVATE KEY" in text
+
+
 def mask_keys(text: bytes, counts: Counts) -> bytes:
     """``text`` without the private keys in it; the BEGIN and END lines stay.
 
     ``counts`` grows by one for each line of key that was masked.
     """
-    if b"PRIVATE KEY" not in text:
+    if not concerns(text):
         return text
     lines = text.split(b"\n")
     known_until = 0
@@ -94,20 +99,23 @@ def _mask_downwards(lines: list[bytes], start: int, column: int, counts: Counts)
 
 
 def _mask_upwards(lines: list[bytes], end: int, column: int, counts: Counts) -> None:
-    """Mask what stands above an END whose BEGIN was cut off with the head of the text."""
+    """Mask what stands above an END whose BEGIN was cut off with the head of the text.
+
+    A short line is believed only as the key's last or the text's cut first one, beside long ones.
+    """
     strangers = 0
+    found: dict[int, bytes] = {}
     for number in range(end - 1, max(-1, end - _LONGEST), -1):
         line = lines[number]
-        if _BEGIN.search(line) or _END.search(line):
-            return
+        if _BEGIN.search(line) or _END.search(line) or strangers == _STRANGERS:
+            break
         body = _without_body(line, column, short=number in (end - 1, 0))
+        strangers = strangers + 1 if body is None else 0
         if body is not None:
-            strangers = 0
+            found[number] = body
+    if any(_without_body(lines[number], column, short=False) is not None for number in found):
+        for number, body in found.items():
             _put(lines, number, body, counts)
-        else:
-            strangers += 1
-            if strangers == _STRANGERS:
-                return
 
 
 def _put(lines: list[bytes], number: int, line: bytes, counts: Counts) -> None:

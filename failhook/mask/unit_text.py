@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from failhook.mask.quoting import split_words
-from failhook.mask.tokens import Counts, token
+from failhook.mask.tokens import TOKEN, Counts, token
 
 ENVIRONMENT = "environment"
 CREDENTIAL = "credential"
@@ -73,10 +73,10 @@ def mask_environment_file(text: bytes) -> tuple[bytes, Counts]:
 
 
 def _token(kind: str, value: bytes, counts: Counts) -> bytes:
-    mark = token(kind)
-    if value != mark:
-        counts[kind] = counts.get(kind, 0) + 1
-    return mark
+    if TOKEN.fullmatch(value):  # masked before, whatever as
+        return value
+    counts[kind] = counts.get(kind, 0) + 1
+    return token(kind)
 
 
 def _masked(value: bytes, kind: str, counts: Counts) -> bytes:
@@ -84,7 +84,7 @@ def _masked(value: bytes, kind: str, counts: Counts) -> bytes:
         return _token(kind, value, counts)
     if kind == CREDENTIAL:
         name, colon, content = value.partition(b":")
-        if not colon or value == token(kind):
+        if not colon or TOKEN.fullmatch(value):
             return _token(kind, value, counts)
         return name + colon + _token(kind, content.strip(), counts)
     words = split_words(value.decode("utf-8", "surrogateescape"))

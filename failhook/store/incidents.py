@@ -15,7 +15,9 @@ import logging
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +35,7 @@ BUNDLE = "bundle.tar.gz"
 RESERVE = "reserve"
 RESERVE_BYTES = 1 << 20
 _MAX_RECORD = 16 << 20
+_LOCK_S = 5.0
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9:_.@-]")
 T = TypeVar("T")
 
@@ -114,7 +117,26 @@ class Store:
         logger.error("%s cannot be read; set aside as %s", final / RECORD, aside)
 
     def save(self, incident: Incident) -> None:
-        """Replace the record of an incident that exists. Raises OSError."""
+        """Replace the record of an incident that exists. Raises OSError.
+
+        For who works on it: triggers that were added to the record meanwhile stay in it.
+        """
+        with self.recording():
+            self._write(_with_news(incident, self.load(self.directory(incident).name)))
+
+    def update(self, incident: Incident, change: Callable[[Incident], Incident]) -> Incident:
+        """Change the record as it is now, in one step, and return it. Raises OSError.
+
+        For who does not work on it: somebody else may, and must not lose what he wrote.
+        """
+        with self.recording():
+            current = self.load(self.directory(incident).name) or incident
+            after = change(current)
+            if after != current:
+                self._write(after)
+        return after
+
+    def _write(self, incident: Incident) -> None:
         directory = self.directory(incident)
         files.write(directory / RECORD, codec.dump(incident))
         self._follow(directory.name, incident)
@@ -136,10 +158,15 @@ class Store:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        """Look for an incident and create it as one step: runner and workers both do (flock(2))."""
+        """Look at a record and write it as one step: runner and workers both do (flock(2)).
+
+        Who holds the lock and is stuck must not hold up everybody: it is waited for so long only.
+        """
         fd = os.open(self.places.incidents, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            until = time.monotonic() + _LOCK_S
+            while not _locked(fd) and time.monotonic() < until:
+                time.sleep(0.002)
             yield
         finally:
             os.close(fd)
@@ -153,13 +180,7 @@ class Store:
             yield False
             return
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            yield False
-            return
-        try:
-            yield True
+            yield _locked(fd)
         finally:
             os.close(fd)
 
@@ -280,3 +301,28 @@ class Store:
                 names = ", ".join(f"{row.id} ({row.unit})" for row in rows[:5])
                 raise NotFound(f"{word} is the beginning of several ids: {names}")
         raise NotFound(f"no incident with the id or unit {word!r}; see: failhook list")
+
+
+def _locked(fd: int) -> bool:
+    """The lock is ours until the descriptor is closed."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _with_news(incident: Incident, written: Incident | None) -> Incident:
+    """``incident`` with the triggers that only the record knows of."""
+    known = {note.id for note in incident.triggers}
+    news = [note for note in written.triggers if note.id not in known] if written else []
+    if written is None or not news:
+        return incident
+    return replace(
+        incident,
+        triggers=(*incident.triggers, *news),
+        last_seen=max(incident.last_seen, written.last_seen),
+        result=incident.result or written.result,
+        exit_code=incident.exit_code or written.exit_code,
+        exit_status=incident.exit_status or written.exit_status,
+    )

@@ -88,7 +88,9 @@ def _drop_bundle(store: Store, row: Row) -> None:
         (store.places.incidents / row.name / BUNDLE).unlink()
     reason = "its bundle was removed: a repeat between the first and the last few"
     with contextlib.suppress(OSError):  # on a full disk the unlink alone is what matters
-        store.save(replace(incident, bundle=None, problems=(*incident.problems, reason)))
+        store.update(
+            incident, lambda one: replace(one, bundle=None, problems=(*one.problems, reason))
+        )
 
 
 def _surplus(store: Store, rows: list[Row], keep: Keep, now: float) -> Iterator[Row]:

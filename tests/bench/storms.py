@@ -68,7 +68,7 @@ class Watcher:
                 pids = self._procs.read_text().split()
                 self.most = max(self.most, len(pids))
                 peaks = [_kib(pid, "status", "VmHWM") for pid in pids]
-                self.largest = max(self.largest, *peaks)
+                self.largest = max([self.largest, *peaks])
                 shared = [_kib(pid, "smaps_rollup", "Pss") for pid in pids]
                 self.together = max(self.together, sum(shared))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A runner as systemd would have it: over a spool and a history of its own, killed as it can be.
 
-It is forked from the test instead of started anew: the interpreter's start would be the longest part
-of every kill. What it asks systemd and the journal is answered by scripts.
+It is forked from the test instead of started anew: the interpreter's start would be the longest
+part of every kill. What it asks systemd and the journal is answered by scripts.
 """
 
 import collections
@@ -41,6 +41,9 @@ free = "0%"
 type = "command"
 argv = ["sh", "-c", "{command}"]
 """
+
+# In `failhook.runner`: what is seconds there, so that a test does not wait for it.
+QUICK: dict[str, Any] = {"SETTLE_S": 0.05, "LOOP_PAUSE_S": 0.05, "_FULL_DISK_PAUSE_S": 0.3}
 
 
 class Machine:
@@ -109,20 +112,24 @@ class Machine:
             log = os.open(self.log, os.O_WRONLY | os.O_APPEND)
             for fd in (1, 2):
                 os.dup2(log, fd)
-            logging.basicConfig(stream=open(2, "w", closefd=False), level=logging.INFO, force=True)
+            logging.basicConfig(stream=os.fdopen(2, "w", closefd=False), level=20, force=True)
             proc.SEARCH_PATH = self.programs.path(proc.SEARCH_PATH)
-            quick: dict[str, Any] = {"SETTLE_S": 0.05, "LOOP_PAUSE_S": 0.05, "_FULL_DISK_PAUSE_S": 0.3}
+            quick: dict[str, Any] = {
+                "SETTLE_S": 0.05,
+                "LOOP_PAUSE_S": 0.05,
+                "_FULL_DISK_PAUSE_S": 0.3,
+            }
             for name, value in (quick | settings).items():
                 assert hasattr(runner, name)
                 setattr(runner, name, value)
             runner.Runner(self.where, [], idle_s=idle_s).run()
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a fork must not go on as the test
             os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(code)
 
-    # -- what came of it ----------------------------------------------------------------------------
+    # -- what came of it ---
 
     def incidents(self) -> list[Incident]:
         """All of them from the files, oldest first."""
@@ -158,7 +165,7 @@ class Machine:
         assert os.listdir(self.where.incoming) == []
         assert not self.where.unfinished.exists()
         left = [path for top in (self.where.run, self.where.state) for path in top.rglob(".*")]
-        assert left == [], "temporaries are left"
+        assert left == [], f"temporaries are left: {left}"
         for one in incidents:
             directory = Store.directory(_at(self.where), one)
             assert not (directory / HOOK).exists()

@@ -260,3 +260,14 @@ def test_temporaries_of_the_dead_are_swept(tmp_path: Path) -> None:
         [".kept", ".kept.new", f".z.{os.getppid()}.new", "kept.new"]
     )
     files.sweep_temporaries(tmp_path / "missing")
+
+
+def test_a_process_that_nobody_waited_for_is_dead(tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
+    (tmp_path / f".x.{pid}.new").write_text("")
+    files.sweep_temporaries(tmp_path)
+    os.waitpid(pid, 0)
+    assert os.listdir(tmp_path) == []

@@ -65,3 +65,26 @@ def test_names_are_shown_short_and_escaped() -> None:
     assert tarhead.shown(b"\x1b[2J\xff") == r"'\x1b[2J\\xff'"
     assert len(tarhead.shown("x" * 1000)) < 130
     assert tarhead.shown("a\u202eb").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (b"/top/a", "absolute"),
+        (b"top/../a", "leaves its directory"),
+        (b"top//a", "empty parts"),
+        (b"top/..\\a", "no file name needs"),
+        (b"top/a\x7f", "no file name needs"),
+        ("top/a\u2028".encode(), "no file name needs"),
+        ("top/a\u200b".encode(), "no file name needs"),
+        (b"top/\xff", "not UTF-8"),
+        (b"top/" + b"a" * 256, "longer than 255"),
+        (b"t" + b"/a" * 600, "longer than 1024"),
+        (b"top/1/2/3/4/5", "deeper than"),
+        (b"top/a/", "empty parts"),
+    ],
+)
+def test_names_that_do_harm(name: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        tarhead.safe_parts(name, directory=False)
+    assert tarhead.safe_parts(b"top/a/", directory=True) == ["top", "a"]
