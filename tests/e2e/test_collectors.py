@@ -217,7 +217,9 @@ def test_a_flood_keeps_its_end(bed: Machine) -> None:
 
 
 def test_a_log_namespace(bed: Machine) -> None:
-    _fail(bed, "spaced.service", "LogNamespace=fhtest\nExecStart=/bin/sh -c 'echo apart; exit 1'\n")
+    # long enough for the namespace's journald, which starts with this line, to see who wrote it
+    script = "echo apart; sleep 0.5; exit 1"
+    _fail(bed, "spaced.service", f"LogNamespace=fhtest\nExecStart=/bin/sh -c '{script}'\n")
     got = _collect(bed, "spaced.service")
     text = got.text("journal/journal.txt")
     assert "apart" in text

@@ -27,6 +27,7 @@ from tests.unit.samples import record, spooled
 
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may report any unit")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 # Whoever is in no unit's cgroup speaks for none by his place.
 _PEER = """
@@ -123,6 +124,7 @@ def unit_of_nobody(programs: Programs) -> None:
     )
 
 
+@as_root
 def test_root_may_report_any_unit_and_the_kernel_says_who_it_was(door: Door) -> None:
     lies = spooled(uid=4711, pid=4711)
     assert door.say(lies) == "ok"
@@ -168,6 +170,7 @@ def test_a_message_that_is_cut_is_refused(door: Door, monkeypatch: pytest.Monkey
     assert "not JSON" in door.say(spooled())
 
 
+@as_root
 def test_a_peer_that_hangs_up_at_once(door: Door) -> None:
     for _ in range(3):
         door.connect().close()
@@ -180,11 +183,13 @@ def test_a_peer_that_hangs_up_at_once(door: Door) -> None:
     assert len(door.spooled()) == 1  # he did not wait for the answer, and was root
 
 
+@as_root
 def test_no_place_for_it(door: Door) -> None:
     door.where.incoming.rmdir()
     assert door.say(spooled()).startswith("not taken: ")
 
 
+@as_root
 def test_a_silent_peer_holds_nobody_up_and_is_sent_away(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +235,7 @@ def _crowd(door: Door) -> str:
     return done.stdout.decode().strip()
 
 
+@as_root
 def test_the_hook_is_answered(
     door: Door, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,6 +260,7 @@ def test_nobody_answers_the_hook(door: Door, monkeypatch: pytest.MonkeyPatch) ->
     assert "refused" in hook._hand_over("\0failhook-nowhere", "{}")
 
 
+@as_root
 def test_a_record_that_is_too_large_for_one_packet_goes_without_its_counters(door: Door) -> None:
     text = json.dumps(
         record() | {"cgroup_path": "/x", "cgroup": {"memory.peak": "x" * 400_000}},

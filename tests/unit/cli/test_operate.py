@@ -19,6 +19,8 @@ from tests.unit.samples import spooled
 
 # -- note -----------------------------------------------------------------------------------------
 
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are trusted")
+
 
 def test_a_note_stays_with_the_incident(failhook: CommandLine) -> None:
     one = failhook.add()
@@ -128,6 +130,7 @@ def test_pruning_to_a_number(failhook: CommandLine) -> None:
     assert len(failhook("list", "--json").document["incidents"]) == 2
 
 
+@root_only
 def test_pruning_what_the_configuration_says(failhook: CommandLine) -> None:
     failhook.configure("[keep]\nincidents = 1\ngrace = '0s'\nfree = '0%'\n")
     for number in range(3):
@@ -143,8 +146,6 @@ def test_limits_that_are_none(failhook: CommandLine, words: list[str]) -> None:
 
 
 # -- check and plugins ----------------------------------------------------------------------------
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are trusted")
 
 
 def test_no_configuration_at_all(failhook: CommandLine) -> None:
