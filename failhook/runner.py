@@ -40,6 +40,7 @@ WORKERS = max(2, min(3, os.cpu_count() or 2))
 IDLE_S = 15.0  # warm for the next failure of a storm or of a restart, then gone
 SETTLE_S = 2.0
 LOOP_PAUSE_S = 2.0  # a looping unit's batches: recorded at once, worked this far apart
+_NICE = 5
 _TAKE_S = 0.05  # at a stretch; then those at the socket have their turn
 _FULL_DISK_PAUSE_S = 10.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -94,6 +95,7 @@ class Runner:
         self._stop = False
         self._blocked_until = 0.0
         self._more = False
+        self._is_warm = False
         self._last_work = time.monotonic()
         self._settled = 0
         self._since_prune = 0
@@ -110,9 +112,7 @@ class Runner:
             self._store.recheck(self._places.unfinished.stat().st_mtime)
         self._resume()
         with selectors.DefaultSelector() as selector, self._waking(selector):
-            table.warm()
             intake = Intake(self._listeners, str(self._places.run), selector)
-            gc.freeze()  # forked workers then share these pages instead of copying them
             while not self._stop and not self._is_over():
                 self._turn(selector, intake)
         self._end()
@@ -224,6 +224,7 @@ class Runner:
             self._start(name, waiting)
 
     def _start(self, name: str, waiting: _Unit) -> None:
+        self._warm()
         job = Job(name, tuple(waiting.triggers), tuple(dict.fromkeys(waiting.incidents)))
         waiting.triggers, waiting.incidents = [], []
         waiting.batches.append(time.monotonic())
@@ -236,10 +237,18 @@ class Runner:
         size = max(1, len(job.incidents) + len(job.triggers))
         self._busy[pid] = _Busy(name, job, time.monotonic() + limit + size)
 
+    def _warm(self) -> None:
+        """Before the first worker, and not before those at the socket had their answer."""
+        if not self._is_warm:
+            self._is_warm = True
+            table.warm()
+            gc.freeze()  # forked workers then share these pages instead of copying them
+
     def _be_worker(self, job: Job) -> None:
         """In the child: never returns."""
         code = 1
         try:
+            os.nice(_NICE)  # evidence must not cost the machine what the failed units need
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
