@@ -40,7 +40,6 @@ WORKERS = max(2, min(3, os.cpu_count() or 2))
 IDLE_S = 15.0  # warm for the next failure of a storm or of a restart, then gone
 SETTLE_S = 2.0
 LOOP_PAUSE_S = 2.0  # a looping unit's batches: recorded at once, worked this far apart
-_NICE = 5
 _TAKE_S = 0.05  # at a stretch; then those at the socket have their turn
 _FULL_DISK_PAUSE_S = 10.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -248,7 +247,6 @@ class Runner:
         """In the child: never returns."""
         code = 1
         try:
-            os.nice(_NICE)  # evidence must not cost the machine what the failed units need
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
