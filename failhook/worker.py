@@ -19,7 +19,7 @@ from failhook.incident import Incident, Stage, State
 from failhook.places import Places
 from failhook.record import record
 from failhook.spool import Spool
-from failhook.store.incidents import Store
+from failhook.store.incidents import BUNDLE, Store
 
 logger = logging.getLogger(__name__)
 MAX_TRIES = 3
@@ -49,10 +49,17 @@ def run(places: Places, configuration: Configuration, job: Job, *, concurrency: 
             newest = position == len(waiting) - 1
             with store.lock(incident) as ours:
                 if ours:
-                    files.sweep_temporaries(store.directory(incident))
+                    _clear(store.directory(incident), incident)
                     _one(store, configuration, incident, newest=newest, concurrency=concurrency)
     finally:
         store.close()
+
+
+def _clear(directory: Path, incident: Incident) -> None:
+    """Take away what a killed worker left: half a bundle, or a whole one that nobody knows of."""
+    files.sweep_temporaries(directory)
+    if incident.bundle is None:
+        (directory / BUNDLE).unlink(missing_ok=True)
 
 
 def _record(store: Store, spool: Spool, triggers: Sequence[Path]) -> list[str]:
