@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """(d) Journals of any size, written by systemd-journal-remote from an export stream."""
 
-from tests.bed import Machine
+from tests.bed import BedError, Machine
 
 # Half of the entries are of earlier boots, half of this one, from a hundred units, among them those
 # whose bundles are timed. The stream is that of journalctl -o export (systemd.io/JOURNAL_EXPORT).
@@ -41,9 +41,13 @@ def fill(machine: Machine, count: int) -> None:
     boot = machine.read("/proc/sys/kernel/random/boot_id").decode().strip().replace("-", "")
     mine = machine.read("/etc/machine-id").decode().strip()
     directory = f"/var/log/journal/{mine}"
-    script = (
-        f"mkdir -p /var/tmp/made; cd /var/tmp/made; python3 /root/export.py {count} {mine} {boot} |"
-        f" {_REMOTE} --split-mode=none --output=/var/tmp/made/bench.journal - 2>&1 | tail -n 3;"
-        f" mv /var/tmp/made/*.journal {directory}/; ls {directory}"
+    made = "/var/tmp/made"
+    machine.shell(
+        f"mkdir -p {made}; python3 /root/export.py {count} {mine} {boot} |"
+        f" {_REMOTE} --split-mode=none --output={made}/bench.journal -; mv {made}/* {directory}/",
+        timeout=3600,
     )
-    machine.shell(script, timeout=3600)
+    headers = machine.shell("journalctl --header | grep '^Entry objects:'").text.splitlines()
+    found = sum(int(line.split()[-1]) for line in headers)
+    if found < count:
+        raise BedError(f"the journal holds {found} entries instead of {count}: some were vacuumed")
