@@ -27,7 +27,7 @@ from failhook.item import Item
 from failhook.mask.unit_text import mask_unit_text
 from failhook.plugin import Collector, Context
 from failhook.redact import Redactor
-from failhook.store import counts, retention
+from failhook.store import codec, counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store
 from failhook.systemd import history, secrets, unit
 from failhook.systemd.boot import boot_id
@@ -266,6 +266,7 @@ def _reduced(store: Store, incident: Incident, haul: _Haul) -> tuple[Bundle | No
 
 def _finish(writer: BundleWriter, incident: Incident) -> Bundle:
     writer.add(Item("verdict.txt", verdict_text(incident).encode(), "failhook"))
+    writer.add(Item("incident.json", codec.dump(incident), "failhook"))
     known = incident.to_json()
     header = {name: known[name] for name in ("invocation_id", "first_seen", "verdict", "evidence")}
     return writer.finish({"created": rfc3339(time.time()), **header})

@@ -84,3 +84,6 @@ class Collector:
     timeout_s: float = 10.0
     max_bytes: int = 1 << 20  # over all its items; each item is cut to what is left of it
     in_process: bool = False  # only where the function touches neither file system nor children
+    # Its process may run others before and after it: only for functions that leave no trace in
+    # their process. It saves a fork; one that hangs or crashes still costs the others nothing.
+    shares_process: bool = False

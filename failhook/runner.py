@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from failhook import files, worker
-from failhook.collect import table
 from failhook.config import load
 from failhook.intake import Intake
 from failhook.places import Places
@@ -223,7 +222,8 @@ class Runner:
             self._start(name, waiting)
 
     def _start(self, name: str, waiting: _Unit) -> None:
-        self._warm()
+        if self._busy:
+            self._warm()
         job = Job(name, tuple(waiting.triggers), tuple(dict.fromkeys(waiting.incidents)))
         waiting.triggers, waiting.incidents = [], []
         waiting.batches.append(time.monotonic())
@@ -237,10 +237,11 @@ class Runner:
         self._busy[pid] = _Busy(name, job, time.monotonic() + limit + size)
 
     def _warm(self) -> None:
-        """Before the first worker, and not before those at the socket had their answer."""
+        """Once, when it delays nobody: after the first worker ended, or before a second one would
+        do the same imports beside it."""
         if not self._is_warm:
             self._is_warm = True
-            table.warm()
+            worker.warm()
             gc.freeze()  # forked workers then share these pages instead of copying them
 
     def _be_worker(self, job: Job) -> None:
@@ -274,6 +275,7 @@ class Runner:
                 del self._busy[pid]
                 self._last_work = now
                 self._ended(busy, os.waitstatus_to_exitcode(status))
+                self._warm()
 
     def _ended(self, busy: _Busy, code: int) -> None:
         self._since_prune += len(busy.job.incidents) + len(busy.job.triggers)

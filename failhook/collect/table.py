@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 
 from failhook.collect.command import CommandOptions
@@ -32,12 +33,11 @@ def load(names: Iterable[str] = NAMES) -> list[Collector]:
     wanted = set(names)
     if unknown := wanted - set(NAMES):
         raise KeyError(f"no such collector: {', '.join(sorted(unknown))}")
-    found: list[Collector] = []
-    for name in NAMES:
-        if name in wanted:
-            collector = import_module(_MODULES[name]).COLLECTOR
-            found.append(collector)
-    return found
+    return [
+        replace(import_module(_MODULES[name]).COLLECTOR, shares_process=True)
+        for name in NAMES
+        if name in wanted
+    ]
 
 
 def make(name: str, kind: str, options: CustomCollector) -> Collector:

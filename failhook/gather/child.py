@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What happens in a collector's process: its surroundings, its function, and how it ended.
 
-The process keeps nothing of its parent's but memory: descriptors are closed (a lock that a process
-in D state still held would lock the next runner out), signals are as at the start of a program, and
-what the function prints goes nowhere. When it is done it waits to be killed, so that what it left
-running can still be found by its parent.
+The process (a lane) keeps nothing of its parent's but memory: descriptors are closed (a lock that a
+process in D state still held would lock the next runner out), signals are as at the start of a
+program, and what a function prints goes nowhere. Between two collectors and at the end it waits, so
+that what they left running can still be found by its parent.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import contextlib
 import gc
 import logging
 import os
-import select
 import signal
+import struct
 import sys
 import traceback
 from collections.abc import Sequence
@@ -44,12 +44,20 @@ def run_here(
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a forked collector is given: its time, its pipe, and about the process it comes from."""
+    """What a lane is given: its two pipes, and about the process it comes from."""
 
-    left_s: float
-    pipe: int
+    orders: int  # from the parent: which collector is next, and how long it may take
+    pipe: int  # to the parent: frames
     parent: int
     handled: Sequence[int]  # signals
+
+
+_ORDER = struct.Struct(">Id")
+
+
+def send_order(fd: int, number: int, left_s: float) -> None:
+    """Tell a lane which of its collectors is next. Raises OSError where the lane has gone."""
+    os.write(fd, _ORDER.pack(number, left_s))
 
 
 def handled_signals() -> list[int]:
@@ -57,26 +65,31 @@ def handled_signals() -> list[int]:
     return [one for one in signal.valid_signals() if callable(signal.getsignal(one))]
 
 
-def run_and_exit(collector: Collector, context: Context, mask: Mask, terms: Terms) -> NoReturn:
-    """The life of a forked collector: everything it has to say goes through the pipe."""
-    pipe = terms.pipe
+def serve_and_exit(
+    collectors: Sequence[Collector], context: Context, mask: Mask, terms: Terms
+) -> NoReturn:
+    """The life of a lane: one collector after the other as the parent orders them, and everything
+    that they have to say goes through the pipe. It ends when it is killed."""
     try:
         _settle(terms)
-        sink = CollectorSink(
-            collector.name,
-            collector.max_bytes,
-            mask,
-            lambda item: frames.send_item(pipe, item),
-            lambda reason: frames.send_problem(pipe, reason),
-            left_s=terms.left_s,
-        )
-        end = _run(collector, context, sink, _error_sink(collector, mask, sink))
-        frames.send_end(pipe, End(end.status, end.reason, offspring.have_any()))
-        waiting = select.poll()
-        waiting.register(pipe, 0)
-        waiting.poll()  # returns with POLLERR when the parent has gone
+        while order := os.read(terms.orders, _ORDER.size):  # empty: the parent has gone
+            number, left_s = _ORDER.unpack(order)
+            _serve(collectors[number], context, mask, terms.pipe, left_s)
     finally:
         os._exit(1)
+
+
+def _serve(collector: Collector, context: Context, mask: Mask, pipe: int, left_s: float) -> None:
+    sink = CollectorSink(
+        collector.name,
+        collector.max_bytes,
+        mask,
+        lambda item: frames.send_item(pipe, item),
+        lambda reason: frames.send_problem(pipe, reason),
+        left_s=left_s,
+    )
+    end = _run(collector, context, sink, _error_sink(collector, mask, sink))
+    frames.send_end(pipe, End(end.status, end.reason, offspring.have_any()))
 
 
 def _settle(terms: Terms) -> None:
@@ -92,17 +105,17 @@ def _settle(terms: Terms) -> None:
     for fd in (0, 1, 2):
         os.dup2(nowhere, fd)
     sys.stdout = sys.stderr = os.fdopen(1, "w", closefd=False)  # they may have been anything
-    _close_all_but(terms.pipe)
+    _close_all_but(terms.orders, terms.pipe)
     os.umask(0o077)
     os.chdir("/")
     offspring.keep_in_reach()
     offspring.die_with(terms.parent)
 
 
-def _close_all_but(pipe: int) -> None:
+def _close_all_but(*kept: int) -> None:
     """Close what was inherited; closerange() may have no limit to go by in a sandbox."""
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) != pipe:
+        if int(name) > 2 and int(name) not in kept:
             with contextlib.suppress(OSError):
                 os.close(int(name))
 

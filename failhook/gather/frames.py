@@ -82,6 +82,11 @@ class FrameReader:
         self._left = max_data
         self._buffer = bytearray()
 
+    @property
+    def empty(self) -> bool:
+        """Nothing came after the last whole frame."""
+        return not self._buffer
+
     def feed(self, chunk: bytes) -> Iterator[Item | Problem | End]:
         """The frames that ``chunk`` completes. Raises Lie."""
         self._buffer += chunk

@@ -20,6 +20,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 5
+_DYING_S = 5.0
 # Left behind in D state; looked at again later, so that they do not stay zombies.
 _left_behind: set[int] = set()
 
@@ -105,14 +106,16 @@ def kill(pid: int) -> None:
 def end(pid: int, pidfd: int | None, wait_s: float) -> int | None:
     """SIGKILL the process group of our child ``pid`` and reap it; its wait status.
 
-    None where it did not go within ``wait_s``: it is left behind.
+    None where it is still in D state after ``wait_s``: it is left behind. On a busy machine the
+    end of a killed process can take longer than that, and is waited for.
     """
     kill(pid)
     if pidfd is not None:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         poll.poll(wait_s * 1000)
-    until = time.monotonic() + (wait_s if pidfd is None else 0.0)
+    started = time.monotonic()
+    patient_until = started + (wait_s if pidfd is None else 0.0)
     while True:
         try:
             reaped, status = os.waitpid(pid, os.WNOHANG)
@@ -120,7 +123,8 @@ def end(pid: int, pidfd: int | None, wait_s: float) -> int | None:
             return 0
         if reaped:
             return status
-        if time.monotonic() >= until:
+        now = time.monotonic()
+        if now >= patient_until and (_parent_and_state(pid)[1] == "D" or now > started + _DYING_S):
             _left_behind.add(pid)
             return None
         time.sleep(0.002)

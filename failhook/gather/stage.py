@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The collect stage: runs collectors side by side and yields what each of them gave.
 
-Each collector has a process and a process group of its own, because nothing else can be ended for
-sure: it may block in a dead mount, start programs that ignore SIGTERM, or crash. What it sends is
-kept as it comes, so that one which is killed keeps what it had. A process that even SIGKILL does
+A collector runs in a process and a process group that can be ended, because nothing else can be
+ended for sure: it may block in a dead mount, start programs that ignore SIGTERM, or crash. Since a
+fork costs more than most collectors, those that allow it share one (a lane) as long as all goes
+well; one that fails takes its lane with it, and the next starts a fresh one. What is sent is kept
+as it comes, so that a collector that is killed keeps what it had. A process that even SIGKILL does
 not end (D state) is left behind and said to be; nobody waits for it.
 
 Must be called from a process with one thread: it forks without exec.
@@ -71,13 +73,14 @@ def gather(
 
 
 @dataclass(slots=True)
-class _Running:
-    """One forked collector."""
+class _Lane:
+    """One forked process and the collector that it is busy with."""
 
-    collector: Collector
     pid: int
     pidfd: int | None
+    orders: int
     pipe: int
+    collector: Collector
     reader: FrameReader
     started: float
     expires: float
@@ -85,6 +88,14 @@ class _Running:
     problems: list[str] = field(default_factory=list)
     frames: int = 0
     end: End | None = None
+
+    def begin(self, collector: Collector, number: int, left_s: float) -> None:
+        """Give it its next collector. Raises OSError where the process has gone."""
+        child.send_order(self.orders, number, left_s)
+        self.collector, self.reader = collector, _reader(collector)
+        self.started = time.monotonic()
+        self.expires = self.started + left_s
+        self.items, self.problems, self.frames, self.end = [], [], 0, None
 
     def take(self, chunk: bytes) -> None:
         """Work off what came through the pipe. Raises Lie."""
@@ -108,6 +119,10 @@ class _Running:
         return False
 
 
+def _reader(collector: Collector) -> FrameReader:
+    return FrameReader(collector.name, collector.max_bytes + child.ERROR_BYTES)
+
+
 class _Stage:
     """Starts, listens to and ends the collectors of one `gather`."""
 
@@ -120,12 +135,13 @@ class _Stage:
         concurrency: int,
     ) -> None:
         self._context = context
-        self._waiting = deque(collectors)
+        self._collectors = tuple(collectors)
+        self._waiting = deque(enumerate(collectors))
         self._mask = mask
         self._deadline_s = deadline_s
         self._deadline = time.monotonic() + deadline_s
         self._concurrency = max(1, concurrency)
-        self._running: list[_Running] = []
+        self._running: list[_Lane] = []
         self._dying: list[tuple[int, int | None]] = []
         self._done: deque[Gathered] = deque()
         self._selector = selectors.DefaultSelector()
@@ -147,129 +163,163 @@ class _Stage:
     def forgive(self, seconds: float) -> None:
         """Nobody listened for so long: it counts for nobody."""
         self._deadline += seconds
-        for running in self._running:
-            running.expires += seconds
+        for lane in self._running:
+            lane.expires += seconds
 
     def close(self) -> None:
         """End what still runs."""
-        for running in list(self._running):
-            self._stop(running, strays=True)
+        for lane in list(self._running):
+            self._stop(lane, strays=True)
         self._bury()
         self._selector.close()
 
     def _start_some(self) -> None:
         while self._waiting and len(self._running) < self._concurrency:
-            collector = self._waiting.popleft()
-            if time.monotonic() >= self._deadline:
-                why = f"not started: the {self._deadline_s:g} s for all collectors were used up"
-                self._report(collector, 0.0, [], End(Status.TIMEOUT, why), [])
-            elif collector.in_process:
+            number, collector = self._waiting.popleft()
+            if collector.in_process and time.monotonic() < self._deadline:
                 since = time.monotonic()
-                done = child.run_here(collector, self._context, self._mask)
-                items, problems, end = done
+                items, problems, end = child.run_here(collector, self._context, self._mask)
                 self._report(collector, time.monotonic() - since, items, end, problems)
-            else:
-                self._start(collector)
+            elif self._is_in_time(collector):
+                self._start(number, collector)
 
-    def _start(self, collector: Collector) -> None:
-        now = time.monotonic()
-        left_s = min(collector.timeout_s, self._deadline - now)
+    def _is_in_time(self, collector: Collector) -> bool:
+        if time.monotonic() < self._deadline:
+            return True
+        why = f"not started: the {self._deadline_s:g} s for all collectors were used up"
+        self._report(collector, 0.0, [], End(Status.TIMEOUT, why), [])
+        return False
+
+    def _left_s(self, collector: Collector) -> float:
+        return min(collector.timeout_s, self._deadline - time.monotonic())
+
+    def _start(self, number: int, collector: Collector) -> None:
+        now, left_s = time.monotonic(), self._left_s(collector)
         try:
-            pid, pipe = self._fork(collector, left_s)
+            pid, orders, pipe = self._fork()
         except OSError as error:
             why = f"no process for it: {error.strerror}"
             self._report(collector, 0.0, [], End(Status.FAILED, why), [])
             return
-        reader = FrameReader(collector.name, collector.max_bytes + child.ERROR_BYTES)
-        running = _Running(collector, pid, offspring.pidfd_of(pid), pipe, reader, now, now + left_s)
-        self._running.append(running)
-        self._selector.register(pipe, selectors.EVENT_READ, running)
-        if running.pidfd is not None:
-            self._selector.register(running.pidfd, selectors.EVENT_READ, running)
+        pidfd = offspring.pidfd_of(pid)
+        lane = _Lane(pid, pidfd, orders, pipe, collector, _reader(collector), now, now + left_s)
+        self._running.append(lane)
+        self._selector.register(pipe, selectors.EVENT_READ, lane)
+        if pidfd is not None:
+            self._selector.register(pidfd, selectors.EVENT_READ, lane)
+        with contextlib.suppress(OSError):  # it has ended already, which is heard of
+            lane.begin(collector, number, left_s)
 
-    def _fork(self, collector: Collector, left_s: float) -> tuple[int, int]:
+    def _fork(self) -> tuple[int, int, int]:
+        """A lane that waits for orders: its pid, where they go, and where its frames come from."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
+        orders_in, orders_out = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        terms = Terms(left_s, writing, os.getpid(), self._handled)
+        terms = Terms(orders_in, writing, os.getpid(), self._handled)
         # A signal between fork and the child's own settings would run our handler in the child.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
             if pid == 0:
-                child.run_and_exit(collector, self._context, self._mask, terms)
+                child.serve_and_exit(self._collectors, self._context, self._mask, terms)
         except OSError:
             os.close(reading)
+            os.close(orders_out)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(writing)
+            os.close(orders_in)
         with contextlib.suppress(OSError):  # the child does the same; whoever comes first
             os.setpgid(pid, pid)
         os.set_blocking(reading, False)
-        return pid, reading
+        return pid, orders_out, reading
 
     def _listen(self) -> None:
         """Wait for news or for the first limit, and work off what came."""
-        expires = min(running.expires for running in self._running)
+        expires = min(lane.expires for lane in self._running)
         events = self._selector.select(max(0.0, expires - time.monotonic()))
-        for running in {id(key.data): key.data for key, _ in events}.values():
-            ended = running.pidfd is not None and any(key.fd == running.pidfd for key, _ in events)
-            self._hear(running, ended)
+        for lane in {id(key.data): key.data for key, _ in events}.values():
+            ended = lane.pidfd is not None and any(key.fd == lane.pidfd for key, _ in events)
+            self._hear(lane, ended)
         now = time.monotonic()
-        for running in [each for each in self._running if each.expires <= now]:
-            self._expire(running)
+        for lane in [each for each in self._running if each.expires <= now]:
+            self._expire(lane)
 
-    def _hear(self, running: _Running, ended: bool) -> None:
+    def _hear(self, lane: _Lane, ended: bool) -> None:
         try:
-            closed = running.drain()
+            closed = lane.drain()
         except Lie as lie:
-            self._stop(running, strays=True)
-            self._finish(running, End(Status.FAILED, f"stopped: {lie}"))
+            self._stop(lane, strays=True)
+            self._finish(lane, End(Status.FAILED, f"stopped: {lie}"))
             return
-        if running.end is not None:
-            self._let_go(running, strays=running.end.strays)
-            self._finish(running, running.end)
+        if lane.end is not None:
+            self._finish(lane, lane.end)
+            if not self._goes_on(lane, lane.end):
+                self._let_go(lane, strays=lane.end.strays)
         elif closed or ended:
-            status = self._stop(running, strays=not ended)
-            self._finish(running, End(Status.FAILED, _how(status)))
+            status = self._stop(lane, strays=not ended)
+            self._finish(lane, End(Status.FAILED, _how(status)))
 
-    def _expire(self, running: _Running) -> None:
-        took_s = time.monotonic() - running.started
-        status = self._stop(running, strays=True)
+    def _goes_on(self, lane: _Lane, end: End) -> bool:
+        """Give a lane in which all went well the next collector; False where it has to go."""
+        sound = end.status in (Status.OK, Status.SKIPPED) and lane.reader.empty
+        if not (sound and lane.collector.shares_process):
+            return False
+        place = next((at for at, (_, one) in enumerate(self._waiting) if one.shares_process), None)
+        if place is None:
+            return False
+        if end.strays:
+            offspring.kill_descendants(lane.pid)
+        number, collector = self._waiting[place]
+        if time.monotonic() >= self._deadline:
+            return False
+        try:
+            lane.begin(collector, number, self._left_s(collector))
+        except OSError:
+            return False
+        del self._waiting[place]
+        return True
+
+    def _expire(self, lane: _Lane) -> None:
+        took_s = time.monotonic() - lane.started
+        status = self._stop(lane, strays=True)
         why = f"did not finish within {took_s:.1f} s"
-        if running.expires >= self._deadline:
+        if lane.expires >= self._deadline:
             why += f", which was left of the {self._deadline_s:g} s for all collectors"
         if status is None:
-            why += f"; process {running.pid} cannot be killed (D state) and was left behind"
-        self._finish(running, End(Status.TIMEOUT, why))
+            why += f"; process {lane.pid} cannot be killed (D state) and was left behind"
+        self._finish(lane, End(Status.TIMEOUT, why))
 
-    def _stop(self, running: _Running, *, strays: bool) -> int | None:
+    def _stop(self, lane: _Lane, *, strays: bool) -> int | None:
         """Kill it and all that it started; its wait status, None where it cannot be killed."""
-        self._running.remove(running)
+        self._running.remove(lane)
         if strays:
-            offspring.kill_descendants(running.pid)
-        status = offspring.end(running.pid, running.pidfd, _KILL_WAIT_S)
+            offspring.kill_descendants(lane.pid)
+        status = offspring.end(lane.pid, lane.pidfd, _KILL_WAIT_S)
         with contextlib.suppress(Lie):
-            running.drain()  # what it sent just before
-        for fd in (running.pipe, running.pidfd):
+            lane.drain()  # what it sent just before
+        for fd in (lane.pipe, lane.pidfd):
             if fd is not None:
                 self._selector.unregister(fd)
                 os.close(fd)
+        os.close(lane.orders)
         return status
 
-    def _let_go(self, running: _Running, *, strays: bool) -> None:
+    def _let_go(self, lane: _Lane, *, strays: bool) -> None:
         """As `_stop` for one that said its last word: its end is not waited for here, because
         taking its memory apart costs the next one more time than a whole collector."""
-        self._running.remove(running)
+        self._running.remove(lane)
         if strays:
-            offspring.kill_descendants(running.pid)
-        offspring.kill(running.pid)
-        self._selector.unregister(running.pipe)
-        os.close(running.pipe)
-        if running.pidfd is not None:
-            self._selector.unregister(running.pidfd)
-        self._dying.append((running.pid, running.pidfd))
+            offspring.kill_descendants(lane.pid)
+        offspring.kill(lane.pid)
+        self._selector.unregister(lane.pipe)
+        os.close(lane.pipe)
+        os.close(lane.orders)
+        if lane.pidfd is not None:
+            self._selector.unregister(lane.pidfd)
+        self._dying.append((lane.pid, lane.pidfd))
 
     def _bury(self) -> None:
         """Reap those that were let go."""
@@ -279,9 +329,9 @@ class _Stage:
                 os.close(pidfd)
         self._dying.clear()
 
-    def _finish(self, running: _Running, end: End) -> None:
-        took_s = time.monotonic() - running.started
-        self._report(running.collector, took_s, running.items, end, running.problems)
+    def _finish(self, lane: _Lane, end: End) -> None:
+        took_s = time.monotonic() - lane.started
+        self._report(lane.collector, took_s, lane.items, end, lane.problems)
 
     def _report(
         self, collector: Collector, took_s: float, items: list[Item], end: End, problems: list[str]

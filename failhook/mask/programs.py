@@ -23,17 +23,19 @@ _MAY_BLANK = rb"(?:[ \t=\x00]|\\{0,7}[\"'],[ \t]?\\{0,7}(?=[\"']))?"
 
 @dataclass(frozen=True, slots=True)
 class _Program:
+    """Patterns are compiled where a line holds the hint, as those of `failhook.mask.shapes`."""
+
     hint: bytes
-    name: re.Pattern[bytes]
-    option: re.Pattern[bytes]
+    name: bytes
+    option: bytes
+
+    def search(self, line: bytes) -> re.Match[bytes] | None:
+        """The program's name."""
+        return re.search(rb"(?<![\w.])(?:" + self.name + rb")(?![\w.])", line)
 
 
 def _program(hint: str, name: bytes, option: bytes, value: bytes = _VALUE) -> _Program:
-    return _Program(
-        hint.encode(),
-        re.compile(rb"(?<![\w.])(?:" + name + rb")(?![\w.])"),
-        re.compile(option + value),
-    )
+    return _Program(hint.encode(), name, option + value)
 
 
 _USER = rb"[^\s:\"'\x00]{1,128}:"
@@ -79,10 +81,10 @@ HINTS = tuple(sorted({program.hint for program in _PROGRAMS}))
 def spans(line: bytes) -> Iterator[Span]:
     """The passwords in the command lines of one line, program by program."""
     for program in _PROGRAMS:
-        found = program.name.search(line) if program.hint in line else None
+        found = program.search(line) if program.hint in line else None
         if found is None:
             continue
-        for match in program.option.finditer(line, found.end()):
+        for match in re.compile(program.option).finditer(line, found.end()):
             group = "s" if match["s"] is not None else "r"
             if not values.is_placeholder(match[group]) and match[group][:1] != b"-":
                 yield Span(*match.span(group), "password")

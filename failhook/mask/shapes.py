@@ -23,12 +23,22 @@ _DIGIT = re.compile(rb"[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``rule`` names it in counts and tokens; ``check`` has the last word on a match."""
+    """``rule`` names it in counts and tokens; ``check`` has the last word on a match.
+
+    Compiled when a line holds one of its hints: all of them together would take a cold runner
+    longer than the collectors need.
+    """
 
     rule: str
     hints: tuple[bytes, ...]
-    pattern: re.Pattern[bytes]
+    source: bytes
+    flags: re.RegexFlag
     check: Check
+
+    @property
+    def pattern(self) -> re.Pattern[bytes]:
+        """The compiled pattern; `re` itself remembers it."""
+        return re.compile(self.source, self.flags)
 
 
 def worth(match: re.Match[bytes]) -> bool:
@@ -41,7 +51,7 @@ def shape(
 ) -> Shape:
     """One row of a table. ``case``: capitals matter, as they do in what generators print."""
     flags = re.RegexFlag(0) if case else re.IGNORECASE
-    return Shape(rule, tuple(hints.encode().split()), re.compile(pattern, flags), check)
+    return Shape(rule, tuple(hints.encode().split()), pattern, flags, check)
 
 
 def _named(match: re.Match[bytes]) -> bool:

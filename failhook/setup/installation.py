@@ -22,6 +22,7 @@ from failhook.setup.layout import (
     gate,
     hook_python,
     library_files,
+    unit_file,
     unit_files,
 )
 
@@ -36,9 +37,8 @@ def install(where: Layout, changes: Changes, *, start: bool = True) -> None:
         if not changes.dry_run:
             _compile(where.library / name)
     changes.write(where.command, gate(python, where.library), mode=0o755)
-    source = unit_files() / "user" if where.user else unit_files()
     for name in USER_UNITS if where.user else SYSTEM_UNITS:
-        changes.write(where.units / name, (source / name).read_text(encoding="utf-8"))
+        changes.write(where.units / name, unit_file(name, user=where.user))
     for path, name in where.documents.items():
         changes.write(path, document(name))
     dropins.mask(where.units, changes)

@@ -9,6 +9,7 @@ virtual environment below /root is none.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ USER_UNITS = ("failhook.path", "failhook.service", "failhook@.service")
 STARTED = ("failhook.path", "failhook.socket", "failhook-keep.service")
 
 
+_PLAIN_PATH = re.compile(r"[\w./+-]+")  # nothing that systemd.service(5) would quote or expand
 # A hook exits 0 even where nothing of failhook is left but the gate.
 _NOT_A_HOOK = '[ -n "${SERVICE_RESULT-}${MONITOR_SERVICE_RESULT-}" ] || exit 127'
 
@@ -92,6 +94,20 @@ def unit_files() -> Path:
         if (place / "failhook.service").exists():
             return place
     raise LayoutError(f"the unit files are missing beside {_HERE}; reinstall failhook")
+
+
+def unit_file(name: str, *, user: bool) -> str:
+    """The text of one of our unit files as it is installed. Raises LayoutError.
+
+    The runner is started by its own interpreter instead of by the search path: between a failure
+    and its evidence stand then neither the gate nor a second start of Python.
+    """
+    source = unit_files() / "user" if user else unit_files()
+    text = (source / name).read_text(encoding="utf-8")
+    python = environment_python()
+    if _PLAIN_PATH.fullmatch(python) is None:
+        return text
+    return text.replace("ExecStart=failhook runner", f"ExecStart={python} -I -m failhook runner")
 
 
 def document(name: str) -> str:

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from failhook.setup import layout as module
-from failhook.setup.layout import LayoutError, gate, layout, library_files, unit_files
+from failhook.setup.layout import (
+    LayoutError,
+    gate,
+    layout,
+    library_files,
+    unit_file,
+    unit_files,
+)
 
 PACKAGE = Path(module.__file__).parents[1]
 
@@ -44,6 +51,29 @@ def test_every_unit_came_with_the_package(name: str) -> None:
 @pytest.mark.parametrize("name", module.USER_UNITS)
 def test_every_user_unit_came_with_the_package(name: str) -> None:
     assert (unit_files() / "user" / name).is_file()
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_the_runner_is_started_without_the_gate(
+    user: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "environment_python", lambda: "/opt/failhook/bin/python3.11")
+    started = "ExecStart=/opt/failhook/bin/python3.11 -I -m failhook runner"
+    lines = unit_file("failhook.service", user=user).splitlines()
+    assert f"{started} --user" in lines if user else started in lines
+    handler = unit_file("failhook@.service", user=user)
+    assert handler in (
+        (unit_files() / "failhook@.service").read_text(),
+        (unit_files() / "user/failhook@.service").read_text(),
+    )
+
+
+@pytest.mark.parametrize("odd", ["/opt/a b/python", "/opt/100%/python", "/opt/$x/python", '/o"/p'])
+def test_a_path_that_systemd_would_read_otherwise_is_left_to_the_search_path(
+    odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "environment_python", lambda: odd)
+    assert "ExecStart=failhook runner\n" in unit_file("failhook.service", user=False)
 
 
 def test_what_is_started_exists() -> None:
