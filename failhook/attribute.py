@@ -28,6 +28,14 @@ def resolve(store: Store, trigger: Trigger) -> list[Trigger]:
     return [*missed, own]
 
 
+def is_proven(trigger: Trigger) -> bool:
+    """Did whoever sent it run in the unit? Only asked where that could not be seen at once."""
+    if not trigger.unproven:
+        return True
+    run = trigger.invocation_id
+    return run is not None and history.ran_as(trigger.unit, trigger.boot_id, run, trigger.uid)
+
+
 def _named(trigger: Trigger, state: UnitState, runs: list[history.FailedRun]) -> Trigger:
     if trigger.invocation_id is not None and trigger.result not in (None, "success"):
         return trigger

@@ -315,6 +315,8 @@ def _hand_over(path: str, record: str) -> str:
             short = record.partition(',"cgroup_path":')[0] + "}"
             client.send(short.encode("ascii"))
         return client.recv(512).decode("ascii", "replace") or "the runner hung up"
+    except TimeoutError:  # it has our record, and may find out later that it was ours to give
+        return f"{path}: timed out after {ACKNOWLEDGE_S:g} s; the runner may still record it"
     except OSError as error:
         return f"{path}: {error}"
     finally:

@@ -4,7 +4,9 @@
 A peer may report the unit whose cgroup he is in, or a unit that runs as his own uid (he could kill
 that one anyway); root may report any. The kernel says who he is (SO_PEERCRED, unix(7)); his cgroup
 is read while he waits for our word, and only if the process still has the uid of the one who
-connected, so that a recycled pid gains nobody a right he had not.
+connected, so that a recycled pid gains nobody a right he had not. On an overloaded machine a peer
+may have left before we look, and with him the uid of a DynamicUser= unit: such a report is taken as
+unproven, and counts if the journal shows that the uid ran in that very invocation.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from failhook import hook
 from failhook.systemd import unit
+from failhook.systemd.unit import UnitState
 from failhook.trigger import Kind, Trigger, TriggerError, parse
 
 logger = logging.getLogger(__name__)
@@ -29,11 +33,16 @@ _MAX_MESSAGE = 256 << 10
 _PATIENCE_S = 1.0  # a peer that connects and says nothing is sent away then
 _MAX_PEERS = 256
 _MAX_PEERS_OF_ONE = 32  # one user cannot take all the places
+_MAX_UNPROVEN = 256  # of one runner's life: each of them costs a question to the journal
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
 class Refused(Exception):
     """He may not report this: says why, for him and for the journal."""
+
+
+class Unproven(Refused):
+    """He left, and his uid may have been the unit's own: the journal can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Intake:
         self._run = run
         self._selector = selector
         self._peers: dict[socket.socket, _Peer] = {}
+        self._unproven = 0
         for listener in listeners:
             selector.register(listener, selectors.EVENT_READ, self._accept)
 
@@ -79,7 +89,38 @@ class Intake:
         known = self._peers.pop(peer)
         self._selector.unregister(peer)
         with peer, contextlib.suppress(OSError):
-            peer.send(_answer(peer, known, self._run).encode())
+            peer.send(self._answer(peer, known).encode())
+
+    def _answer(self, peer: socket.socket, known: _Peer) -> str:
+        try:
+            data = peer.recv(_MAX_MESSAGE)
+            trigger = parse("socket", data)
+            self._write(data, known, proven=self._is_proven(trigger, known))
+        except (Refused, TriggerError) as refusal:
+            logger.warning("refused a report of uid %d (pid %d): %s", known.uid, known.pid, refusal)
+            return f"refused: {refusal}"
+        except OSError as error:
+            logger.error("a report of uid %d is lost: %s", known.uid, error)
+            return f"not taken: {error}"
+        return "ok"
+
+    def _is_proven(self, trigger: Trigger, known: _Peer) -> bool:
+        """Raises Refused where he may not report this."""
+        try:
+            check(trigger, known.pid, known.uid)
+        except Unproven:
+            self._unproven += 1
+            if self._unproven > _MAX_UNPROVEN:
+                raise
+            return False
+        return True
+
+    def _write(self, data: bytes, known: _Peer, *, proven: bool) -> None:
+        record = json.loads(data) | {"uid": known.uid, "pid": known.pid, "unproven": not proven}
+        if not proven:
+            for name in ("cgroup", "processes", "cgroup_path"):
+                record.pop(name, None)
+        hook.write_spool(self._run, json.dumps(record))
 
     def expire(self) -> None:
         """Send away who said nothing."""
@@ -101,21 +142,6 @@ def _credentials(peer: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
-def _answer(peer: socket.socket, known: _Peer, run: str) -> str:
-    try:
-        data = peer.recv(_MAX_MESSAGE)
-        trigger = parse("socket", data)
-        check(trigger, known.pid, known.uid)
-        hook.write_spool(run, json.dumps(json.loads(data) | {"uid": known.uid, "pid": known.pid}))
-    except (Refused, TriggerError) as refusal:
-        logger.warning("refused a report of uid %d (pid %d): %s", known.uid, known.pid, refusal)
-        return f"refused: {refusal}"
-    except OSError as error:
-        logger.error("a report of uid %d is lost: %s", known.uid, error)
-        return f"not taken: {error}"
-    return "ok"
-
-
 def check(trigger: Trigger, pid: int, uid: int) -> None:
     """Raises Refused where the peer has no power over the unit that he speaks of."""
     if trigger.user:
@@ -126,8 +152,19 @@ def check(trigger: Trigger, pid: int, uid: int) -> None:
         raise Refused(f"only a stopping unit may report, not {trigger.kind}")
     if _in_cgroup_of(trigger.unit, pid, uid):
         return
-    if uid not in _uids_of(trigger.unit):
-        raise Refused(f"uid {uid} has no power over {trigger.unit}")
+    state = unit.show_many([trigger.unit], ["User", "UID", "DynamicUser", "LoadState"])
+    found = state.get(trigger.unit)
+    if found is not None and uid in _uids_of(found):
+        return
+    why = f"uid {uid} has no power over {trigger.unit}"
+    dynamic = found is not None and found.get("DynamicUser") == "yes"
+    if dynamic and trigger.kind is Kind.STOP_POST and not _is_there(pid):
+        raise Unproven(why)
+    raise Refused(why)
+
+
+def _is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _in_cgroup_of(name: str, pid: int, uid: int) -> bool:
@@ -161,11 +198,9 @@ def _uid_of(pid: int) -> int | None:
     return None
 
 
-def _uids_of(name: str) -> set[int]:
+def _uids_of(state: UnitState) -> set[int]:
     """The uids that the unit runs as, by its own settings; never root by a missing setting."""
-    found = unit.show_many([name], ["User", "UID", "LoadState"])
-    state = found.get(name)
-    if state is None or not state.found:
+    if not state.found:
         return set()
     uids = {number for number in [state.number("UID")] if number is not None}
     user = state.get("User")

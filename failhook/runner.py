@@ -188,7 +188,7 @@ class Runner:
             self._open = None
             return
         waiting = self._units.setdefault(trigger.unit, _Unit())
-        if is_plain(trigger) and trigger.kind is Kind.STOP_POST:
+        if is_plain(trigger) and trigger.kind is Kind.STOP_POST and not trigger.unproven:
             incident = record(self._store, trigger, raw)
             self._spool.done(path)
             waiting.incidents.append(self._store.directory(incident).name)

@@ -55,6 +55,7 @@ class Trigger:
     exit_status: str | None = None
     trigger_unit: str | None = None
     uid: int = 0
+    unproven: bool = False  # whoever sent it had gone when he was looked at
     during_shutdown: bool = False
     cgroup_path: str | None = None
     cgroup: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +99,7 @@ def parse(trigger_id: str, data: bytes) -> Trigger:
         exit_status=_matching(environ.get(f"{prefix}EXIT_STATUS"), _WORD),
         trigger_unit=_matching(environ.get("TRIGGER_UNIT"), _UNIT),
         uid=int(_number(record, "uid")),
+        unproven=record.get("unproven") is True,
         cgroup_path=str(record["cgroup_path"])[:4096] if record.get("cgroup_path") else None,
         cgroup=_texts(record, "cgroup"),
         processes=_processes(record.get("processes")),

@@ -85,6 +85,10 @@ def _record(store: Store, spool: Spool, triggers: Sequence[Path]) -> list[str]:
         read = spool.read(path)
         if read is None:
             continue
+        if not attribute.is_proven(read[0]):
+            logger.warning("refused a report of uid %d for %s", read[0].uid, read[0].unit)
+            spool.done(path)
+            continue
         for trigger in attribute.resolve(store, read[0]):
             incident = record(store, trigger, read[1])
             names.append(store.directory(incident).name)

@@ -118,6 +118,17 @@ def failed_runs(
     return list(runs.values())[-limit:]
 
 
+def ran_as(unit: str, boot_id: str, invocation_id: str, uid: int) -> bool:
+    """Did a process of this uid log anything in this run? journald itself adds these fields."""
+    proc.run(["journalctl", "--sync"], timeout_s=2.0)
+    run = (f"_SYSTEMD_UNIT={unit}", f"_SYSTEMD_INVOCATION_ID={invocation_id}", f"_UID={uid}")
+    done = proc.run(
+        ["journalctl", "--no-pager", "-q", "-n", "1", "-o", "cat", f"_BOOT_ID={boot_id}", *run],
+        timeout_s=5.0,
+    )
+    return bool(done.stdout)
+
+
 def _status(line: Line) -> str | None:
     """EXIT_STATUS as ExecStopPost= would have it; the journal has the bare number."""
     number = line.get("EXIT_STATUS") or ""
