@@ -62,6 +62,7 @@ class Machine:
         self.programs.add("journalctl", ":")
         self.collect("echo evidence")
         self.expected: dict[str, tuple[str, str]] = {}  # trigger id -> (unit, run)
+        self.started: list[Running] = []
         Spool(self.where).make()
 
     def collect(self, command: str) -> None:
@@ -94,7 +95,13 @@ class Machine:
         pid = os.fork()
         if pid == 0:
             self._be_runner(idle_s, settings)
-        return Running(pid)
+        self.started.append(Running(pid))
+        return self.started[-1]
+
+    def end(self) -> None:
+        """Nothing that was started outlives its test, however that ended."""
+        for running in self.started:
+            running.kill_all()
 
     def run(self, timeout_s: float = 60.0, **settings: Any) -> None:
         """A runner that is left alone until it leaves by itself."""
@@ -134,7 +141,7 @@ class Machine:
     def incidents(self) -> list[Incident]:
         """All of them from the files, oldest first."""
         store = Store(self.where)
-        names = sorted(path.name for path in self.where.incidents.iterdir())
+        names = sorted(path.name for path in self.where.incidents.glob("[!.]*"))
         found = [store.load(name) for name in names]
         store.close()
         assert all(found), [name for name, one in zip(names, found, strict=True) if one is None]

@@ -23,8 +23,10 @@ from tests.unit.samples import record, run_id
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    one = Machine(tmp_path)
+    yield one
+    one.end()
 
 
 def test_one_failure(machine: Machine) -> None:
@@ -32,7 +34,7 @@ def test_one_failure(machine: Machine) -> None:
     machine.run()
     (one,) = machine.check()
     assert (one.unit, one.invocation_id, one.count) == ("a.service", run_id(1), 1)
-    assert [item.name for item in one.evidence] == ["stand-in"]
+    assert [item.name for item in one.evidence] == ["stand-in", "diagnose"]
     assert one.bundle is not None
     assert one.verdict is not None
     assert "WARNING" in machine.log.read_text()
@@ -423,7 +425,7 @@ def test_as_a_service_with_priorities_in_its_log(machine: Machine) -> None:
     machine.check()
     lines = done.stderr.splitlines()
     assert all(line[:3] in ("<3>", "<5>", "<6>") for line in lines)
-    assert any(line.startswith("<5>one.service failed: ") for line in lines)
+    assert any(line.startswith("<5>one.service ") for line in lines)
     assert any(line.startswith("<3>0.json is no trigger") for line in lines)
     listed = json.loads(_command(machine, "list", "--json").stdout)
     assert [one["unit"] for one in listed["incidents"]] == ["one.service"]
