@@ -184,7 +184,10 @@ def _with_main(incident: Incident, state: UnitState | None, about: Sequence[Line
 def _control(incident: Incident, state: UnitState | None, about: Sequence[Line]) -> Control | None:
     """The command that failed where the main process is not to blame (`systemd.md` 2.2)."""
     main_failed = incident.exit_code is not None and incident.exit_status != "0"
-    if main_failed or incident.result not in ("exit-code", "signal", "core-dump", "timeout"):
+    ended_for_it = incident.exit_code == "killed" and _control_went_first(about)
+    if main_failed and not ended_for_it:
+        return None
+    if incident.result not in ("exit-code", "signal", "core-dump", "timeout"):
         return None
     for line in about:
         number = line.get("EXIT_STATUS") or ""
@@ -198,6 +201,16 @@ def _control(incident: Incident, state: UnitState | None, about: Sequence[Line])
             text = (name or signal_name(int(number or 0))) if killed else number
             return Control(command.property, command.code, text)
     return None
+
+
+def _control_went_first(about: Sequence[Line]) -> bool:
+    """A control process had failed before systemd ended the main one for it."""
+    for line in about:
+        if "ontrol process exited" in line.message:
+            return line.get("COMMAND") not in ("ExecStop", "ExecStopPost", "ExecReload")
+        if "Main process exited" in line.message:
+            return False
+    return False
 
 
 def _failed(command: Command) -> bool:

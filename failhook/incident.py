@@ -101,6 +101,15 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspect:
+    """Another thing that was found, and counts for less than the verdict."""
+
+    summary: str
+    cause: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One sentence that says what failed. ``cause`` is None where only systemd's word is known."""
 
@@ -109,6 +118,7 @@ class Verdict:
     confidence: float | None = None
     advice: str | None = None
     evidence: tuple[Proof, ...] = ()
+    others: tuple[Suspect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

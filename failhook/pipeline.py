@@ -21,11 +21,13 @@ from failhook.classify import classify, normalised
 from failhook.collect import table
 from failhook.config.model import Configuration
 from failhook.describe import summary
+from failhook.diagnose import engine
+from failhook.diagnose.case import is_wanted
 from failhook.gather.stage import gather
 from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
 from failhook.mask.unit_text import mask_unit_text
-from failhook.plugin import Collector, Context
+from failhook.plugin import Collector, Context, Sink
 from failhook.redact import Redactor
 from failhook.store import codec, counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store
@@ -47,13 +49,18 @@ class _Haul:
 
     evidence: list[Evidence] = field(default_factory=list)
     essentials: list[Item] = field(default_factory=list)
-    journal: bytes = b""
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def journal(self) -> bytes:
+        """The run's lines as JSON."""
+        return self.kept.get("journal/journal.json", b"")
 
     def take(self, item: Item) -> None:
-        """Remember the little that a reduced bundle and the verdict need."""
-        if item.path == "journal/journal.json":
-            self.journal = item.data
-        elif item.path in _ESSENTIAL:
+        """Remember what a reduced bundle and the verdict need."""
+        if is_wanted(item.path):
+            self.kept[item.path] = item.data
+        if item.path in _ESSENTIAL:
             tail = item.data[-_ESSENTIAL_BYTES:]
             cut = item.truncated or len(tail) < len(item.data)
             self.essentials.append(replace(item, data=tail, truncated=cut))
@@ -83,7 +90,11 @@ def work(
         ):
             if writer is not None and problem is None:
                 problem = _add(writer, item)
-        incident = _judge(store, incident, before, haul)
+        incident = _classified(incident, before, haul)
+        for item in _diagnose(context, incident, haul, redactor):
+            if writer is not None and problem is None:
+                problem = _add(writer, item)
+        incident = _judge(store, incident, haul)
         return _pack(store, incident, haul, writer, problem)
     except BaseException:
         if writer is not None:
@@ -155,16 +166,41 @@ def _collect(
             yield item
 
 
-def _judge(store: Store, incident: Incident, before: UnitState, haul: _Haul) -> Incident:
-    """Classify, describe and count; what is known now goes to disk at once."""
+def _classified(incident: Incident, before: UnitState, haul: _Haul) -> Incident:
+    """The phase, the process that failed, its last words, and systemd's own sentence on it."""
     lines = [line for text in haul.journal.splitlines() if (line := history.line_of(text))]
     state = _settled(incident, before)
     known = classify(incident, state, lines, stopping=_stopping(lines, incident))
-    signature = counts.signature_of(known, normalised(known.dying_words))
-    tally = counts.count(store, known, signature)
+    return replace(known, verdict=Verdict(summary(known, state, lines)))
+
+
+def _diagnose(
+    context: Context, incident: Incident, haul: _Haul, redactor: Redactor
+) -> Iterator[Item]:
+    """The cause, by a process of its own: one that hangs or crashes costs the cause alone."""
+
+    def examine(_: Context, sink: Sink) -> None:
+        engine.examine(incident, haul.kept, sink, user=context.user)
+
+    stage = Collector("diagnose", "why it failed", examine, engine.TIMEOUT_S)
+    for one in gather(context, [stage], lambda data, _: redactor.mask(data)):
+        haul.evidence.append(one.evidence)
+        for item in one.items:
+            haul.kept[item.path] = item.data
+            yield item
+
+
+def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
+    """The verdict, the signature and the count; what is known now goes to disk at once."""
+    verdict = incident.verdict
+    with contextlib.suppress(codec.CodecError):
+        verdict = codec.load_verdict(haul.kept.get(engine.VERDICT, b""))
+    sentence = normalised([verdict.summary]) if verdict is not None else ""
+    signature = counts.signature_of(incident, normalised(incident.dying_words), sentence)
+    tally = counts.count(store, incident, signature)
     known = replace(
-        known,
-        verdict=Verdict(summary(known, state, lines)),
+        incident,
+        verdict=verdict,
         signature=signature,
         count=tally.count,
         evidence=tuple(haul.evidence),

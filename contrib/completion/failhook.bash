@@ -5,10 +5,11 @@
 #    source ~/.local/share/bash_completion/failhook
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_failhook_subparsers=(list show bundle verify status run enable disable note forget prune check plugins install uninstall)
+_shtab_failhook_subparsers=(list show explain bundle verify status run enable disable note forget prune check plugins install uninstall)
 
 _shtab_failhook_list_option_strings=(-h --help --unit --since --state --every -n --limit --json --user)
 _shtab_failhook_show_option_strings=(-h --help --json --user)
+_shtab_failhook_explain_option_strings=(-h --help --json --user)
 _shtab_failhook_bundle_option_strings=(-h --help -o --output --extract --json --user)
 _shtab_failhook_verify_option_strings=(-h --help --json --user)
 _shtab_failhook_status_option_strings=(-h --help --json --user)
@@ -27,7 +28,7 @@ _shtab_failhook_option_strings=(-h --help -V --version)
 
 
 _shtab_failhook_list___state_choices=(open recovered closed)
-_shtab_failhook_pos_0_choices=(list show bundle verify status run enable disable note forget prune check plugins install uninstall)
+_shtab_failhook_pos_0_choices=(list show explain bundle verify status run enable disable note forget prune check plugins install uninstall)
 
 _shtab_failhook_list__h_nargs=0
 _shtab_failhook_list___help_nargs=0
@@ -38,6 +39,11 @@ _shtab_failhook_show__h_nargs=0
 _shtab_failhook_show___help_nargs=0
 _shtab_failhook_show___json_nargs=0
 _shtab_failhook_show___user_nargs=0
+_shtab_failhook_explain_pos_0_nargs=+
+_shtab_failhook_explain__h_nargs=0
+_shtab_failhook_explain___help_nargs=0
+_shtab_failhook_explain___json_nargs=0
+_shtab_failhook_explain___user_nargs=0
 _shtab_failhook_bundle__h_nargs=0
 _shtab_failhook_bundle___help_nargs=0
 _shtab_failhook_bundle___json_nargs=0

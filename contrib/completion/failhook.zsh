@@ -14,6 +14,7 @@ _shtab_failhook_commands() {
     check:'Check the configuration.'
     disable:'Take it out of units again.'
     enable:'Hook failhook into units.'
+    explain:'Why a unit of another machine failed, from its bundle.'
     forget:'Remove incidents from the history.'
     install:'Put units and the command where systemd finds them.'
     list:'Incidents, newest first.'
@@ -81,6 +82,16 @@ _shtab_failhook_enable_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_enable_defaults_added=0
+
+_shtab_failhook_explain_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+  "(*):bundles of failhook:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_explain_defaults_added=0
 
 _shtab_failhook_forget_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -224,6 +235,7 @@ _shtab_failhook() {
         check) _arguments -C -s $_shtab_failhook_check_options ;;
         disable) _arguments -C -s $_shtab_failhook_disable_options ;;
         enable) _arguments -C -s $_shtab_failhook_enable_options ;;
+        explain) _arguments -C -s $_shtab_failhook_explain_options ;;
         forget) _arguments -C -s $_shtab_failhook_forget_options ;;
         install) _arguments -C -s $_shtab_failhook_install_options ;;
         list) _arguments -C -s $_shtab_failhook_list_options ;;

@@ -19,6 +19,7 @@ from typing import Any
 VERBS = {
     "list": "incidents, newest first",
     "show": "one incident: what failed, how, its last words, what was collected",
+    "explain": "why a unit of another machine failed, from its bundle",
     "bundle": "the evidence of an incident as a tar file",
     "verify": "check a bundle, also one from elsewhere",
     "status": "is it wired up, what failed last, what is waiting",

@@ -127,6 +127,13 @@ def _folded(store: Store, where: str, values: tuple[object, ...], *, every: bool
         last = (rows[-1].at, rows[-1].name)
 
 
+# What `failhook.diagnose.finding.verb` says: the state has a column of its own as well.
+_OPENING = re.compile(
+    r"^(?:failed to start|failed while it reloaded|failed|was stopped on request and ended badly"
+    r"|ended badly while the machine went down): "
+)
+
+
 def cells(row: Row) -> list[str]:
     document = row.parsed()
     return [
@@ -142,7 +149,7 @@ def cells(row: Row) -> list[str]:
 def why(document: dict, unit: str) -> str:  # type: ignore[type-arg]
     """The verdict without the unit's name, which has a column of its own."""
     summary = str((document.get("verdict") or {}).get("summary") or "being looked at …")
-    return summary.removeprefix(unit).lstrip(": ")
+    return _OPENING.sub("", summary.removeprefix(unit).lstrip(": "))
 
 
 def state_word(document: dict) -> str:  # type: ignore[type-arg]

@@ -47,6 +47,7 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
         down = incident.recovered_at - incident.first_seen
         when = f"{terminal.clock(incident.recovered_at)}, after {terminal.span(down)}"
         yield f"  {styled('recovered', 'good')} {when}"
+    yield from verdict_lines(incident)
     yield from _words(incident)
     yield ""
     for note in incident.notes:
@@ -58,6 +59,31 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
             reason = f"{item.name}: {item.reason or item.status}"
             yield f"  Missing   {styled(visible(reason), 'warn')}"
     yield f"  Bundle    {_bundle(incident)}"
+
+
+def verdict_lines(incident: Incident) -> Iterator[str]:
+    """What to do, what proves it, what else was found; nothing where no cause is known."""
+    verdict = incident.verdict
+    if verdict is None or verdict.cause is None:
+        return
+    if verdict.advice:
+        yield from _wrapped("Do", verdict.advice)
+    yield ""
+    sure = (
+        f"{verdict.cause}, {verdict.confidence:.0%} sure" if verdict.confidence else verdict.cause
+    )
+    yield from _wrapped("Because", visible(sure))
+    for proof in verdict.evidence:
+        place = f" ({proof.ref})" if proof.ref else ""
+        yield from _wrapped("Proof", f"{proof.source}: {proof.text}{place}")
+    for other in verdict.others:
+        yield from _wrapped("Or", other.summary.removeprefix(f"{incident.unit} "))
+
+
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    room = max(30, (terminal.width() or 10_000) - 12)
+    for number, piece in enumerate(textwrap.wrap(visible(text), room)):
+        yield f"  {label if number == 0 else '':<9} {piece}"
 
 
 def _how(incident: Incident) -> str:

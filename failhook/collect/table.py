@@ -23,6 +23,7 @@ _MODULES = {
     "kernel": "failhook.collect.kernel",
     "system": "failhook.collect.system",
     "failed": "failhook.collect.failed",
+    "logs": "failhook.collect.logs",
     "boot": "failhook.collect.boot",
 }
 NAMES = tuple(_MODULES)

@@ -3,11 +3,16 @@
 
 The properties were asked for when the work on the incident began, and are not asked for again: by
 now the unit may be in its next run. Its files are read directly, as ``systemctl cat`` would, where
-systemd has said which they are. Unit names may begin with ``-``: ``--`` before every one of them.
+systemd has said which they are. What it requires and is not active is followed down to what failed
+of its own, whose last lines are kept: a victim's own log is empty.
+
+Unit names may begin with ``-``: ``--`` before every one of them.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +22,8 @@ from failhook.collect.later import Later
 from failhook.collect.now import of_this_boot
 from failhook.plugin import Collector, Context, Sink
 from failhook.safe_open import open_regular
+from failhook.systemd import journal
+from failhook.systemd.journal import Query
 from failhook.systemd.unit import UnitState
 
 # In the order of how much they can have to do with a failure.
@@ -34,7 +41,14 @@ _RELATIONS = (
     "OnSuccess",
     "After",
 )
-_ASKED = "Id,LoadState,ActiveState,SubState,Result,UnitFileState,Job"
+_NEEDS = ("Requires", "Requisite", "BindsTo")
+_ASKED = (
+    f"Id,LoadState,ActiveState,SubState,Result,UnitFileState,Job,InvocationID,{','.join(_NEEDS)}"
+)
+_MAX_DEPTH = 5
+_MAX_ROOTS = 3
+_ROOT_LINES = 60
+_ROOT_BYTES = 128 << 10
 _MAX_UNITS = 400
 _MAX_FILE = 256 << 10
 _ASK_S = 5.0
@@ -56,9 +70,10 @@ def collect(context: Context, sink: Sink) -> None:
         sink.problem(f"the unit runs again: its properties are those of run {now}")
     _files(context, sink)
     if _relations(unit):
-        text, problem = neighbours.result()
-        if text:
-            sink.put("unit/dependencies.txt", text)
+        found, problem = neighbours.result()
+        if found:
+            sink.put("unit/dependencies.txt", _text(found))
+        _roots(context, sink, found)
         if problem is not None:
             sink.problem(problem)
 
@@ -113,13 +128,17 @@ class _Neighbour:
     state: UnitState
 
     @property
+    def needed(self) -> bool:
+        """Without it the unit does not start."""
+        return any(one.partition("<")[0] in _NEEDS for one in self.relations)
+
+    @property
     def healthy(self) -> bool:
         """Loaded and not failed; a unit that is only an ordering may be absent."""
         ordering = set(self.relations) <= {"After"}
         loaded = self.state.get("LoadState") in (None, "loaded", "masked") or ordering
         active = self.state.get("ActiveState")
-        needed = bool({"Requires", "Requisite", "BindsTo"} & set(self.relations))
-        return loaded and active != "failed" and (active == "active" or not needed)
+        return loaded and active != "failed" and (active == "active" or not self.needed)
 
 
 def _relations(unit: UnitState) -> dict[str, list[str]]:
@@ -131,21 +150,62 @@ def _relations(unit: UnitState) -> dict[str, list[str]]:
     return found
 
 
-def _states(context: Context, relations: dict[str, list[str]]) -> tuple[str, str | None]:
-    names = list(relations)[:_MAX_UNITS]
-    if not names:
-        return "", None
-    argv = [*context.systemctl, "show", "--no-pager", "-p", _ASKED, "--", *names]
-    done = proc.run(argv, timeout_s=_ASK_S, own_group=False)
-    if not done.ok:
-        return "", f"the state of the dependencies is unknown: {done.why()}"
-    blocks = [UnitState.parse("", block) for block in done.text.split("\n\n")]
-    found = [
-        _Neighbour(name, tuple(relations[name]), state)
-        for name, state in zip(names, blocks, strict=False)
-    ]
-    left_out = len(relations) - len(names)
-    return _text(found), f"{left_out} dependencies are not shown" if left_out else None
+def _states(
+    context: Context, relations: dict[str, list[str]]
+) -> tuple[list[_Neighbour], str | None]:
+    """The neighbours, and further down those that what is needed and not active needs itself."""
+    found: list[_Neighbour] = []
+    left_out = max(0, len(relations) - _MAX_UNITS)
+    for _ in range(_MAX_DEPTH):
+        names = list(relations)[:_MAX_UNITS]
+        if not names:
+            break
+        argv = [*context.systemctl, "show", "--no-pager", "-p", _ASKED, "--", *names]
+        done = proc.run(argv, timeout_s=_ASK_S, own_group=False)
+        if not done.ok:
+            return found, f"the state of the dependencies is unknown: {done.why()}"
+        blocks = [UnitState.parse("", block) for block in done.text.split("\n\n")]
+        level = [
+            _Neighbour(name, tuple(relations[name]), state)
+            for name, state in zip(names, blocks, strict=False)
+        ]
+        found += level
+        relations = _further(level, {context.unit.name, *(one.name for one in found)})
+    return found, f"{left_out} dependencies are not shown" if left_out else None
+
+
+def _further(level: Iterable[_Neighbour], known: set[str]) -> dict[str, list[str]]:
+    """What those need that are needed and not active, by the name of who needs it."""
+    found: dict[str, list[str]] = {}
+    for one in level:
+        if one.needed and one.state.get("ActiveState") not in ("active", "failed"):
+            for setting in _NEEDS:
+                for name in (one.state.get(setting) or "").split():
+                    if name not in known:
+                        found.setdefault(name, []).append(f"{setting}<{one.name}")
+    return found
+
+
+def _roots(context: Context, sink: Sink, found: Iterable[_Neighbour]) -> None:
+    """The last lines of what is needed and failed."""
+    failed = [one for one in found if one.needed and one.state.get("ActiveState") == "failed"]
+    lines = {one.name: list(_last_lines(context, one)) for one in failed[:_MAX_ROOTS]}
+    if lines:
+        sink.put("unit/required.json", json.dumps(lines, indent=1) + "\n")
+
+
+def _last_lines(context: Context, one: _Neighbour) -> Iterable[str]:
+    boot = f"_BOOT_ID={context.incident.boot_id.replace('-', '')}"
+    uid = f"_UID={os.getuid()}" if context.user else "_UID=0"
+    run = one.state.get("InvocationID")
+    if run is not None:
+        about = "USER_INVOCATION_ID" if context.user else "INVOCATION_ID"
+        matches: tuple[str, ...] = (f"_SYSTEMD_INVOCATION_ID={run}", "+", f"{about}={run}", uid)
+    else:
+        matches = (f"USER_UNIT={one.name}" if context.user else f"UNIT={one.name}", uid, boot)
+    query = Query(matches, max_entries=_ROOT_LINES)
+    reading = journal.ask(query, max_bytes=_ROOT_BYTES, timeout_s=_ASK_S)
+    return (journal.to_json(entry).strip() for entry in reading.entries)
 
 
 def _text(neighbours: Iterable[_Neighbour]) -> str:

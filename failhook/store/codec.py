@@ -7,6 +7,7 @@ sense: a wrong type raises `CodecError`, so that a damaged file is noticed and n
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import TypeVar
@@ -40,6 +41,26 @@ def load(data: bytes) -> Incident:
         raise
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise CodecError(f"not an incident: {type(error).__name__} {error}") from None
+
+
+def dump_verdict(verdict: model.Verdict) -> bytes:
+    """A verdict alone, as ``verdict.json`` in a bundle has it."""
+    raw = json.dumps(dataclasses.asdict(verdict), ensure_ascii=False, indent=1) + "\n"
+    return raw.encode("utf-8", "backslashreplace")
+
+
+def load_verdict(data: bytes) -> model.Verdict:
+    """The reverse of `dump_verdict`. Raises CodecError."""
+    try:
+        raw = json.loads(data, parse_constant=_no_number)
+        verdict = _verdict(raw)
+    except CodecError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise CodecError(f"not a verdict: {type(error).__name__} {error}") from None
+    if verdict is None:
+        raise CodecError("no verdict")
+    return verdict
 
 
 def _no_number(text: str) -> float:
@@ -171,7 +192,12 @@ def _verdict(raw: JsonObject | None) -> model.Verdict | None:
         confidence=get.share("confidence"),
         advice=get.text("advice"),
         evidence=tuple(_proof(_Reader(entry)) for entry in get.objects("evidence")),
+        others=tuple(_suspect(_Reader(entry)) for entry in get.objects("others")),
     )
+
+
+def _suspect(get: _Reader) -> model.Suspect:
+    return model.Suspect(get.need("summary"), get.need("cause"), get.share("confidence") or 0.0)
 
 
 def _proof(get: _Reader) -> model.Proof:

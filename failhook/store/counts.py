@@ -27,11 +27,12 @@ class Tally:
     last_seen: float
 
 
-def signature_of(incident: Incident, words: str) -> str:
-    """What makes two incidents the same failure: unit, result, status and normalised words."""
+def signature_of(incident: Incident, words: str, sentence: str = "") -> str:
+    """What makes two incidents the same failure: unit, result, status, and, both normalised, the
+    verdict's sentence and the dying words."""
     parts = (incident.unit, incident.result, incident.exit_code, incident.exit_status)
     control = incident.control.command if incident.control else ""
-    text = "\0".join(str(part) for part in (*parts, control, words))
+    text = "\0".join(str(part) for part in (*parts, control, sentence, words))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 

@@ -121,6 +121,11 @@ def test_a_control_process_is_named_when_the_main_one_is_not_to_blame() -> None:
     assert (known.control.command, known.control.exit_status) == ("ExecStartPre", "7")
     assert "ExecStartPre= exited with status 7/NOTRUNNING" in summary(known, _state(), [line])
     assert classify(BASE, _state(), [line]).control is None
+    # systemd ends a sound main process for a failing ExecStartPost=
+    ended = replace(BASE, exit_code="killed", exit_status="TERM")
+    assert classify(ended, _state(), [line]).control == known.control
+    later = _manager("Main process exited, code=killed", MESSAGE_ID=history.PROCESS_EXIT)
+    assert classify(ended, _state(), [later, line]).control is None
 
 
 def test_last_words_are_the_programs_own() -> None:

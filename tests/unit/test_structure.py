@@ -21,6 +21,7 @@ LAYERS = (
     "worker",
     "pipeline",
     "attribute intake record settle setup spool",
+    "diagnose",
     "bundle classify collect describe gather store",
     "config",
     "plugin",

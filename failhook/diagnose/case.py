@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: MIT
+"""What a cause may look at: one failed run, its lines, its unit, and the machine as it was seen.
+
+Made from the items of a bundle, whether they were collected a moment ago or come from elsewhere.
+Everything is bounded: a journal of a million lines gives its first few and its last few hundred.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from failhook.diagnose import facts as facts_of
+from failhook.diagnose.facts import Facts, PathFact
+from failhook.diagnose.text import Level, Message, of_priority, peel, with_level
+from failhook.incident import Incident, Proof
+from failhook.systemd.history import Line, line_of
+from failhook.systemd.unit import UnitState
+
+# The items that a case is made of: what else is in a bundle is for people.
+ITEMS = (
+    "journal/journal.json", "journal/journal.txt", "journal/lost.txt", "journal/before.txt",
+    "unit/show.txt", "unit/dependencies.txt", "kernel/kernel.txt", "system/system.json",
+    "checks/facts.json", "failed/units.txt", "unit/required.json",
+)  # fmt: skip
+_WANTED = ("cgroup/", "logs/", "coredump/")
+REQUIRED = "unit/required.json"
+LOGS = "logs/"
+_OF_A_FILE = 60
+_FIRST, _LAST = 150, 600
+_MAX_KERNEL = 2000
+_SPAWN_FAILED = "641257651c1b4ec9a8624d7a40a9e1e7"  # "Failed at step … spawning …" (sd-messages.h)
+_LOST = re.compile(r"^(?P<at>\S+) (?P<name>[^\s\[]{1,60})(?:\[(?P<pid>\d+)\])?: (?P<text>.*)$")
+_BEFORE = _LOST
+
+
+def is_wanted(item: str) -> bool:
+    """Is this item of a bundle one that a verdict looks at?"""
+    return item in ITEMS or item.startswith(_WANTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that was listening, and whose it is."""
+
+    protocol: str
+    address: str
+    port: int
+    pid: int | None
+    program: str | None
+    unit: str | None
+
+    @property
+    def holder(self) -> str:
+        """``grafana (pid 812, grafana-server.service)``."""
+        known = [f"pid {self.pid}"] if self.pid is not None else []
+        known += [self.unit] if self.unit else []
+        name = self.program or "another process"
+        return f"{name} ({', '.join(known)})" if known else name
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mount with its space, as ``df`` and ``df -i`` would show it."""
+
+    point: str
+    type: str
+    options: str
+    bytes: int | None
+    free: int | None
+    inodes: int | None
+    inodes_free: int | None
+
+    @property
+    def full(self) -> str | None:
+        """``no space`` or ``no inodes`` left; None where there is room."""
+        if self.bytes and self.free is not None and self.free < min(self.bytes // 50, 4 << 20):
+            return "space"
+        if self.inodes and self.inodes_free is not None and self.inodes_free < 4:
+            return "inodes"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A unit that this one depends on (unit/dependencies.txt)."""
+
+    name: str
+    load: str
+    active: str
+    sub: str
+    result: str
+    relations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One failed run and what is known about it."""
+
+    incident: Incident
+    unit: UnitState
+    messages: tuple[Message, ...]  # of the program, oldest first
+    manager: tuple[Line, ...]  # of systemd about this run
+    setup: tuple[Line, ...] = ()  # of systemd's own child, before it became the program
+    kernel: tuple[str, ...] = ()
+    earlier: frozenset[str] = frozenset()  # what the unit said before this run
+    facts: Facts = field(default_factory=Facts)
+    listeners: tuple[Listener, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    core: str = ""
+    journal_text: str = field(default="", repr=False)
+    memory: Mapping[str, int] = field(default_factory=dict)
+    required: Mapping[str, tuple[Message, ...]] = field(
+        default_factory=dict
+    )  # what failed ones said
+
+    # -- where things are ----------------------------------------------------------------------
+
+    def proof(self, message: Message) -> Proof:
+        """The line, and its place in the bundle."""
+        if message.identifier.startswith(LOGS):
+            name = message.identifier.removeprefix(LOGS)
+            return Proof(f"/var/log/{name} said", message.raw[:400], message.identifier)
+        return self.proof_of(message.raw, f"{message.identifier} said")
+
+    def proof_of(self, text: str, source: str = "systemd said") -> Proof:
+        """A line of the journal and its place in the bundle."""
+        number = self._line_numbers.get(_key(text))
+        ref = f"journal/journal.txt:{number}" if number else None
+        return Proof(source, text.strip()[:400], ref)
+
+    @cached_property
+    def _line_numbers(self) -> dict[str, int]:
+        numbers: dict[str, int] = {}
+        for number, line in enumerate(self.journal_text.splitlines(), 1):
+            _, _, said = line.partition("]: ")
+            if not said:
+                _, _, said = line.partition(": ")
+            numbers.setdefault(_key(said), number)
+        return numbers
+
+    def checked(self, text: str, ref: str = "checks/facts.json") -> Proof:
+        """What was seen on the machine."""
+        return Proof("checked", text, ref)
+
+    # -- what is known --------------------------------------------------------------------------
+
+    @cached_property
+    def uid(self) -> int | None:
+        """Whom the program ran as: by its own lines, else by the unit."""
+        said = [message.uid for message in self.messages if message.uid is not None]
+        if said:
+            return max(set(said), key=said.count)
+        return self.unit.number("UID") or self.facts.users.get(self.unit.get("User") or "root", 0)
+
+    def path(self, path: str) -> PathFact | None:
+        """What was seen of a path; None where it was not looked at."""
+        return self.facts.paths.get(path)
+
+    def listener(self, port: int, protocol: str = "") -> Listener | None:
+        """Who holds a port, if it is somebody else's."""
+        own = self.incident.unit
+        for one in self.listeners:
+            if one.port == port and one.protocol.startswith(protocol) and one.unit != own:
+                return one
+        return None
+
+    def mount(self, path: str) -> Mount | None:
+        """The innermost mount that a path is below."""
+        inside = [
+            one
+            for one in self.mounts
+            if one.point in ("/", path) or path.startswith(one.point.rstrip("/") + "/")
+        ]
+        return max(inside, key=lambda one: len(one.point), default=None)
+
+    def said(self, words: str) -> Line | None:
+        """The manager's line that holds these words."""
+        return next((line for line in self.manager if words in line.message), None)
+
+    @property
+    def silent(self) -> bool:
+        """The program wrote nothing at all."""
+        return not self.messages
+
+
+def _key(text: str) -> str:
+    return " ".join(text.split())[:160]
+
+
+def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
+    """The case that a bundle's items make. Missing or damaged items count as not known."""
+    unit = UnitState.parse(incident.unit, _text(items, "unit/show.txt"))
+    entries = _entries(items.get("journal/journal.json", b""))
+    names = _names(incident, unit, entries)
+    messages, manager, setup = _sorted(entries, names)
+    if not messages:
+        messages = _lost(_text(items, "journal/lost.txt"), names)
+    files = _own_logs(items, names, len(messages))
+    system = _json(items.get("system/system.json", b""))
+    return Case(
+        incident=incident,
+        unit=unit,
+        messages=(*messages, *files),
+        manager=tuple(manager),
+        setup=tuple(setup),
+        kernel=tuple(_text(items, "kernel/kernel.txt").splitlines()[-_MAX_KERNEL:]),
+        earlier=frozenset(_said_before(_text(items, "journal/before.txt"))),
+        facts=facts_of.load(items.get("checks/facts.json", b"{}")),
+        listeners=tuple(_listeners(system)),
+        mounts=tuple(_mounts(system)),
+        neighbours=tuple(_neighbours(_text(items, "unit/dependencies.txt"))),
+        core="\n".join(
+            _text(items, name) for name in items if name.startswith("coredump/") and ".txt" in name
+        )[:65536],
+        journal_text=_text(items, "journal/journal.txt"),
+        memory=_memory(items),
+        required=dict(_required(items)),
+    )
+
+
+def _text(items: Mapping[str, bytes], name: str) -> str:
+    return items.get(name, b"").decode("utf-8", "replace")
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _entries(data: bytes) -> list[Line]:
+    lines = data.splitlines()
+    if len(lines) > _FIRST + _LAST:
+        lines = [*lines[:_FIRST], *lines[-_LAST:]]
+    return [line for text in lines if (line := line_of(text)) is not None]
+
+
+def _names(incident: Incident, unit: UnitState, entries: Iterable[Line]) -> frozenset[str]:
+    """What the program calls itself in front of its lines."""
+    names = {incident.unit.partition(".")[0].partition("@")[0].lower()}
+    names |= {(line.get("SYSLOG_IDENTIFIER") or "").lower() for line in entries}
+    names |= {(line.get("_COMM") or "").lower() for line in entries}
+    return frozenset(name for name in names if len(name) > 1)
+
+
+def _sorted(
+    entries: Sequence[Line], names: frozenset[str]
+) -> tuple[list[Message], list[Line], list[Line]]:
+    messages: list[Message] = []
+    manager: list[Line] = []
+    setup: list[Line] = []
+    for line in entries:
+        identifier = line.get("SYSLOG_IDENTIFIER") or ""
+        if is_managers(line):
+            manager.append(line)
+        elif identifier in ("failhook", "(failhook)") or line.get("_COMM") == "(failhook)":
+            continue  # our own hook's, in the unit's own cgroup
+        elif _is_setup(line, identifier):
+            setup.append(line)
+        else:
+            messages += _messages(line, identifier, names, len(messages))
+    return messages, manager, setup
+
+
+def is_managers(line: Line) -> bool:
+    """Said by the manager itself, not by something that calls itself so: journald adds these."""
+    return line.get("_PID") == "1" or (
+        line.get("_SYSTEMD_USER_UNIT") == "init.scope" or line.get("_SYSTEMD_UNIT") == "init.scope"
+    )
+
+
+def _is_setup(line: Line, identifier: str) -> bool:
+    """Of systemd's child on its way to execve(2): ``(name)`` is what it is called until then, and
+    its words are systemd's. A program can call itself so, but not with systemd's own executable."""
+    if not (identifier.startswith("(") and identifier.endswith(")")):
+        return False
+    executable = line.get("_EXE") or ""
+    return not executable or executable.rpartition("/")[2] in ("systemd", "systemd-executor")
+
+
+def _messages(line: Line, identifier: str, names: frozenset[str], number: int) -> Iterable[Message]:
+    uid = line.get("_UID") or ""
+    for raw in line.message.splitlines()[:200]:
+        if not raw.strip():
+            continue
+        text, level = peel(raw, names)
+        message = Message(
+            raw=raw[:4000],
+            text=text,
+            level=level,
+            at=line.at,
+            identifier=identifier,
+            pid=line.get("_PID") or "",
+            uid=int(uid) if uid.isdigit() else None,
+            number=number,
+        )
+        number += 1
+        yield with_level(message, of_priority(line.get("PRIORITY")))
+
+
+def _lost(text: str, names: frozenset[str]) -> list[Message]:
+    """Lines that lost their unit: all there is, where the run has none of its own."""
+    found: list[Message] = []
+    for line in text.splitlines()[-_LAST:]:
+        match = _LOST.match(line)
+        if match is not None and match["name"] not in ("systemd", "failhook", "kernel"):
+            said, level = peel(match["text"], names)
+            found.append(
+                Message(
+                    match["text"], said, level, 0.0, match["name"], match["pid"] or "",
+                    number=len(found),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) -> list[Message]:
+    """The last lines of the program's own log files: they stand after the journal's."""
+    found: list[Message] = []
+    for item in items:
+        if item.startswith(LOGS):
+            for raw in _text(items, item).splitlines()[-_OF_A_FILE:]:
+                text, level = peel(raw, names)
+                if text:
+                    place = number + len(found)
+                    found.append(Message(raw, text, level, identifier=item, number=place))
+    return found
+
+
+def _said_before(text: str) -> Iterable[str]:
+    for line in text.splitlines():
+        match = _BEFORE.match(line)
+        if match is not None:
+            yield match["text"]
+
+
+def _listeners(system: Mapping[str, Any]) -> Iterable[Listener]:
+    for raw in _objects(system.get("listening")):
+        port = raw.get("port")
+        if isinstance(port, int):
+            pid = raw.get("pid")
+            yield Listener(
+                str(raw.get("protocol") or ""),
+                str(raw.get("address") or ""),
+                port,
+                pid if isinstance(pid, int) else None,
+                _word(raw.get("program")),
+                _word(raw.get("unit")),
+            )
+
+
+def _mounts(system: Mapping[str, Any]) -> Iterable[Mount]:
+    for raw in _objects(system.get("mounts")):
+        point = raw.get("point")
+        if isinstance(point, str):
+            numbers = [raw.get(name) for name in ("bytes", "free", "inodes", "inodes_free")]
+            whole = [number if isinstance(number, int) else None for number in numbers]
+            yield Mount(point, str(raw.get("type") or ""), str(raw.get("options") or ""), *whole)
+
+
+def _objects(raw: object) -> list[dict[str, Any]]:
+    return [one for one in raw if isinstance(one, dict)] if isinstance(raw, list) else []
+
+
+def _word(raw: object) -> str | None:
+    return raw if isinstance(raw, str) and raw else None
+
+
+def _neighbours(table: str) -> Iterable[Neighbour]:
+    """``!  UNIT  LOAD  ACTIVE  SUB  RESULT  RELATION …``, as the unit collector writes it."""
+    for line in table.splitlines()[1:]:
+        words = line[1:].split()
+        if len(words) >= 6 and "." in words[0]:
+            name, load, active, sub, result = words[:5]
+            yield Neighbour(name, load, active, sub, result, tuple(words[5:]))
+
+
+def _required(items: Mapping[str, bytes]) -> Iterable[tuple[str, tuple[Message, ...]]]:
+    """What the units said that this one requires and that failed; systemd's own words last."""
+    for name, lines in _json(items.get(REQUIRED, b"{}")).items():
+        if isinstance(lines, list):
+            found = [line for text in lines if (line := line_of(str(text))) is not None]
+            names = frozenset({name.partition(".")[0].lower()})
+            messages, manager, setup = _sorted(found, names)
+            for line in (*setup, *manager):
+                text = line.message.partition(": ")[2]
+                messages.append(Message(line.message, text, at=line.at, number=len(messages)))
+            yield name, tuple(messages)
+
+
+def _memory(items: Mapping[str, bytes]) -> dict[str, int]:
+    """``memory.max`` and the like, and the counters of memory.events (cgroup-v2), as numbers."""
+    found: dict[str, int] = {}
+    for name in ("memory.max", "memory.high", "memory.peak", "memory.current", "pids.max",
+                 "pids.current", "pids.peak"):  # fmt: skip
+        text = _text(items, f"cgroup/{name}").strip()
+        if text.isdigit():
+            found[name] = int(text)
+    for file in ("memory.events", "pids.events"):
+        for line in _text(items, f"cgroup/{file}").splitlines():
+            key, _, value = line.partition(" ")
+            if value.isdigit():
+                found[f"{file.partition('.')[0]}.{key}"] = int(value)
+    return found
+
+
+def fatal_or_error(message: Message) -> bool:
+    """It calls itself an error."""
+    return message.level >= Level.ERROR

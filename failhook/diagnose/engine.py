@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""All families asked, their findings ranked, the first one made the verdict."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from failhook.diagnose import (
+    configuration,
+    crashes,
+    dependency,
+    facts,
+    files,
+    general,
+    hardware,
+    memory,
+    network,
+    programs,
+    results,
+    setup,
+)
+from failhook.diagnose.case import Case, make
+from failhook.diagnose.finding import Cause, Finding
+from failhook.diagnose.look import look
+from failhook.diagnose.rank import rank
+from failhook.diagnose.subjects import find
+from failhook.incident import Incident, Suspect, Verdict
+from failhook.plugin import Sink
+from failhook.store import codec
+
+logger = logging.getLogger(__name__)
+FACTS = "checks/facts.json"
+VERDICT = "verdict.json"
+TIMEOUT_S = 4.0
+FAMILIES = (
+    setup, dependency, results, programs, files, network, memory, crashes, configuration, hardware,
+    general,
+)  # fmt: skip
+CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)
+_MAX_OTHERS = 4
+_WORTH_SAYING = 0.3
+
+
+def examine(incident: Incident, items: Mapping[str, bytes], sink: Sink, *, user: bool) -> None:
+    """The whole stage, in a process of its own: look at what the evidence speaks of, then judge.
+
+    Puts ``checks/facts.json`` and ``verdict.json``.
+    """
+    blind = make(incident, items)
+    said = [*blind.messages, *(one for each in blind.required.values() for one in each)]
+    uids = {message.uid for message in blind.messages if message.uid is not None}
+    own = blind.unit.number("UID")
+    if own is not None and own < 1 << 31:
+        uids.add(own)
+    subjects = find(blind.unit, said, sorted(uids, reverse=True))
+    seen = facts.dump(look(subjects, system=not user))
+    sink.put(FACTS, seen)
+    verdict = diagnose(replace(blind, facts=facts.load(seen)))
+    if verdict is not None:
+        sink.put(VERDICT, codec.dump_verdict(verdict))
+
+
+def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
+    """The verdict; None where nothing at all is known of the run."""
+    findings = rank(case, _asked(case, causes))
+    if not findings:
+        return None
+    findings = [_with_place(case, one) for one in findings]
+    first, *others = findings
+    return Verdict(
+        summary=_with_upgrade(case, first.sentence),
+        cause=first.cause,
+        confidence=first.confidence,
+        advice=first.advice or None,
+        evidence=first.proof,
+        others=tuple(
+            Suspect(one.sentence, one.cause, one.confidence)
+            for one in others[:_MAX_OTHERS]
+            if one.confidence >= _WORTH_SAYING
+        ),
+    )
+
+
+def _asked(case: Case, causes: Sequence[Cause]) -> Iterable[Finding]:
+    for cause in causes:
+        try:
+            yield from cause.look(case)
+        except Exception:  # one cause must not cost the verdict of the others
+            logger.exception("the cause %s failed", cause.name)
+
+
+def _with_place(case: Case, finding: Finding) -> Finding:
+    """A line of a traceback says what; the user's own frame says where."""
+    if finding.at is None or finding.cause.startswith("crash"):
+        return finding
+    for crash in crashes.crashes(case):
+        inside = crash.first <= finding.at <= crash.last
+        if inside and crash.file and crash.file not in finding.sentence:
+            return replace(finding, sentence=f"{finding.sentence} ({crash.place})")
+    return finding
+
+
+def _with_upgrade(case: Case, sentence: str) -> str:
+    """A package manager at work explains much that is over a minute later."""
+    if not case.facts.upgrading:
+        return sentence
+    return f"{sentence} (while {case.facts.upgrading[0]} was at work)"

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: MIT
+"""Files that are missing or may not be used, disks that are full or read-only, files of others.
+
+A program names the file in its line, or the line before; the error is the text of strerror(3) in
+most of them, which is the same in every language of the machine because failhook's units and most
+daemons run in the C locale.
+"""
+
+from __future__ import annotations
+
+import re
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.facts import PathFact
+from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.subjects import paths_in
+from failhook.diagnose.text import Message
+from failhook.incident import Proof
+
+_MISSING = re.compile(
+    r"no such file or directory|\bENOENT\b|(?:does not|doesn't|did not) exist|FileNotFoundError"
+    r"|not found|cannot find|can't find|could not find|no such (?:file|directory)|is missing"
+    r"|cannot stat|NoSuchFileException|FileNotFoundException|errno[ =:]*2\b|os error 2\b",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"permission denied|\bEACCES\b|\bEPERM\b|operation not permitted|access (?:is )?denied"
+    r"|PermissionError|AccessDeniedException|errno[ =:]*13\b|os error 13\b|not (?:readable|writ(?:e)?able)"
+    r"|is not writable|unable to write|cannot write|can't write|insufficient permissions?",
+    re.IGNORECASE,
+)
+_READ_ONLY = re.compile(
+    r"read-only file ?system|\bEROFS\b|errno[ =:]*30\b|os error 30\b", re.IGNORECASE
+)
+_FULL = re.compile(
+    r"no space left on device|\bENOSPC\b|disk (?:is )?full|errno[ =:]*28\b|os error 28\b"
+    r"|not enough (?:free )?(?:disk )?space|out of disk space|insufficient (?:disk )?space",
+    re.IGNORECASE,
+)
+_QUOTA = re.compile(r"disk quota exceeded|\bEDQUOT\b|errno[ =:]*122\b", re.IGNORECASE)
+_OPEN_MODE = re.compile(
+    r"(?:group|world|other)s?[ -](?:or (?:world|other)s?[ -])?(?:readable|writ(?:e)?able|access)"
+    r"|too open|insecure permissions?|unsafe permissions?|bad permissions?|invalid permissions"
+    r"|permissions? (?:should|must) be|insecure|has wrong (?:owner|mode|permissions)|wrong ownership"
+    r"|bad owner|ownership|not owned by|is owned by",
+    re.IGNORECASE,
+)
+_LOCKED = re.compile(
+    r"(?:lock|pid)[ -]?file.{0,80}(?:exist|held|already|taken)|already (?:running|locked)"
+    r"|(?:could not|cannot|can't|unable to|failed to) (?:get|obtain|acquire|take).{0,30}lock"
+    r"|resource temporarily unavailable.{0,60}lock|is (?:already )?locked by|database is locked",
+    re.IGNORECASE,
+)
+_WRITES = re.compile(
+    r"writ|creat|mkdir|unlink|rename|remov|append|log|lock|pid|save|dump|touch|chown|chmod",
+    re.IGNORECASE,
+)
+_TLS = re.compile(r"\.(?:pem|crt|key|cer|p12|pfx|jks)\b", re.IGNORECASE)
+
+
+def _paths(case: Case, message: Message) -> list[str]:
+    """The paths of the line; where it has none, those of the lines just before it."""
+    own = [path for path in paths_in(message.raw) if not _is_program(case, path)]
+    if own:
+        return own
+    before = [one for one in case.messages if 0 < message.number - one.number <= 2]
+    return [
+        path
+        for one in reversed(before)
+        for path in paths_in(one.raw)
+        if not _is_program(case, path)
+    ]
+
+
+def _is_program(case: Case, path: str) -> bool:
+    return path in case.facts.programs
+
+
+def missing(case: Case, message: Message) -> Finding | None:
+    """A file that is not there; where several are named, the one that is truly not there."""
+    if not _MISSING.search(message.text):
+        return None
+    paths = _paths(case, message)
+    for path in reversed(paths):
+        fact = case.path(path)
+        hidden = _hidden(case, path, fact)
+        if hidden is not None:
+            return _sandboxed(case, message, path, hidden)
+        if fact is not None and fact.kind in ("missing", "loop"):
+            return _absent(case, message, path, fact)
+    if not paths:
+        return None
+    fact = case.path(paths[-1])
+    sure = SAID - 0.3 if fact is not None and fact.exists else SAID - 0.05
+    return from_message(
+        case, message, "file-missing",
+        what=f"a file is missing: “{quote(message.text)}”",
+        advice="make the file, or correct its path in the configuration", confidence=sure,
+    )  # fmt: skip
+
+
+def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
+    at = fact.missing_at or path
+    directory = path.rpartition("/")[0]
+    if fact.not_a_directory is not None:
+        what = f"{path} cannot be there, {fact.not_a_directory} is a file and no directory"
+        advice = f"move {fact.not_a_directory} out of the way"
+    elif fact.real is not None:
+        what = f"{path} is a link that leads to {fact.real}, which does not exist"
+        advice = f"restore {fact.real}, or point the link elsewhere"
+    elif at != path and at is not None:
+        what = f"the directory {at} does not exist, so that {path} cannot be used"
+        if _WRITES.search(message.text):
+            advice = f"mkdir -p {directory} (for its user), or StateDirectory=, LogsDirectory= …"
+        else:
+            advice = f"restore {at}, or correct the path in the configuration"
+    else:
+        what = f"{path} does not exist"
+        advice = f"restore {path}, or correct the path in the configuration"
+    return from_message(
+        case, message, "file-missing",
+        what=f"{what}: “{quote(message.text, 160)}”", advice=advice, confidence=SEEN,
+        more=[case.checked(f"{at} is missing")],
+    )  # fmt: skip
+
+
+def denied(case: Case, message: Message) -> Finding | None:
+    """A file that its user may not read, write or reach."""
+    if not _DENIED.search(message.text):
+        return None
+    paths = _paths(case, message)
+    uid = message.uid if message.uid is not None else case.uid
+    writes = _WRITES.search(message.text) is not None
+    for path in paths:
+        fact = case.path(path)
+        if fact is None:
+            continue
+        for one in dict.fromkeys((uid, case.uid, *_other_uids(case))):
+            found = _forbidden(case, message, path, fact, one, writes=writes)
+            if found is not None:
+                return found
+    for path in paths:
+        hidden = _hidden(case, path, case.path(path)) or _write_protected(case, path)
+        if hidden is not None:
+            return _sandboxed(case, message, path, hidden)
+    if not paths:
+        return None
+    fact = case.path(paths[0])
+    seen = f" ({fact.described})" if fact is not None and fact.described else ""
+    user = case.facts.user(uid)
+    return from_message(
+        case, message, "permission",
+        what=f"{user} may not use {paths[0]}{seen}: “{quote(message.text, 160)}”",
+        advice=f"look at its owner and mode, and those of the directories above: namei -l {paths[0]}",
+        confidence=SAID + 0.02,
+    )  # fmt: skip
+
+
+def _other_uids(case: Case) -> list[int]:
+    """Daemons that start as root and go on as somebody else: every uid that was looked at."""
+    return [uid for uid in case.facts.names if uid != 0]
+
+
+def _forbidden(
+    case: Case, message: Message, path: str, fact: PathFact, uid: int | None, *, writes: bool
+) -> Finding | None:
+    access = fact.may(uid)
+    if access is None or uid == 0:
+        return None
+    user = case.facts.user(uid)
+    if access.blocked_at is not None:
+        seen = case.path(access.blocked_at)
+        mode = f" ({seen.described})" if seen is not None and seen.described else ""
+        what = f"{user} may not enter {access.blocked_at}{mode} on the way to {path}"
+        advice = f"let {user} pass: chmod o+x {access.blocked_at}, or set its group"
+    elif fact.exists and not access.read:
+        what = f"{path} cannot be read by {user} ({fact.described})"
+        advice = f"chown {user} {path}, or give its group the right"
+    elif fact.exists and not access.write and (writes or fact.kind == "directory"):
+        what = f"{path} cannot be written by {user} ({fact.described})"
+        advice = f"chown {user} {path}, or give its group the right"
+    elif not fact.exists and fact.missing_at is not None:
+        return _forbidden_parent(case, message, path, fact, uid)
+    else:
+        return None
+    return from_message(
+        case, message, "permission",
+        what=f"{what}: “{quote(message.text, 140)}”", advice=advice, confidence=SEEN,
+        more=[case.checked(f"{path}: {fact.described or 'behind a closed directory'}")],
+    )  # fmt: skip
+
+
+def _forbidden_parent(
+    case: Case, message: Message, path: str, fact: PathFact, uid: int | None
+) -> Finding | None:
+    """A file that is to be made in a directory that its user may not write."""
+    parent = (fact.missing_at or path).rpartition("/")[0] or "/"
+    seen = case.path(parent)
+    access = seen.may(uid) if seen is not None else None
+    if seen is None or access is None or access.write:
+        return None
+    user = case.facts.user(uid)
+    return from_message(
+        case, message, "permission",
+        what=f"{user} may not make {path}: {parent} is not writable for it ({seen.described}): "
+        f"“{quote(message.text, 120)}”",
+        advice=f"chown {user} {parent}", confidence=SEEN,
+        more=[case.checked(f"{parent}: {seen.described}")],
+    )  # fmt: skip
+
+
+def _hidden(case: Case, path: str, fact: PathFact | None) -> str | None:
+    """The setting of the sandbox that takes a path away which is there."""
+    if fact is not None and not fact.exists and fact.kind != "unknown":
+        return None
+    home = case.unit.get("ProtectHome") or "no"
+    if home in ("yes", "tmpfs") and path.startswith(("/home/", "/root/", "/run/user/")):
+        return f"ProtectHome={home}"
+    for word in (case.unit.get("InaccessiblePaths") or "").split():
+        place = word.lstrip("-+")
+        if path == place or path.startswith(f"{place}/"):
+            return f"InaccessiblePaths={place}"
+    return None
+
+
+def _write_protected(case: Case, path: str) -> str | None:
+    """The setting of the sandbox that makes a path read-only which is writable otherwise."""
+    for word in (case.unit.get("ReadOnlyPaths") or "").split():
+        place = word.lstrip("-+")
+        if path == place or path.startswith(f"{place}/"):
+            return f"ReadOnlyPaths={place}"
+    if case.unit.get("ProtectHome") == "read-only" and path.startswith(("/home/", "/root/")):
+        return "ProtectHome=read-only"
+    system = case.unit.get("ProtectSystem") or "no"
+    if system == "strict":
+        return "ProtectSystem=strict"
+    protected = {"yes": ("/usr/", "/boot/", "/efi/"), "full": ("/usr/", "/boot/", "/efi/", "/etc/")}
+    if path.startswith(protected.get(system, ("\0",))):
+        return f"ProtectSystem={system}"
+    return None
+
+
+def _sandboxed(case: Case, message: Message, path: str, setting: str) -> Finding:
+    read_only = setting.startswith(("ReadOnly", "ProtectSystem", "ProtectHome=read"))
+    effect = "makes it read-only for the unit" if read_only else "hides it from the unit"
+    advice = f"ReadWritePaths={path} (or StateDirectory=)" if read_only else f"change {setting}"
+    return from_message(
+        case, message, "sandbox",
+        what=f"{path}: {setting} {effect}: “{quote(message.text, 140)}”",
+        advice=advice, confidence=SEEN, more=[case.checked(setting, "unit/show.txt")],
+    )  # fmt: skip
+
+
+def read_only(case: Case, message: Message) -> Finding | None:
+    """A file system that is mounted read-only, or that a setting makes so."""
+    if not _READ_ONLY.search(message.text):
+        return None
+    paths = _paths(case, message)
+    path = paths[0] if paths else ""
+    mount = case.mount(path) if path else None
+    if mount is not None and "ro" in mount.options.split(","):
+        return from_message(
+            case, message, "read-only",
+            what=f"{mount.point} is mounted read-only, {path} cannot be written: "
+            f"“{quote(message.text, 140)}”",
+            advice=f"mount -o remount,rw {mount.point}; the kernel does that to a damaged file "
+            "system: dmesg",
+            confidence=SEEN, more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")],
+        )  # fmt: skip
+    setting = _write_protected(case, path) if path else case.unit.get("ProtectSystem")
+    if setting is not None and setting not in ("no", "full", "yes"):
+        setting = setting if "=" in setting else f"ProtectSystem={setting}"
+        return _sandboxed(case, message, path or "what it writes to", setting)
+    return from_message(
+        case, message, "read-only",
+        what=f"a file system is read-only: “{quote(message.text)}”", advice="mount | grep ' ro[, ]'",
+    )  # fmt: skip
+
+
+def full(case: Case, message: Message) -> Finding | None:
+    """No space, no inodes, or no quota."""
+    if _QUOTA.search(message.text):
+        return from_message(
+            case, message, "quota", what=f"a disk quota is used up: “{quote(message.text)}”",
+            advice="quota, repquota -a", confidence=SAID + 0.05,
+        )  # fmt: skip
+    if not _FULL.search(message.text):
+        return None
+    paths = _paths(case, message)
+    mount = case.mount(paths[0]) if paths else None
+    if mount is None or mount.full is None:
+        full_ones = [one for one in case.mounts if one.full]
+        mount = full_ones[0] if len(full_ones) == 1 or (full_ones and mount is None) else mount
+    if mount is not None and mount.full is not None:
+        where = f"{mount.point} has no {mount.full} left"
+        command = f"df -i {mount.point}" if mount.full == "inodes" else f"du -xh -d1 {mount.point}"
+        return from_message(
+            case, message, "disk-full",
+            what=f"{where}: “{quote(message.text, 160)}”",
+            advice=f"make room there ({command})", confidence=SEEN,
+            more=[case.checked(_room(mount), "system/mounts.txt")],
+        )  # fmt: skip
+    named = f" ({mount.point})" if mount is not None and mount.point != "/" else ""
+    return from_message(
+        case, message, "disk-full",
+        what=f"there was no space left{named}: “{quote(message.text, 180)}”",
+        advice="df -h, df -i", confidence=SAID + 0.08,
+    )  # fmt: skip
+
+
+def _room(mount) -> str:  # type: ignore[no-untyped-def]
+    return (
+        f"{mount.point}: {mount.free} of {mount.bytes} bytes free, "
+        f"{mount.inodes_free} of {mount.inodes} inodes free"
+    )
+
+
+def wrong_mode(case: Case, message: Message) -> Finding | None:
+    """A file that its program refuses for its owner or mode."""
+    if not _OPEN_MODE.search(message.text):
+        return None
+    paths = [path for path in _paths(case, message) if case.path(path) is not None]
+    if not paths:
+        return None
+    fact = case.path(paths[0])
+    mode = f" ({fact.described})" if fact is not None and fact.described else ""
+    more: list[Proof] = [case.checked(f"{paths[0]}: {fact.described}")] if fact and mode else []
+    return from_message(
+        case, message, "wrong-mode",
+        what=f"it refuses {paths[0]} for its owner or permissions{mode}: “{quote(message.text, 150)}”",
+        advice=f"chmod and chown {paths[0]} as its documentation asks for",
+        confidence=SAID + 0.05, more=more,
+    )  # fmt: skip
+
+
+def locked(case: Case, message: Message) -> Finding | None:
+    """Another instance holds the lock, or left it behind."""
+    if not _LOCKED.search(message.text):
+        return None
+    return from_message(
+        case, message, "locked",
+        what=f"another instance runs, or left its lock behind: “{quote(message.text, 200)}”",
+        advice="end the other instance; if there is none, remove the lock or pid file",
+        confidence=SAID - 0.05,
+    )  # fmt: skip
+
+
+def _said(case: Case) -> list[Finding]:
+    return list(each(case, full, read_only, wrong_mode, denied, locked, missing))
+
+
+CAUSES = (Cause("files", "files, permissions, disks, quotas and locks", _said),)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""A cause is a small value: a name, what it is, and the function that looks for it in a `Case`.
+
+What it finds is a `Finding`: a sentence that names the thing at fault, what to do, how sure it is,
+and the lines and looks that prove it. Confidence is a probability as an honest person would give
+it: 0.95 where the machine was seen to be so, 0.8 where the program said so, 0.5 and less for a
+guess. What the log says of itself (its level, its place) is weighed in `rank`, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.text import Message
+from failhook.incident import Phase, Proof
+
+SEEN = 0.95  # looked at on the machine
+SAID = 0.8  # in so many words, by the program or by systemd
+LIKELY = 0.6
+GUESS = 0.4
+FLOOR = 0.15  # only what systemd's result says
+
+_MAX_QUOTE = 260
+_BRIEF_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer. ``at`` is the place of the line that it rests on; None where it rests on none."""
+
+    cause: str
+    sentence: str
+    advice: str
+    confidence: float
+    proof: tuple[Proof, ...] = ()
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One kind of cause; ``name`` is what rules and statistics go by."""
+
+    name: str
+    summary: str
+    look: Callable[[Case], Iterable[Finding]]
+
+
+def fails(case: Case, what: str) -> str:
+    """The sentence: who, in which way, and ``what`` is at fault."""
+    return f"{case.incident.unit} {verb(case)}: {what}"
+
+
+def verb(case: Case) -> str:
+    """``failed to start`` and the like, by how far the run came."""
+    incident = case.incident
+    if incident.phase is Phase.STOPPED:
+        return "was stopped on request and ended badly"
+    if incident.phase is Phase.SHUTDOWN:
+        return "ended badly while the machine went down"
+    if incident.phase is Phase.RELOAD:
+        return "failed while it reloaded"
+    if incident.phase is Phase.DEPENDENCY or _never_started(case):
+        return "failed to start"
+    return "failed"
+
+
+def _never_started(case: Case) -> bool:
+    incident, main = case.incident, case.incident.main
+    if incident.control is not None:
+        return incident.control.command in ("ExecCondition", "ExecStartPre", "ExecStart")
+    if case.unit.get("Type") == "oneshot":
+        return False
+    if main.started is not None and main.exited is not None:
+        return main.exited - main.started < _BRIEF_S
+    return not any("Started " in line.message for line in case.manager)
+
+
+def quote(text: str, limit: int = _MAX_QUOTE) -> str:
+    """A program's words inside of a sentence."""
+    said = " ".join(text.split()).rstrip(" .,;:")
+    return said if len(said) <= limit else said[: limit - 1] + "…"
+
+
+def from_message(  # noqa: PLR0913 - the parts of a finding
+    case: Case,
+    message: Message,
+    cause: str,
+    *,
+    what: str,
+    advice: str,
+    confidence: float = SAID,
+    more: Iterable[Proof] = (),
+) -> Finding:
+    """A finding that rests on one line of the program."""
+    proof = (case.proof(message), *more)
+    return Finding(cause, fails(case, what), advice, confidence, proof, message.number)
+
+
+def each(case: Case, *finders: Callable[[Case, Message], Finding | None]) -> Iterator[Finding]:
+    """What each of ``finders`` makes of each line, the first one that knows the line."""
+    for message in case.messages:
+        for finder in finders:
+            found = finder(case, message)
+            if found is not None:
+                yield found
+                break

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""A program that nobody has seen before: which of its lines matters?
+
+Words of failure, a thing that is named (a path, a quoted name, a number), its level, and its place
+before the words of the end. It quotes and never invents: what it is not sure of it calls unclear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
+from failhook.diagnose.rank import CONSEQUENCE
+from failhook.diagnose.text import Level, Message
+
+_FAILURE = re.compile(
+    r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
+    r"|unexpected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
+    r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad"
+    r"|must|required?|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:allowed|permitted|set"
+    r"|available|supported|configured|installed|defined|running|readable|writable|a)|too (?:many|few"
+    r"|large|small|long|old|new)|out of|no space|read-only|wrong|syntax|incompatible|conflict|never"
+    r"|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
+    re.IGNORECASE,
+)
+_NAMES_A_THING = re.compile(
+    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w+=\w|\w+\.\w+\(|\b[A-Z_]{4,}\b"
+)
+_CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
+_FRAME = re.compile(
+    r"^\s+(?:at |File \"|from |in |\d+: |#\d+)|^\s*(?:at [\w.$<>]+\(|goroutine \d|\.\.\. \d+ more|\^+~*$)"
+)
+_GOOD = re.compile(
+    r"\b(?:success(?:ful|fully)?|ok|started|listening on|ready|loaded|initiali[sz]ed|using|version"
+    r"|0 errors|no errors|starting|opening|opened|loading|reading|connected|enabled)\b",
+    re.IGNORECASE,
+)
+_NEAR_END_S = 10.0
+
+
+def _score(case: Case, message: Message) -> float:
+    text = message.text[:600]
+    if _FRAME.match(message.raw) or not any(map(str.isalpha, text)):
+        return -1.0
+    score = {
+        Level.FATAL: 3.0, Level.ERROR: 2.6, Level.WARNING: 0.3, Level.UNKNOWN: 0.6, Level.TALK: -0.8,
+    }[message.level]  # fmt: skip
+    failures = len({word.lower() for word in _FAILURE.findall(text)})
+    score += min(failures, 3) * 0.9
+    if failures and _NAMES_A_THING.search(text):
+        score += 0.8
+    if failures and _CAUSE_AFTER.search(text):
+        score += 0.4
+    if CONSEQUENCE.search(text):
+        score -= 1.6 if not _NAMES_A_THING.search(text) else 0.7
+    if _GOOD.search(text) and failures < 2:
+        score -= 0.9
+    if message.raw in case.earlier:
+        score -= 0.3
+    end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
+    if message.at and end - message.at > _NEAR_END_S:
+        score -= 1.2
+    if len(text) < 8:
+        score -= 1.0
+    return score
+
+
+def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Message]]:
+    """The lines by how much they tell, the first of those that tell as much before its echoes."""
+    scored = [(_score(case, message), message) for message in messages]
+    scored = [pair for pair in scored if pair[0] > 0.5]
+    return sorted(scored, key=lambda pair: (-round(pair[0], 1), pair[1].number))
+
+
+def _general(case: Case) -> Iterator[Finding]:
+    best = telling(case, case.messages)
+    for score, message in best[:3]:
+        sure = min(0.62, GUESS + 0.05 * (score - 1.5))
+        text = quote(_with_next(case, message))
+        yield Finding(
+            "unclear",
+            fails(case, f"“{text}”"),
+            f"its own words; the whole log: failhook show {case.incident.id}",
+            max(0.2, sure - (0.02 if message is not best[0][1] else 0)),
+            (case.proof(message),),
+            None,
+        )
+    if not best and case.messages:
+        words = [message for message in case.messages if any(map(str.isalpha, message.text))]
+        if words:
+            yield _unclear(case, words[-1])
+
+
+def _with_next(case: Case, message: Message) -> str:
+    """A line that ends with a colon and the one that it announces."""
+    if not message.text.rstrip().endswith(":"):
+        return message.text
+    for one in case.messages:
+        if one.number == message.number + 1 and one.pid == message.pid:
+            return f"{message.text} {one.text}"
+    return message.text
+
+
+def _unclear(case: Case, last: Message) -> Finding:
+    ended = case.incident.exit_status or "unknown"
+    return Finding(
+        "unclear",
+        fails(case, f"status {ended}, and it is unclear why; its last words: “{quote(last.text)}”"),
+        "look at its own log files, or raise its log level",
+        0.2,
+        (case.proof(last),),
+    )
+
+
+CAUSES = (Cause("unclear", "no known cause: the line that tells most", _general),)

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: MIT
+"""Ports that are taken, addresses that are not here, peers that do not answer, names, certificates."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from failhook.diagnose.case import Case, Listener
+from failhook.diagnose.finding import (
+    LIKELY,
+    SAID,
+    SEEN,
+    Cause,
+    Finding,
+    each,
+    fails,
+    from_message,
+    quote,
+)
+from failhook.diagnose.subjects import paths_in
+from failhook.diagnose.text import Message
+
+_IN_USE = re.compile(
+    r"address (?:is )?already in use|EADDRINUSE|errno[ =:]*98\b|port .{0,30}(?:already|in use|taken)"
+    r"|(?:already|being) (?:in use|used).{0,40}(?:port|address|socket)|OSError: \[Errno 98\]"
+    r"|address in use|another (?:process|instance|server).{0,40}(?:port|listening)",
+    re.IGNORECASE,
+)
+_NOT_HERE = re.compile(
+    r"cannot assign requested address|can't assign requested address|EADDRNOTAVAIL|errno[ =:]*99\b"
+    r"|no (?:such )?(?:local )?(?:interface|address) (?:matches|found)|not a local address",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"permission denied|EACCES|operation not permitted|errno[ =:]*13\b", re.IGNORECASE
+)
+_BINDS = re.compile(r"\bbind|listen", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"connection refused|ECONNREFUSED|actively refused|errno[ =:]*111\b", re.IGNORECASE
+)
+_TIMED_OUT = re.compile(
+    r"connection timed out|ETIMEDOUT|connect(?:ion)? time(?:d)?[ -]?out|errno[ =:]*110\b"
+    r"|no route to host|EHOSTUNREACH|network is unreachable|ENETUNREACH|host is (?:down|unreachable)",
+    re.IGNORECASE,
+)
+_UNRESOLVED = re.compile(
+    r"(?:name or service not known|temporary failure in name resolution|could not resolve"
+    r"|couldn't resolve|cannot resolve|can't resolve|unable to resolve|failed to resolve"
+    r"|no such host|unknown host|ENOTFOUND|EAI_AGAIN|EAI_NONAME|nodename nor servname"
+    r"|host (?:name )?(?:not found|lookup fail)|name resolution|host not found|getaddrinfo"
+    r"|no address associated|UnknownHostException|not (?:be )?resolved)",
+    re.IGNORECASE,
+)
+_PORT = re.compile(
+    r"(?:(?P<host>\[[0-9a-fA-F:.%\w]{2,45}\]|[\w*-]{1,63}(?:\.[\w-]{1,63}){0,8}|\*|::)[:#]"
+    r"(?P<port>\d{1,5})(?![\w:.-]))"
+    r"|port[\s=:#'\"(]{1,4}(?P<named>\d{1,5})(?!\w)"
+    r"|(?<![\w.])(?P<bare>:\d{1,5})(?![\w:.-])",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(
+    r"(?<![\w.:])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\d)|(?P<v6>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})",
+    re.IGNORECASE,
+)
+_HOST = re.compile(
+    r"(?<![\w.@/-])(?P<name>[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62}){1,8})(?![\w/-])"
+    r"|['\"](?P<quoted>[a-z0-9][\w.-]{1,100})['\"]|host(?:name)?[ :=]{1,3}(?P<after>[a-z0-9][\w.-]{1,100})",
+    re.IGNORECASE,
+)
+_EXPIRED = re.compile(
+    r"certificate (?:has |is )?expired|certificate verify failed.*expired|cert.{0,30}\bexpired"
+    r"|expired.{0,30}certificate|CERT_HAS_EXPIRED|not yet valid",
+    re.IGNORECASE,
+)
+_MISMATCH = re.compile(
+    r"key values mismatch|(?:key|certificate).{0,60}(?:do(?:es)? not match|mismatch|don't match)",
+    re.IGNORECASE,
+)
+_FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b", re.IGNORECASE)
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
+_PRIVILEGED = 1024
+_FILE_SUFFIXES = (".py", ".js", ".go", ".rb", ".pl", ".c", ".conf", ".cnf", ".cfg", ".yml", ".yaml",
+                  ".java", ".rs", ".php", ".lua", ".service", ".socket", ".json", ".toml", ".ini",
+                  ".so", ".sock", ".pem", ".key", ".crt", ".log", ".pid")  # fmt: skip
+
+
+def ports_in(text: str) -> list[int]:
+    """The ports that a line names, those with an address first."""
+    found: list[int] = []
+    later: list[int] = []
+    for match in _PORT.finditer(text):
+        if match["port"] and (match["host"] or "").lower().endswith(_FILE_SUFFIXES):
+            continue  # main.py:12 is a line of a file
+        number = int(match["port"] or match["named"] or (match["bare"] or ":0")[1:])
+        if 0 < number < 65536:
+            (later if match["bare"] else found).append(number)
+    return list(dict.fromkeys([*found, *later]))
+
+
+def _near(case: Case, message: Message) -> list[int]:
+    """Ports of the line, else of the lines around it, else of the unit's command line."""
+    if ports := ports_in(message.text):
+        return ports
+    around = [
+        one for one in case.messages if abs(one.number - message.number) <= 4 and one is not message
+    ]
+    around.sort(key=lambda one: abs(one.number - message.number))
+    for one in around:
+        if ports := ports_in(one.text):
+            return ports
+    return []
+
+
+def _port_taken(case: Case, message: Message) -> Finding | None:
+    if not _IN_USE.search(message.text) or (
+        "file" in message.lower and "socket" not in message.lower
+    ):
+        return None
+    protocol = "udp" if "udp" in message.lower else ""
+    for port in _near(case, message):
+        holder = case.listener(port, protocol)
+        if holder is not None:
+            return _held(case, message, port, holder)
+    socket = next((path for path in paths_in(message.text) if _is_socket(case, path)), None)
+    if socket is not None:
+        return from_message(
+            case, message, "port-taken",
+            what=f"the socket {socket} exists already, another process may listen on it: "
+            f"“{quote(message.text, 160)}”",
+            advice=f"stop who listens on {socket} (ss -xlp), or remove it if nobody does",
+        )  # fmt: skip
+    ports = _near(case, message)
+    held = [one for one in case.listeners if one.unit == case.incident.unit]
+    if ports and any(one.port == ports[0] for one in held):
+        return _held(case, message, ports[0], next(one for one in held if one.port == ports[0]))
+    what = f"port {ports[0]} was already in use" if ports else "an address was already in use"
+    return from_message(
+        case, message, "port-taken",
+        what=f"{what} (nobody holds it any more): “{quote(message.text, 160)}”"
+        if ports and case.listeners
+        else f"{what}: “{quote(message.text, 160)}”",
+        advice=f"find out who held it: ss -ltnp 'sport = :{ports[0]}'" if ports else "ss -ltnp",
+    )  # fmt: skip
+
+
+def _is_socket(case: Case, path: str) -> bool:
+    fact = case.path(path)
+    return path.endswith((".sock", ".socket")) or (fact is not None and fact.kind == "socket")
+
+
+def _held(case: Case, message: Message, port: int, holder: Listener) -> Finding:
+    seen = f"{holder.protocol} {holder.address}:{port} is held by {holder.holder}"
+    unit = f"; stop {holder.unit}" if holder.unit else ""
+    return from_message(
+        case,
+        message,
+        "port-taken",
+        what=f"port {port} ({holder.address}) is already held by {holder.holder}",
+        advice=f"give one of the two another port{unit}",
+        confidence=SEEN,
+        more=[case.checked(seen, "system/listening.txt")],
+    )
+
+
+def _not_here(case: Case, message: Message) -> Finding | None:
+    if not _NOT_HERE.search(message.text):
+        return None
+    own = set(case.facts.addresses or ())
+    addresses = [match["v4"] or match["v6"] for match in _ADDRESS.finditer(message.text)]
+    if not addresses:
+        around = [one for one in case.messages if abs(one.number - message.number) <= 3]
+        addresses = [
+            match["v4"] or match["v6"] for one in around for match in _ADDRESS.finditer(one.text)
+        ]
+    missing = [one for one in addresses if one not in own and one not in _ANY]
+    if not missing:
+        return from_message(
+            case, message, "address-not-here",
+            what=f"an address that it is to listen on is not one of this machine: "
+            f"“{quote(message.text, 160)}”",
+            advice="compare its configuration with: ip address",
+        )  # fmt: skip
+    known = case.facts.addresses is not None
+    return from_message(
+        case,
+        message,
+        "address-not-here",
+        what=f"the address {missing[0]} is not one of this machine's: “{quote(message.text, 140)}”",
+        advice="correct the address in its configuration, or wait for the network "
+        "(After=network-online.target) if it comes late",
+        confidence=SEEN if known else SAID,
+        more=[case.checked(f"this machine has {', '.join(sorted(own)[:8])}")] if known else [],
+    )
+
+
+def _privileged(case: Case, message: Message) -> Finding | None:
+    if not (_DENIED.search(message.text) and _BINDS.search(message.text)):
+        return None
+    low = [port for port in _near(case, message) if port < _PRIVILEGED]
+    if not low or (case.uid or 0) == 0:
+        return None
+    user = case.facts.user(case.uid)
+    return from_message(
+        case,
+        message,
+        "privileged-port",
+        what=f"{user} may not bind port {low[0]}: ports below 1024 are root's",
+        advice="AmbientCapabilities=CAP_NET_BIND_SERVICE, a socket unit, or a port above 1023",
+        confidence=SEEN,
+    )
+
+
+def _refused(case: Case, message: Message) -> Finding | None:
+    if not _REFUSED.search(message.text):
+        return None
+    ports = _near(case, message)
+    port = next((one for one in ports if one), None)
+    if port is None:
+        what = f"a server that it needs refused the connection: “{quote(message.text, 180)}”"
+        return from_message(case, message, "connection-refused", what=what,
+                            advice="is that server running, and on that address?")  # fmt: skip
+    holder = next((one for one in case.listeners if one.port == port), None)
+    where = f"port {port}"
+    address = _ADDRESS.search(message.text)
+    if address is not None:
+        where = f"{address['v4'] or address['v6']} port {port}"
+    local = address is None or (address["v4"] or "").startswith("127.") or address["v6"] == "::1"
+    if holder is None and local and case.listeners is not None:
+        return from_message(
+            case, message, "connection-refused",
+            what=f"the connection to {where} was refused, nobody listens there: "
+            f"“{quote(message.text, 140)}”",
+            advice="start the server that belongs there, before this unit (After=, Wants=)",
+            confidence=SEEN if case.listeners else SAID,
+            more=[case.checked(f"no listener on port {port}", "system/listening.txt")],
+        )  # fmt: skip
+    return from_message(
+        case, message, "connection-refused",
+        what=f"the connection to {where} was refused: “{quote(message.text, 160)}”",
+        advice="is that server running, and does it listen on that address?",
+    )  # fmt: skip
+
+
+def _unreachable(case: Case, message: Message) -> Finding | None:
+    if not _TIMED_OUT.search(message.text):
+        return None
+    return from_message(
+        case,
+        message,
+        "unreachable",
+        what=f"a server that it needs cannot be reached: “{quote(message.text, 180)}”",
+        advice="is the network up, is there a route, does a firewall drop it?",
+        confidence=SAID - 0.05,
+    )
+
+
+def _unresolved(case: Case, message: Message) -> Finding | None:
+    if not _UNRESOLVED.search(message.text):
+        return None
+    names = [
+        name
+        for match in _HOST.finditer(message.text)
+        if (name := match["name"] or match["quoted"] or match["after"])
+        and not name.lower().endswith(_FILE_SUFFIXES)
+        and any(map(str.isalpha, name))
+    ]
+    servers = case.facts.name_servers
+    more = []
+    why = ""
+    if servers == () or servers is None:
+        why = " (/etc/resolv.conf names no name server)"
+        more = [case.checked("/etc/resolv.conf names no name server")]
+    host = next((name for name in names if case.facts.hosts.get(name.lower()) is False), None)
+    host = host or next(iter(names), None)
+    if host is None:
+        what = f"a host name cannot be resolved{why}: “{quote(message.text, 180)}”"
+    else:
+        what = f"the host name {host} cannot be resolved{why}: “{quote(message.text, 150)}”"
+    return from_message(
+        case, message, "name-unresolved", what=what,
+        advice=f"correct the name, or its DNS: getent hosts {host or 'NAME'}",
+        confidence=SAID + (0.05 if host else 0), more=more,
+    )  # fmt: skip
+
+
+def _expired(case: Case, message: Message) -> Finding | None:
+    if not _EXPIRED.search(message.text):
+        return None
+    for path, dates in case.facts.certificates.items():
+        if dates.not_after < case.facts.at:
+            day = time.strftime("%Y-%m-%d", time.gmtime(dates.not_after))
+            return from_message(
+                case, message, "certificate-expired",
+                what=f"the certificate {path} expired on {day}: “{quote(message.text, 120)}”",
+                advice=f"renew {path}", confidence=SEEN,
+                more=[case.checked(f"{path} is valid until {day}")],
+            )  # fmt: skip
+    return from_message(
+        case, message, "certificate-expired",
+        what=f"a certificate has expired: “{quote(message.text, 180)}”",
+        advice="renew it, and check the clock: timedatectl", confidence=SAID + 0.05,
+    )  # fmt: skip
+
+
+def _mismatch(case: Case, message: Message) -> Finding | None:
+    if not _MISMATCH.search(message.text):
+        return None
+    return from_message(
+        case, message, "key-mismatch",
+        what=f"a private key does not belong to its certificate: “{quote(message.text, 180)}”",
+        advice="compare: openssl x509 -noout -pubkey -in CERT; openssl pkey -pubout -in KEY",
+        confidence=SAID + 0.05,
+    )  # fmt: skip
+
+
+def _family(case: Case, message: Message) -> Finding | None:
+    if not _FAMILY.search(message.text):
+        return None
+    value = case.unit.get("RestrictAddressFamilies")
+    if value in (None, "no", "[not set]"):
+        return None
+    return from_message(
+        case, message, "sandbox",
+        what=f"RestrictAddressFamilies={value} forbids the sockets that it needs: "
+        f"“{quote(message.text, 120)}”",
+        advice="add AF_INET AF_INET6 (or what it needs) to RestrictAddressFamilies=",
+        confidence=SEEN, more=[case.checked(f"RestrictAddressFamilies={value}", "unit/show.txt")],
+    )  # fmt: skip
+
+
+def _said(case: Case) -> list[Finding]:
+    return list(
+        each(
+            case, _family, _privileged, _port_taken, _not_here, _refused, _unresolved, _expired,
+            _mismatch, _unreachable,
+        )
+    )  # fmt: skip
+
+
+def _socket_unit(case: Case) -> list[Finding]:
+    """A .socket unit that cannot listen: systemd itself says so."""
+    found = []
+    for line in case.manager:
+        match = re.search(
+            r"Failed to (?:create listening socket|listen on sockets) ?\(?(?P<where>[^)]*)\)?: (?P<why>.+)",
+            line.message,
+        )
+        if match is None:
+            continue
+        listens = (case.unit.get("Listen") or "").replace("\n", ", ")
+        ports = ports_in(match["where"]) or ports_in(listens)
+        holder = case.listener(ports[0]) if ports else None
+        if holder is not None:
+            seen = case.checked(
+                f"port {ports[0]} is held by {holder.holder}", "system/listening.txt"
+            )
+            what = f"port {ports[0]} ({holder.address}) is already held by {holder.holder}"
+            advice = "give one of the two another port"
+            proof = (case.proof_of(line.message), seen)
+            found.append(Finding("port-taken", fails(case, what), advice, SEEN, proof))
+        else:
+            what = f"it cannot listen on {match['where'] or listens}: {match['why']}"
+            found.append(Finding("listen", fails(case, what), "ss -ltnp", LIKELY + 0.1,
+                                 (case.proof_of(line.message),)))  # fmt: skip
+    return found
+
+
+CAUSES = (
+    Cause("network", "ports, addresses, peers, names and certificates", _said),
+    Cause("socket-unit", "a socket unit cannot listen", _socket_unit),
+)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Programs, shared libraries and modules that are missing or do not fit together."""
+
+from __future__ import annotations
+
+import re
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.text import Message
+
+_LIBRARY = re.compile(
+    r"error while loading shared libraries: (?P<library>[^\s:]+): (?P<why>[^\n]{3,200})"
+    r"|(?P<library2>lib[\w.+-]{1,80}\.so[.\d]{0,20}): cannot open shared object file"
+)
+_SYMBOL = re.compile(
+    r"symbol lookup error: (?P<file>[^\s:]+): (?P<what>undefined symbol: \S+)"
+    r"|(?P<file2>[^\s:]+): version [`'](?P<version>[^']+)' not found \(required by (?P<by>[^)]+)\)"
+)
+_COMMAND = re.compile(
+    r"^(?:(?P<script>/?[\w./-]{1,200}): )?(?:line |)(?P<line>\d{1,6}): (?P<command>[^\s:]{1,200}):"
+    r" (?:command )?not found$"
+    r"|(?:env|xargs|nohup|timeout|sudo|exec): [‘'\"]?(?P<by_env>[^\s:’'\"]{1,200})[’'\"]?: No such file"
+    r"|(?:^|: )(?P<bare>[\w./-]{1,100}): command not found"
+)
+_SHELL_LINE = re.compile(
+    r"^(?P<script>/[\w./@+-]{1,300}): (?:line )?(?P<line>\d{1,6}): (?P<what>[^\n]{3,300})$"
+)
+_SHELL = re.compile(
+    r"unbound variable|parameter not set|syntax error|unexpected|bad substitution|not a valid identifier"
+    r"|ambiguous redirect|arithmetic|readonly variable|bad interpreter|too many arguments",
+    re.IGNORECASE,
+)
+
+
+def _library(case: Case, message: Message) -> Finding | None:
+    match = _LIBRARY.search(message.text)
+    if match is None:
+        return None
+    name = (match["library"] or match["library2"]).rpartition("/")[2]
+    like = case.facts.libraries.get(name, ())
+    others = [one for one in like if one != name]
+    beside = f" (there is {', '.join(others[:3])})" if others else ""
+    if name in like:
+        beside = f" ({quote(match['why'] or '', 100)})"
+    return from_message(
+        case, message, "library-missing",
+        what=f"the shared library {name}, which its program needs, is missing{beside}",
+        advice=f"install the package that has {name} (apt-file search {name}, dnf provides), or the "
+        "program's version for this release",
+        confidence=SEEN,
+        more=[case.checked(f"libraries of that name: {', '.join(like) or 'none'}")],
+    )  # fmt: skip
+
+
+def _symbol(case: Case, message: Message) -> Finding | None:
+    match = _SYMBOL.search(message.text)
+    if match is None:
+        return None
+    return from_message(
+        case, message, "library-version",
+        what=f"its program and a library of this machine do not fit: “{quote(message.text, 220)}”",
+        advice="install the program's build for this release, or the library's newer version",
+        confidence=SAID + 0.1,
+    )  # fmt: skip
+
+
+def _command(case: Case, message: Message) -> Finding | None:
+    match = _COMMAND.search(message.raw.strip()) or _COMMAND.search(message.text)
+    if match is None:
+        return None
+    command = match["command"] or match["by_env"] or match["bare"]
+    where = f" (line {match['line']} of {match['script']})" if match["script"] else ""
+    return from_message(
+        case, message, "command-missing",
+        what=f"the command {command} does not exist or is not in its search path{where}",
+        advice="install it, or name it with its whole path; the unit's $PATH is not that of a login",
+        confidence=SAID + 0.1,
+    )  # fmt: skip
+
+
+def _shell(case: Case, message: Message) -> Finding | None:
+    match = _SHELL_LINE.match(message.raw.strip())
+    if match is None or not _SHELL.search(match["what"]):
+        return None
+    return from_message(
+        case, message, "script",
+        what=f"a mistake in the script {match['script']} line {match['line']}: “{quote(match['what'])}”",
+        advice=f"correct {match['script']}; bash -n {match['script']} checks its syntax",
+        confidence=SAID + 0.08,
+    )  # fmt: skip
+
+
+def _said(case: Case) -> list[Finding]:
+    return list(each(case, _library, _symbol, _command, _shell))
+
+
+CAUSES = (Cause("programs", "programs and libraries that are missing or do not fit", _said),)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Which finding is the sentence? The root before its consequences.
+
+A program that dies says several things: a warning that it always prints, the error, what follows
+from the error, and that it gives up. What counts is how sure a cause is of itself, how grave the
+program calls the line, whether the line was new, how near to the end it was said, and, among
+equals, which was said first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.finding import Finding
+from failhook.diagnose.text import Level, Message
+
+_NEAR_S = 30.0
+_BY_LEVEL = {
+    Level.FATAL: 0.05,
+    Level.ERROR: 0.04,
+    Level.UNKNOWN: 0.0,
+    Level.WARNING: -0.15,
+    Level.TALK: -0.25,
+}
+# Words of the end, not of its reason.
+CONSEQUENCE = re.compile(
+    r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|shut(?:ting)? ?down|terminat(?:ing|ed)"
+    r"|stopp(?:ing|ed)|bye|quit(?:ting)?|bailing out|fail(?:ed|ure) to (?:start|initiali[sz]e)\b"
+    r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed)"
+    r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
+    r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
+    r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
+    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|please (?:fix|check|see)"
+    r"|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
+    re.IGNORECASE,
+)
+
+
+def rank(case: Case, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, the most convincing first; of several that say the same, one."""
+    by_number = {message.number: message for message in case.messages}
+    weighed = [
+        (
+            _weight(case, finding, by_number.get(finding.at) if finding.at is not None else None),
+            finding,
+        )
+        for finding in findings
+    ]
+    weighed.sort(key=lambda pair: (-round(pair[0], 2), _place(pair[1]), -pair[0]))
+    kept: list[Finding] = []
+    for weight, finding in weighed:
+        if all(finding.sentence != other.sentence for other in kept):
+            kept.append(replace(finding, confidence=round(min(0.99, max(0.05, weight)), 2)))
+    return kept
+
+
+def _place(finding: Finding) -> int:
+    return finding.at if finding.at is not None else -1
+
+
+def _weight(case: Case, finding: Finding, message: Message | None) -> float:
+    weight = finding.confidence
+    if message is None:
+        return weight
+    weight += _BY_LEVEL[message.level]
+    if CONSEQUENCE.search(message.text[:500]):
+        weight -= 0.2
+    if _is_old_news(case, message):
+        weight -= 0.1
+    end = _end(case)
+    if end and message.at and end - message.at > _NEAR_S:
+        weight -= 0.25
+    return weight
+
+
+def _is_old_news(case: Case, message: Message) -> bool:
+    """The same line was said by a run of this unit before; it may have failed as well."""
+    return message.raw in case.earlier
+
+
+def _end(case: Case) -> float:
+    return case.incident.main.exited or case.incident.first_seen
+
+
+def last_words(messages: Sequence[Message], limit: int = 3) -> list[Message]:
+    """The last lines that are no ornament."""
+    return [message for message in messages if any(map(str.isalpha, message.text))][-limit:]

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: MIT
+"""What systemd itself says: time limits, watchdog, protocol, start limit, signals, exit codes.
+
+The floor of a verdict: always true, seldom the reason. Where the program named its reason, that one
+is ranked above; where it was silent, this is the sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
+from failhook.diagnose.subjects import commands
+from failhook.incident import Phase, Proof
+from failhook.systemd.exit_status import status_name
+
+_START_TIMED_OUT = re.compile(
+    r"(?P<phase>condition|start-pre|start|start-post) operation timed out|(?P<other>Starting|Mounting|Activation) timed out"
+)
+_STOP_TIMED_OUT = re.compile(
+    r"State '(?P<state>[\w-]+)' timed out|(?P<phase>Stopping|Unmounting|Deactivation) timed out|stop operation timed out"
+)
+_PID_FILE = re.compile(r"Can't open PID file (?P<path>\S+)")
+# What a program may mean by a status (LSB and sysexits.h, systemd.exec(5)).
+_MEANINGS = {
+    "2": "wrong arguments, or not installed well", "3": "something is not implemented",
+    "4": "not enough privileges", "5": "the program is not installed",
+    "6": "the program is not configured", "7": "the program is not running",
+    "64": "it was called with wrong arguments", "65": "wrong input data",
+    "66": "an input file is missing or unreadable", "67": "a user that it was told does not exist",
+    "68": "a host that it was told does not exist", "69": "a service that it needs is unavailable",
+    "70": "an internal error of the program", "71": "an error of the operating system",
+    "72": "a file of the system is missing", "73": "a file that it is to make cannot be made",
+    "74": "an error of input or output", "75": "a failure that may pass: try again",
+    "76": "a peer did not keep to the protocol", "77": "it lacks a permission",
+    "78": "a mistake in its configuration", "126": "a command that it calls cannot be executed",
+    "127": "a command or a shared library that it needs was not found",
+}  # fmt: skip
+
+
+def _program(case: Case, setting: str = "ExecStart") -> str:
+    """The program that failed, with its whole path."""
+    control = case.incident.control
+    wanted = control.command if control is not None else setting
+    for command in case.unit.commands:
+        ended = command.code is not None and not command.status.startswith("0")
+        if command.property == wanted and ended and (path := _path_of(command.text)):
+            return path
+    return next((path for name, path, _ in commands(case.unit) if name == wanted), "its program")
+
+
+def _path_of(text: str) -> str | None:
+    match = re.match(r"\{ path=(\S+) ;", text)
+    return match[1] if match is not None else None
+
+
+def _timeout(case: Case) -> Iterator[Finding]:
+    if case.incident.result != "timeout":
+        return
+    line = next((one for one in case.manager if _START_TIMED_OUT.search(one.message)), None)
+    if case.said("reached runtime time limit") is not None:
+        limit = case.unit.get("RuntimeMaxUSec") or "?"
+        what = f"it ran longer than RuntimeMaxSec={limit} allows"
+        found = case.said("reached runtime time limit")
+        yield _of(case, "runtime-max", what, "raise RuntimeMaxSec= if it may run longer", found)
+    elif line is not None:
+        yield from _start_timeout(case, line)
+    else:
+        yield from _stop_timeout(case)
+
+
+def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
+    limit = case.unit.get("TimeoutStartUSec") or case.unit.get("TimeoutUSec") or "?"
+    kind = case.unit.get("Type") or ""
+    pid_file = next((m for one in case.manager if (m := _PID_FILE.search(one.message))), None)
+    within = f"within TimeoutStartSec={limit}"
+    phase = _START_TIMED_OUT.search(getattr(line, "message", ""))
+    during = phase["phase"] if phase is not None else None
+    if pid_file is not None or (
+        kind == "forking" and case.unit.get("PIDFile") and during == "start"
+    ):
+        path = pid_file["path"] if pid_file is not None else case.unit.get("PIDFile")
+        what = f"the PID file {path} did not appear {within}: Type=forking waits for it"
+        advice = "let the program write that file, or set PIDFile= to the one that it writes"
+        yield _of(case, "pid-file", what, advice, line, SAID + 0.05)
+    elif during in ("start-pre", "start-post", "condition"):
+        name = {"start-pre": "ExecStartPre", "start-post": "ExecStartPost"}.get(
+            during, "ExecCondition"
+        )
+        what = f"{name}={_program(case, name)} did not end {within}"
+        yield _of(case, "timeout-start", what, "see why it hangs, or raise TimeoutStartSec=", line)
+    elif kind in ("notify", "notify-reload"):
+        what = f"Type={kind}, but its program did not send READY=1 {within}"
+        advice = "does the program support sd_notify(3)? If not: Type=exec; if it is slow: TimeoutStartSec="
+        yield _of(case, "timeout-start", what, advice, line)
+    elif kind == "dbus":
+        what = f"its program did not take the bus name {case.unit.get('BusName')} {within}"
+        yield _of(
+            case, "timeout-start", what, "compare BusName= with what the program asks for", line
+        )
+    elif kind == "forking":
+        what = f"Type=forking, but its program stayed in the foreground and did not exit {within}"
+        yield _of(
+            case,
+            "timeout-start",
+            what,
+            "Type=exec (or notify) for a program in the foreground",
+            line,
+        )
+    else:
+        what = f"it was not up {within}"
+        yield _of(
+            case, "timeout-start", what, "see what it waits for, or raise TimeoutStartSec=", line
+        )
+
+
+def _stop_timeout(case: Case) -> Iterator[Finding]:
+    line = next((one for one in case.manager if _STOP_TIMED_OUT.search(one.message)), None)
+    limit = case.unit.get("TimeoutStopUSec") or case.unit.get("TimeoutUSec") or "?"
+    match = _STOP_TIMED_OUT.search(line.message) if line is not None else None
+    state = (match["state"] or "") if match is not None else ""
+    if state == "stop" or (line is not None and "stop operation timed out" in line.message):
+        what = f"ExecStop={_program(case, 'ExecStop')} did not end within TimeoutStopSec={limit}"
+    else:
+        what = f"it did not end within TimeoutStopSec={limit} of SIGTERM and was killed"
+    yield _of(case, "timeout-stop", what, "let it end on SIGTERM, or raise TimeoutStopSec=", line)
+
+
+def _of(
+    case: Case, cause: str, what: str, advice: str, line: object, sure: float = SAID
+) -> Finding:
+    text = getattr(line, "message", "")
+    proof: tuple[Proof, ...] = (case.proof_of(text),) if text else ()
+    return Finding(cause, fails(case, what), advice, sure, proof)
+
+
+def _watchdog(case: Case) -> Iterator[Finding]:
+    if case.incident.result == "watchdog":
+        limit = case.unit.get("WatchdogUSec") or "?"
+        what = f"it sent no keep-alive (WATCHDOG=1) within WatchdogSec={limit}: it hung, and was killed"
+        advice = "a core or a stack of the hanging process tells where; or raise WatchdogSec="
+        yield _of(case, "watchdog", what, advice, case.said("Watchdog timeout"), SEEN)
+
+
+def _protocol(case: Case) -> Iterator[Finding]:
+    if case.incident.result != "protocol":
+        return
+    kind = case.unit.get("Type") or "?"
+    line = case.said("protocol") or (case.manager[-1] if case.manager else None)
+    if kind == "forking":
+        file = case.unit.get("PIDFile")
+        where = f", and PIDFile={file} was not there" if file else ""
+        what = f"Type=forking, but its program exited and left no process behind{where}"
+        yield _of(
+            case, "protocol", what, "does it really go to the background? If not: Type=exec", line
+        )
+    else:
+        code = case.incident.exit_status or "0"
+        what = f"Type={kind}, but its main process exited with status {code} before it sent READY=1"
+        advice = "Type=exec, or Type=oneshot for a program that does its work and ends"
+        yield _of(case, "protocol", what, advice, line)
+
+
+def _start_limit(case: Case) -> Iterator[Finding]:
+    line = case.said("Start request repeated too quickly")
+    if line is None and case.incident.result != "start-limit-hit":
+        return
+    burst = case.unit.get("StartLimitBurst") or "?"
+    interval = case.unit.get("StartLimitIntervalUSec") or "?"
+    last = "its last run ended with status 0" if case.incident.exit_status in ("0", None) else ""
+    clean = case.incident.result in ("start-limit-hit", "success") or not case.incident.exit_status
+    what = f"it was started more than {burst} times within {interval} (StartLimitBurst=)"
+    if clean and last:
+        restart = case.unit.get("Restart") or "no"
+        what += (
+            f"; Restart={restart} started it again each time its main process exited with success"
+        )
+    yield _of(
+        case, "start-limit", what,
+        "a program that goes to the background needs Type=forking; else see why it ends so soon",
+        line, LIKELY if clean else FLOOR,
+    )  # fmt: skip
+
+
+def _signal(case: Case) -> Iterator[Finding]:
+    incident = case.incident
+    if incident.exit_code not in ("killed", "dumped") or incident.result in (
+        "timeout", "watchdog", "oom-kill",
+    ):  # fmt: skip
+        return
+    signal = incident.exit_status or "?"
+    program = _program(case)
+    if signal == "SYS":
+        yield _system_call(case, program)
+        return
+    if incident.exit_code == "dumped" or signal in ("SEGV", "ABRT", "BUS", "FPE", "ILL", "TRAP"):
+        yield _crashed(case, program, signal)
+        return
+    who = {
+        "KILL": "somebody (not the kernel for memory, not systemd) killed it",
+        "PIPE": "it wrote to a pipe or socket that nobody reads any more",
+    }.get(signal, "somebody ended it")
+    what = f"{program} was ended by SIG{signal}: {who}"
+    advice = (
+        "auditctl -a always,exit -S kill tells who sends signals"
+        if signal != "PIPE"
+        else ("see who closed the other end; IgnoreSIGPIPE=yes is the default")
+    )
+    yield _of(case, "signal", what, advice, case.said("Main process exited"), LIKELY - 0.05)
+
+
+def _system_call(case: Case, program: str) -> Finding:
+    allowed = case.unit.get("SystemCallFilter")
+    shown = (
+        f"SystemCallFilter={quote(allowed, 60)}" if allowed else "a system call filter (seccomp)"
+    )
+    audit = next((line for line in case.kernel if "type=1326" in line or "seccomp" in line), None)
+    number = re.search(r"syscall=(\d+)", audit or "")
+    which = f" (number {number[1]})" if number else ""
+    what = f"{program} made a system call{which} that {shown} forbids, and was killed by SIGSYS"
+    proof = (Proof("kernel", audit, "kernel/kernel.txt"),) if audit else ()
+    return Finding(
+        "sandbox", fails(case, what),
+        "SystemCallErrorNumber=EPERM shows which; systemd-analyze syscall-filter lists the groups",
+        SEEN, proof,
+    )  # fmt: skip
+
+
+def _crashed(case: Case, program: str, signal: str) -> Finding:
+    core = " and left a core" if case.incident.exit_code == "dumped" else ""
+    names = {
+        "SEGV": "a segmentation fault, SIGSEGV", "ABRT": "SIGABRT, its own abort", "BUS": "SIGBUS",
+        "FPE": "SIGFPE, an arithmetic error", "ILL": "SIGILL, an illegal instruction",
+    }  # fmt: skip
+    frame = re.search(r"#0\s+0x[0-9a-f]+ (?P<function>\S+) (?:\((?P<module>[^)]+)\))?", case.core)
+    where = f" in {frame['function']}" if frame is not None and frame["function"] != "n/a" else ""
+    fault = next(
+        (line for line in case.kernel if "segfault at" in line and _names(case, line)), None
+    )
+    what = f"{program} crashed with {names.get(signal, f'SIG{signal}')}{where}{core}"
+    proof = [case.proof_of(line.message) for line in (case.said("Main process exited"),) if line]
+    if fault is not None:
+        proof.append(Proof("kernel", fault, "kernel/kernel.txt"))
+    advice = (
+        "coredumpctl info shows the stack"
+        if core
+        else "LimitCORE=infinity and systemd-coredump keep a core"
+    )
+    return Finding("crash", fails(case, what), advice, LIKELY + 0.1, tuple(proof))
+
+
+def _names(case: Case, line: str) -> bool:
+    return f"[{case.incident.main.pid}]" in line
+
+
+def _control(case: Case) -> Iterator[Finding]:
+    """A command beside the main process failed, and said nothing that explains it."""
+    control = case.incident.control
+    if control is None or (
+        (control.exit_status or "").startswith("2")
+        and len(control.exit_status or "") == 3
+        and int(control.exit_status or 0) >= 200
+    ):
+        return
+    yield _exited(
+        case, f"{control.command}={_program(case)}", control.exit_code, control.exit_status
+    )
+
+
+def _exit_status(case: Case) -> Iterator[Finding]:
+    incident = case.incident
+    if (
+        incident.control is None
+        and incident.exit_code == "exited"
+        and incident.exit_status not in (None, "0")
+    ):
+        yield _exited(case, _program(case), incident.exit_code, incident.exit_status)
+
+
+def _exited(case: Case, program: str, code: str | None, status: str | None) -> Finding:
+    name = status_name(code, status)
+    ended = f"ended with status {status}" + (f"/{name}" if name and name != "FAILURE" else "")
+    if code in ("killed", "dumped"):
+        ended = f"was ended by SIG{status}"
+    meaning = f": {_MEANINGS[status]}" if status in _MEANINGS and case.silent else ""
+    silent = " and wrote nothing" if case.silent else ""
+    line = case.said("rocess exited")
+    sure = LIKELY - 0.1 if case.silent else FLOOR
+    advice = f"run it by hand as the unit's user: {program.rpartition('=')[2]}"
+    return _of(case, "exit-status", f"{program} {ended}{silent}{meaning}", advice, line, sure)
+
+
+def _stop_post(case: Case) -> Iterator[Finding]:
+    """The run was clean, and what runs after it failed."""
+    incident = case.incident
+    if incident.exit_code == "exited" and incident.exit_status == "0" and incident.control is None:
+        for command in case.unit.commands:
+            if (
+                command.property == "ExecStopPost"
+                and command.code
+                and not command.status.startswith("0")
+            ):
+                what = (
+                    f"the run itself was clean, but ExecStopPost={_path_of(command.text)} failed "
+                )
+                what += f"with status {command.status}"
+                yield _of(case, "stop-post", what, "see what that command says", None, LIKELY)
+
+
+def _resources(case: Case) -> Iterator[Finding]:
+    if case.incident.result == "resources":
+        line = case.said("Failed to")
+        text = (
+            line.message.partition(": ")[2]
+            if line is not None
+            else "it could not set up what it needs"
+        )
+        yield _of(
+            case,
+            "resources",
+            f"systemd could not start it: {quote(text)}",
+            "systemctl status",
+            line,
+        )
+
+
+def _job(case: Case) -> Iterator[Finding]:
+    if case.incident.phase is Phase.JOB_TIMEOUT:
+        waiting = [one for one in case.neighbours if one.active in ("activating", "reloading")]
+        names = ", ".join(one.name for one in waiting[:3])
+        for_ = f" for {names}, which is still starting" if waiting else ""
+        limit = case.unit.get("JobTimeoutUSec") or "?"
+        what = f"its start job waited{for_} longer than JobTimeoutSec={limit}"
+        yield _of(
+            case,
+            "job-timeout",
+            what,
+            "see why that one takes so long",
+            case.said("timed out"),
+            SEEN,
+        )
+
+
+def _cycle(case: Case) -> Iterator[Finding]:
+    line = next((one for one in case.manager if "ordering cycle" in one.message), None)
+    if line is not None:
+        what = f"systemd broke an ordering cycle: {quote(line.message)}"
+        yield _of(case, "ordering-cycle", what, "take one of the After=/Before= out", line, SAID)
+
+
+def _mount(case: Case) -> Iterator[Finding]:
+    """A mount or swap unit: mount(8) says why."""
+    if not case.incident.unit.endswith((".mount", ".swap")):
+        return
+    where, source = case.unit.get("Where") or "", case.unit.get("What") or ""
+    said = next(
+        (m for m in case.messages if re.search(r"mount|swapon", m.raw, re.IGNORECASE)), None
+    )
+    text = f": “{quote(said.raw)}”" if said is not None else ""
+    what = f"{source} cannot be mounted on {where}{text}" if where else f"{source}{text}"
+    proof = (case.proof(said),) if said is not None else ()
+    options = case.unit.get("Options")
+    yield Finding(
+        "mount", fails(case, what),
+        f"correct its line in /etc/fstab or its unit (Options={options})", SAID + 0.05, proof,
+    )  # fmt: skip
+
+
+CAUSES = (
+    Cause("timeout", "a time limit of systemd", _timeout),
+    Cause("watchdog", "no keep-alive", _watchdog),
+    Cause("protocol", "the process did not follow its Type=", _protocol),
+    Cause("start-limit", "started too often", _start_limit),
+    Cause("signal", "ended by a signal", _signal),
+    Cause("control", "a command beside the main process failed", _control),
+    Cause("exit-status", "the main process ended with a status", _exit_status),
+    Cause("stop-post", "ExecStopPost= failed after a clean run", _stop_post),
+    Cause("resources", "systemd could not start it", _resources),
+    Cause("job-timeout", "its job waited too long", _job),
+    Cause("ordering-cycle", "an ordering cycle", _cycle),
+    Cause("mount", "a mount or swap failed", _mount),
+)

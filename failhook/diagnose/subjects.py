@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""Which files, users, libraries and hosts does the evidence speak of?
+
+What the unit's own settings name comes first: that is the administrator's word. What log lines name
+is anybody's: it is only ever asked for its kind, mode and owner, never read, and bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from failhook.diagnose.text import Message
+from failhook.systemd.unit import UnitState
+
+MAX_PATHS = 80
+_MAX_MESSAGES = 400
+_MAX_PATH = 1024
+_QUOTED = re.compile(
+    r"(?P<q>['\"`])(?P<path>/[^'\"`\n]{1,500})['\"`]|\[(?P<boxed>/[^\]\s]{1,500})\]"
+)
+_PLAIN = re.compile(r"(?<![\w.:/~*\])}-])/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}")
+_TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=]+$")
+_EXEC_PATH = re.compile(r"^\{ path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ", re.MULTILINE)
+_LIBRARY = re.compile(r"(?P<name>lib[\w.+-]{1,80}\.so(?:\.\d{1,6}){0,4})")
+_USER = re.compile(
+    r"(?:user|group|account|getpwnam|getgrnam|owner|chown)\b[^'\"\w]{0,4}(?:name\b[^'\"\w]{0,4})?"
+    r"(?P<q>['\"(]?)(?P<name>[a-z_][\w.-]{0,30}\$?)['\")]?",
+    re.IGNORECASE,
+)
+_HOST = re.compile(
+    r"(?<![\w.@/-])(?P<host>[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){1,8})(?![\w/-])"
+)
+_DIRECTORIES = {
+    "RuntimeDirectory": "/run",
+    "StateDirectory": "/var/lib",
+    "CacheDirectory": "/var/cache",
+    "LogsDirectory": "/var/log",
+    "ConfigurationDirectory": "/etc",
+}
+_PATH_SETTINGS = (
+    "WorkingDirectory", "RootDirectory", "RootImage", "EnvironmentFiles", "PIDFile",
+    "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "BindPaths",
+    "BindReadOnlyPaths", "NetworkNamespacePath", "StandardInput", "StandardOutput",
+    "StandardError", "LoadCredential", "LoadCredentialEncrypted", "What", "Where", "SourcePath",
+)  # fmt: skip
+_COMMANDS = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload",
+             "ExecStop", "ExecStopPost")  # fmt: skip
+_NEVER = ("/proc/", "/sys/", "/dev/null")
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What is worth a look. ``programs`` and ``certificates`` are opened, the rest is not."""
+
+    paths: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    uids: tuple[int, ...] = ()
+    runs_as: str = "root"
+    libraries: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+def paths_in(text: str) -> list[str]:
+    """The absolute paths that a line names, in its order, without what is only punctuation."""
+    found = [(match.start(), match["path"] or match["boxed"]) for match in _QUOTED.finditer(text)]
+    quoted = [(at, at + len(path) + 1) for at, path in found]
+    found += [
+        (match.start(), match.group())
+        for match in _PLAIN.finditer(text)
+        if not any(start <= match.start() <= end for start, end in quoted)
+    ]
+    cleaned = [_TRAILING.sub("", path) for _, path in sorted(found)]
+    return [path for path in dict.fromkeys(cleaned) if 1 < len(path) <= _MAX_PATH]
+
+
+def commands(state: UnitState) -> Iterator[tuple[str, str, str]]:
+    """(setting, program, whole command line) of each Exec line."""
+    for setting in _COMMANDS:
+        for match in _EXEC_PATH.finditer(state.get(setting) or ""):
+            yield setting, match["path"], match["argv"]
+
+
+def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> Subjects:
+    """The subjects of one incident, what the unit names first."""
+    near = [*messages[:20], *messages[-_MAX_MESSAGES:]]
+    of_unit = list(_unit_paths(state))
+    of_lines: list[str] = []
+    hosts: list[str] = []
+    users: list[str] = []
+    libraries: list[str] = []
+    for message in reversed(near):
+        of_lines += paths_in(message.raw[:2000])
+        text = message.text[:2000]
+        libraries += [match["name"] for match in _LIBRARY.finditer(text)]
+        hosts += [match["host"] for match in _HOST.finditer(text.lower())]
+        users += [match["name"] for match in _USER.finditer(text)]
+    named = [path for path in dict.fromkeys([*of_unit, *of_lines]) if not path.startswith(_NEVER)]
+    programs = [path for _, path, _ in commands(state) if path.startswith("/")]
+    own_users = [name for name in (state.get("User"),) if name]
+    own_groups = [
+        name
+        for setting in ("Group", "SupplementaryGroups")
+        for name in (state.get(setting) or "").split()
+    ]
+    return Subjects(
+        paths=tuple(named[:MAX_PATHS]),
+        programs=tuple(dict.fromkeys(programs))[:20],
+        certificates=tuple(p for p in named if p.endswith((".pem", ".crt", ".cer", ".cert")))[:8],
+        users=tuple(dict.fromkeys([*own_users, *users]))[:20],
+        groups=tuple(dict.fromkeys([*own_groups, *users]))[:20],
+        uids=tuple(dict.fromkeys(uids))[:4],
+        runs_as=state.get("User") or "root",
+        libraries=tuple(dict.fromkeys(libraries))[:8],
+        hosts=tuple(dict.fromkeys(hosts))[:12],
+    )
+
+
+def _unit_paths(state: UnitState) -> Iterator[str]:
+    for _, program, argv in commands(state):
+        if program.startswith("/"):
+            yield program
+        yield from paths_in(argv)
+    for setting in _PATH_SETTINGS:
+        for word in (state.get(setting) or "").split():
+            at = word.find("/")
+            if at >= 0:
+                yield from word[at:].rstrip(")").split(":")[:1]
+    for setting, base in _DIRECTORIES.items():
+        for name in (state.get(setting) or "").split():
+            yield f"{base}/{name.partition(':')[0]}"
+    pam = state.get("PAMName")
+    if pam and "/" not in pam:
+        yield f"/etc/pam.d/{pam}"
