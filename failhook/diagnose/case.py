@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from failhook.diagnose import facts as facts_of
+from failhook.diagnose import settings
 from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.text import Level, Message, of_priority, peel, with_level
 from failhook.incident import Incident, Proof
@@ -24,7 +25,7 @@ from failhook.systemd.unit import UnitState
 # The items that a case is made of: what else is in a bundle is for people.
 ITEMS = (
     "journal/journal.json", "journal/journal.txt", "journal/lost.txt", "journal/before.txt",
-    "unit/show.txt", "unit/dependencies.txt", "kernel/kernel.txt", "system/system.json",
+    "unit/show.txt", "unit/cat.txt", "unit/dependencies.txt", "kernel/kernel.txt", "system/system.json",
     "checks/facts.json", "failed/units.txt", "unit/required.json",
 )  # fmt: skip
 _WANTED = ("cgroup/", "logs/", "coredump/")
@@ -36,6 +37,7 @@ _MAX_KERNEL = 2000
 _SPAWN_FAILED = "641257651c1b4ec9a8624d7a40a9e1e7"  # "Failed at step … spawning …" (sd-messages.h)
 _LOST = re.compile(r"^(?P<at>\S+) (?P<name>[^\s\[]{1,60})(?:\[(?P<pid>\d+)\])?: (?P<text>.*)$")
 _BEFORE = _LOST
+_STRANGERS = ("systemd", "failhook", "kernel", "systemd-logind", "dbus-daemon", "CRON", "sudo")
 
 
 def is_wanted(item: str) -> bool:
@@ -109,6 +111,7 @@ class Case:
     kernel: tuple[str, ...] = ()
     earlier: frozenset[str] = frozenset()  # what the unit said before this run
     facts: Facts = field(default_factory=Facts)
+    looked: bool = False  # who listens, and what is mounted, was looked at
     listeners: tuple[Listener, ...] = ()
     mounts: tuple[Mount, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
@@ -195,12 +198,13 @@ def _key(text: str) -> str:
 
 def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     """The case that a bundle's items make. Missing or damaged items count as not known."""
-    unit = UnitState.parse(incident.unit, _text(items, "unit/show.txt"))
+    unit = settings.complete(
+        UnitState.parse(incident.unit, _text(items, "unit/show.txt")), _text(items, "unit/cat.txt")
+    )
     entries = _entries(items.get("journal/journal.json", b""))
     names = _names(incident, unit, entries)
     messages, manager, setup = _sorted(entries, names)
-    if not messages:
-        messages = _lost(_text(items, "journal/lost.txt"), names)
+    messages += _lost(_text(items, "journal/lost.txt"), names, messages)
     files = _own_logs(items, names, len(messages))
     system = _json(items.get("system/system.json", b""))
     return Case(
@@ -212,6 +216,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
         kernel=tuple(_text(items, "kernel/kernel.txt").splitlines()[-_MAX_KERNEL:]),
         earlier=frozenset(_said_before(_text(items, "journal/before.txt"))),
         facts=facts_of.load(items.get("checks/facts.json", b"{}")),
+        looked="listening" in system,
         listeners=tuple(_listeners(system)),
         mounts=tuple(_mounts(system)),
         neighbours=tuple(_neighbours(_text(items, "unit/dependencies.txt"))),
@@ -306,19 +311,27 @@ def _messages(line: Line, identifier: str, names: frozenset[str], number: int) -
         yield with_level(message, of_priority(line.get("PRIORITY")))
 
 
-def _lost(text: str, names: frozenset[str]) -> list[Message]:
-    """Lines that lost their unit: all there is, where the run has none of its own."""
+def _lost(text: str, names: frozenset[str], known: Sequence[Message]) -> list[Message]:
+    """Lines of those seconds that lost their unit: they may be the run's, and stand after its own.
+
+    Only what calls itself by a name of the program counts where the program said anything.
+    """
     found: list[Message] = []
+    said = {message.raw for message in known}
     for line in text.splitlines()[-_LAST:]:
         match = _LOST.match(line)
-        if match is not None and match["name"] not in ("systemd", "failhook", "kernel"):
-            said, level = peel(match["text"], names)
-            found.append(
-                Message(
-                    match["text"], said, level, 0.0, match["name"], match["pid"] or "",
-                    number=len(found),
-                )
-            )  # fmt: skip
+        if match is None or match["name"] in _STRANGERS or match["text"] in said:
+            continue
+        name = match["name"].lower()
+        if known and not any(name.startswith(one) or one.startswith(name) for one in names):
+            continue
+        peeled, level = peel(match["text"], names)
+        place = len(known) + len(found)
+        found.append(
+            Message(
+                match["text"], peeled, level, 0.0, match["name"], match["pid"] or "", number=place
+            )
+        )
     return found
 
 
@@ -336,6 +349,9 @@ def _own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) ->
 
 
 def _said_before(text: str) -> Iterable[str]:
+    """What earlier runs said, if they went well: what a failing one repeats is no old news."""
+    if "Failed with result" in text:
+        return
     for line in text.splitlines():
         match = _BEFORE.match(line)
         if match is not None:

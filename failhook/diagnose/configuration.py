@@ -9,36 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import SAID, Cause, Finding, from_message, quote
+from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
 from failhook.diagnose.text import Level, Message
 
-_FILE = r"(?P<{name}>(?:/|\./|[\w-]{{1,40}}/)?[\w@%+=~-][\w./@%+=~-]{{0,300}}\.[A-Za-z][\w-]{{0,14}}|/[\w./@%+=~-]{{2,300}})"
-
-
-def _file(name: str) -> str:
-    return _FILE.format(name=name)
-
-
-# Every way is: a file and a line number, in some order, with some words between them.
-_PLACES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        _file("file") + r"['\"\])]{0,2}[:(] ?(?:line ?)?(?P<line>\d{1,7})(?![\d.]*[.:]\d{1,3}\.)",
-        _file("file") + r"['\"\])]{0,2},? {0,2}(?:at |on |in )?\(?line[ :#=]{1,3}(?P<line>\d{1,7})",
-        r"line[ :#=]{1,3}(?P<line>\d{1,7})(?:,? (?:col(?:umn)?|char(?:acter)?|pos(?:ition)?)[ :]{0,2}\d{1,6})?"
-        r"\)?,? {0,2}(?:of|in|from|\(|:|,)[ :]{0,2}(?:the )?(?:config(?:uration)?(?: file)? ?)?(?:file ?:? ?)?"
-        r"['\"\[(]{0,2}" + _file("file"),
-        r"['\"\[(]" + _file("file") + r"['\"\])]{1,2}[,:]? {0,2}line[ :]{1,2}(?P<line>\d{1,7})",
-    )
-)
 _LINE_ONLY = re.compile(
     r"(?:at |on |in )?\bline[ :#=]{1,3}(?P<line>\d{1,7})(?:[,:]? (?:col(?:umn)?)[ :]{0,2}\d{1,6})?",
     re.IGNORECASE,
 )
-_ANY_FILE = re.compile(_file("file"))
+_ANY_FILE = re.compile(file_pattern("file"))
 _WRONG = re.compile(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|wrong|undefined|malformed"
     r"|deprecated|obsolete|missing|expected|expecting|duplicate|already (?:defined|exists|declared)"
@@ -64,43 +45,11 @@ _ABOUT_SETTINGS = re.compile(
     r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|did you mean|expected.{1,60}(?:but|got|found)",
     re.IGNORECASE,
 )
-_PROGRAM_TEXT = (
-    ".py", ".js", ".mjs", ".cjs", ".ts", ".go", ".rb", ".pl", ".pm", ".c", ".cc", ".cpp", ".cxx",
-    ".h", ".hpp", ".java", ".kt", ".scala", ".rs", ".php", ".lua", ".erl", ".ex", ".exs", ".sh",
-    ".cs", ".ml", ".hs", ".tcl", ".vala", ".service", ".socket",
-)  # fmt: skip
 _CONFIGS = (
     ".conf", ".cnf", ".cfg", ".ini", ".yml", ".yaml", ".json", ".toml", ".xml", ".properties",
     ".rules", ".local", ".config", ".hcl", ".list", ".zone", ".vcl", ".options", ".default",
 )  # fmt: skip
 _COLON = re.compile(r"[:,]\s*$")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a configuration."""
-
-    file: str
-    line: str | None
-
-    def __str__(self) -> str:
-        return f"{self.file} line {self.line}" if self.line else self.file
-
-
-def place_in(text: str) -> Place | None:
-    """The innermost place that a line tells: of several (includes), the last one."""
-    found: list[tuple[int, Place]] = []
-    for pattern in _PLACES:
-        found += [
-            (match.start(), Place(match["file"], match["line"]))
-            for match in pattern.finditer(text)
-            if not _is_program_text(match["file"])
-        ]
-    return max(found, key=lambda pair: pair[0])[1] if found else None
-
-
-def _is_program_text(name: str) -> bool:
-    return name.lower().endswith(_PROGRAM_TEXT) or name.startswith(("http:", "https:"))
 
 
 def _config_file(text: str) -> str | None:
@@ -113,9 +62,9 @@ def _config_file(text: str) -> str | None:
 
 
 def _joined(case: Case, message: Message) -> str:
-    """The line, and the next one where it ends with a colon."""
+    """The line, the next one where it ends with a colon, and those above that say where it is."""
     if not _COLON.search(message.text):
-        return message.text
+        return _with_above(case, message)
     following = next(
         (
             one
@@ -125,6 +74,17 @@ def _joined(case: Case, message: Message) -> str:
         None,
     )
     return f"{message.text} {following.text}" if following is not None else message.text
+
+
+def _with_above(case: Case, message: Message) -> str:
+    """``Reading the configuration file, at line 93`` / ``>>> 'tcp-backlogs 511'`` / ``Bad directive``."""
+    if _LINE_ONLY.search(message.text) or not _ABOUT_SETTINGS.search(message.text):
+        return message.text
+    above = case.messages[max(0, message.number - 3) : message.number]
+    start = next((n for n, one in enumerate(above) if _LINE_ONLY.search(one.text)), None)
+    if start is None or place_in(message.text) is not None:
+        return message.text
+    return ": ".join(one.text for one in (*above[start:], message))
 
 
 def _said(case: Case) -> Iterator[Finding]:
@@ -140,6 +100,8 @@ def _said(case: Case) -> Iterator[Finding]:
 
 def _at_place(case: Case, message: Message, text: str, place: Place, *, plain: bool) -> Finding:
     where = _around(case, message, place)
+    line = case.facts.lines.get(f"{where.file}:{where.line}", "")
+    shown = f" (that line: {quote(line, 120)})" if line and line not in text else ""
     sure = SAID + (0.02 if plain else 0.08)
     if place.line is None:
         sure -= 0.1
@@ -147,7 +109,7 @@ def _at_place(case: Case, message: Message, text: str, place: Place, *, plain: b
         case,
         message,
         "configuration",
-        what=f"a mistake in {where}: “{quote(text)}”",
+        what=f"a mistake in {where}: “{quote(text)}”{shown}",
         advice=f"correct {where}",
         confidence=sure,
     )
@@ -167,7 +129,10 @@ def _around(case: Case, message: Message, place: Place) -> Place:
 def _somewhere(case: Case, message: Message, text: str) -> Finding:
     """A complaint about a setting that does not tell where it stands; perhaps a line nearby does."""
     line = _LINE_ONLY.search(text)
-    file = _config_file(text) or _file_nearby(case, message)
+    file = _config_file(text)
+    if file is None and (near := _place_nearby(case, message)) is not None:
+        return _at_place(case, message, text, near, plain=False)
+    file = file or _file_nearby(case, message)
     where = f"{file}" if file else "its configuration or command line"
     if file and line:
         where = f"{file} line {line['line']}"
@@ -183,10 +148,20 @@ def _somewhere(case: Case, message: Message, text: str) -> Finding:
     )
 
 
+def _place_nearby(case: Case, message: Message) -> Place | None:
+    """``Error found at /etc/x.conf:12`` as a line of its own, before or after."""
+    near = [one for one in case.messages if 0 < abs(one.number - message.number) <= 2]
+    for one in sorted(near, key=lambda each: abs(each.number - message.number)):
+        place = place_in(one.text)
+        if place is not None and place.line is not None and not _ABOUT_SETTINGS.search(one.text):
+            return place
+    return None
+
+
 def _file_nearby(case: Case, message: Message) -> str | None:
     near = [one for one in case.messages if 0 < abs(one.number - message.number) <= 4]
     for one in sorted(near, key=lambda each: abs(each.number - message.number)):
-        if (file := _config_file(one.text)) is not None and not _is_program_text(file):
+        if (file := _config_file(one.text)) is not None and not is_program_text(file):
             return file
     return None
 

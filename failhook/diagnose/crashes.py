@@ -156,6 +156,9 @@ _JAVA_FRAME = re.compile(
 )
 
 
+_JAVA_ALONE = re.compile(r"\s*Caused by|Exception in thread|\s+java\.")  # a head without frames
+
+
 def _java(messages: Sequence[Message]) -> Iterator[Crash]:
     head: tuple[re.Match[str], Message] | None = None
     lines: list[Message] = []
@@ -164,7 +167,7 @@ def _java(messages: Sequence[Message]) -> Iterator[Crash]:
     for message in messages:
         text = message.raw if message.raw.startswith((" ", "\t")) else message.text
         frame = _JAVA_FRAME.match(text)
-        match = None if frame else _JAVA_HEAD.match(text)
+        match = None if frame else _JAVA_HEAD.match(text.strip())
         if frame is not None and head is not None:
             library = _LIBRARY_PACKAGE.match(frame["method"])
             file = f"/usr/lib/{frame['file']}" if library else frame["file"]
@@ -179,6 +182,7 @@ def _java(messages: Sequence[Message]) -> Iterator[Crash]:
         if head is not None and found and frame is not None:
             earlier = [one for one in found[:-1] if one.file and "/usr/lib" not in one.file]
             found[-1] = _java_crash(head[0], head[1], frames, lines, earlier)
+    found = [one for one in found if one.last > one.first or _JAVA_ALONE.match(one.at.raw)]
     roots = [one for one in found if one.at.raw.lstrip().startswith("Caused by")] or found
     yield from roots[-1:]
 
@@ -299,8 +303,9 @@ _RUBY = re.compile(
 _RUBY_FROM = re.compile(
     r"^\s+(?:\d+: )?from (?P<file>[^\s:]+):(?P<line>\d+):in [`'](?P<function>[^']+)'"
 )
+_PERL_BASE = re.compile(r'Base class package "(?P<name>[\w:]+)" is empty')
 _PERL = re.compile(
-    r"^(?P<message>.{3,600}?) at (?P<file>/[^\s]+|\(eval \d+\)) line (?P<line>\d{1,7})(?:[.,]|\s|$)"
+    r"^(?P<message>.{3,3000}?) at (?P<file>/[^\s]+|\(eval \d+\)) line (?P<line>\d{1,7})(?:[.,]|\s|$)"
 )
 _LUA = re.compile(
     r"^(?:lua[\d.]*|luajit|\S*/lua[\w.]*): (?P<file>[^\s:]+\.lua):(?P<line>\d+): (?P<message>.+)$"
@@ -336,6 +341,10 @@ def _ruby(messages: Sequence[Message]) -> Iterator[Crash]:
 
 def _perl(messages: Sequence[Message]) -> Iterator[Crash]:
     for message in messages:
+        if base := _PERL_BASE.search(message.raw):
+            name = base["name"].replace("::", "/")
+            yield _crash("perl", "died", f"Can't locate {name}.pm", [], [message], message)
+            return
         match = _PERL.match(message.raw.strip())
         if match is not None and (
             match["file"].endswith((".pl", ".pm", ".t")) or _is_script(match["file"])

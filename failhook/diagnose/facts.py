@@ -102,6 +102,8 @@ class Facts:
     hosts: Mapping[str, bool] = field(default_factory=dict)  # in /etc/hosts or not
     name_servers: tuple[str, ...] | None = None
     addresses: tuple[str, ...] | None = None  # of this machine
+    lines: Mapping[str, str] = field(default_factory=dict)  # "file:number" -> that line of root's
+    foreign: tuple[str, ...] = ()  # in the unit's own directories, not for its user to write
     upgrading: tuple[str, ...] = ()  # package managers that run: name (pid N)
     machine: str = ""
 
@@ -142,6 +144,8 @@ def load(data: bytes) -> Facts:
         hosts={name: found is True for name, found in _object(raw.get("hosts")).items()},
         name_servers=_texts(raw.get("name_servers")),
         addresses=_texts(raw.get("addresses")),
+        lines={name: str(text) for name, text in _object(raw.get("lines")).items()},
+        foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),
         machine=str(raw.get("machine") or ""),
     )

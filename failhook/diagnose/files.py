@@ -13,6 +13,7 @@ import re
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.place import place_in
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
@@ -55,7 +56,11 @@ _WRITES = re.compile(
     r"writ|creat|mkdir|unlink|rename|remov|append|log|lock|pid|save|dump|touch|chown|chmod",
     re.IGNORECASE,
 )
-_TLS = re.compile(r"\.(?:pem|crt|key|cer|p12|pfx|jks)\b", re.IGNORECASE)
+_COMPLAINS = re.compile(
+    r"\b(?:can(?:no|')t|can not|couldn't|could not|unable to|fail(?:ed|ure)?|error)\b",
+    re.IGNORECASE,
+)
+_MAKES = re.compile(r"creat|mak(?:e|ing)|bind|listen", re.IGNORECASE)
 
 
 def _paths(case: Case, message: Message) -> list[str]:
@@ -72,15 +77,34 @@ def _paths(case: Case, message: Message) -> list[str]:
     ]
 
 
+def _of_line(case: Case, message: Message) -> list[str]:
+    """The paths in the line of a configuration that the message points to, as it was read."""
+    place = place_in(message.text)
+    line = case.facts.lines.get(f"{place.file}:{place.line}", "") if place is not None else ""
+    return paths_in(line)
+
+
+def _missing_above(case: Case, message: Message) -> str | None:
+    """A path that the last few lines name and that is not there."""
+    for one in reversed(case.messages[max(0, message.number - 6) : message.number]):
+        for path in reversed(paths_in(one.raw)):
+            fact = case.path(path)
+            if fact is not None and fact.kind in ("missing", "loop"):
+                return path
+    return None
+
+
 def _is_program(case: Case, path: str) -> bool:
     return path in case.facts.programs
 
 
-def missing(case: Case, message: Message) -> Finding | None:
+def missing(  # noqa: PLR0911 - the looks go from the surest to the least sure
+    case: Case, message: Message
+) -> Finding | None:
     """A file that is not there; where several are named, the one that is truly not there."""
     if not _MISSING.search(message.text):
         return None
-    paths = _paths(case, message)
+    paths = [*_paths(case, message), *_of_line(case, message)]
     for path in reversed(paths):
         fact = case.path(path)
         hidden = _hidden(case, path, fact)
@@ -88,6 +112,14 @@ def missing(case: Case, message: Message) -> Finding | None:
             return _sandboxed(case, message, path, hidden)
         if fact is not None and fact.kind in ("missing", "loop"):
             return _absent(case, message, path, fact)
+    for path in reversed(paths):
+        for uid in dict.fromkeys((message.uid, case.uid)):
+            closed = _closed(case, message, path, uid)
+            if closed is not None:
+                return closed
+    above = _missing_above(case, message)
+    if above is not None and (fact := case.path(above)) is not None:
+        return _absent(case, message, above, fact)
     if not paths:
         return None
     fact = case.path(paths[-1])
@@ -97,6 +129,15 @@ def missing(case: Case, message: Message) -> Finding | None:
         what=f"a file is missing: “{quote(message.text)}”",
         advice="make the file, or correct its path in the configuration", confidence=sure,
     )  # fmt: skip
+
+
+def _closed(case: Case, message: Message, path: str, uid: int | None) -> Finding | None:
+    """It is there, but behind a directory that its user may not enter: he is told it is not."""
+    fact = case.path(path)
+    access = fact.may(uid) if fact is not None else None
+    if fact is None or access is None or access.blocked_at is None:
+        return None
+    return _forbidden(case, message, path, fact, uid, writes=False)
 
 
 def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
@@ -128,7 +169,7 @@ def denied(case: Case, message: Message) -> Finding | None:
     """A file that its user may not read, write or reach."""
     if not _DENIED.search(message.text):
         return None
-    paths = _paths(case, message)
+    paths = [*_paths(case, message), *_of_line(case, message)] or _foreign(case, message)
     uid = message.uid if message.uid is not None else case.uid
     writes = _WRITES.search(message.text) is not None
     for path in paths:
@@ -154,6 +195,15 @@ def denied(case: Case, message: Message) -> Finding | None:
         advice=f"look at its owner and mode, and those of the directories above: namei -l {paths[0]}",
         confidence=SAID + 0.02,
     )  # fmt: skip
+
+
+def _foreign(case: Case, message: Message) -> list[str]:
+    """Files in the unit's own directories that its user may not use: left there by root, mostly."""
+    return [
+        path
+        for path in case.facts.foreign
+        if "log" not in message.lower or "log" in path.rpartition("/")[2].lower()
+    ]
 
 
 def _other_uids(case: Case) -> list[int]:
@@ -345,8 +395,28 @@ def locked(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def explained(case: Case, message: Message) -> Finding | None:
+    """A line that complains of a path without saying why; the look at the machine does."""
+    if not _COMPLAINS.search(message.text):
+        return None
+    for path in paths_in(message.raw):
+        fact = case.path(path)
+        if fact is None or _is_program(case, path):
+            continue
+        hidden = _hidden(case, path, fact)
+        if hidden is not None:
+            return _sandboxed(case, message, path, hidden)
+        if fact.kind in ("missing", "loop") and not _MAKES.search(message.text):
+            return _absent(case, message, path, fact)
+        for uid in dict.fromkeys((message.uid, case.uid, *_other_uids(case))):
+            found = _forbidden(case, message, path, fact, uid, writes=False)
+            if found is not None:
+                return found
+    return None
+
+
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, full, read_only, wrong_mode, denied, locked, missing))
+    return list(each(case, full, read_only, wrong_mode, denied, locked, missing, explained))
 
 
 CAUSES = (Cause("files", "files, permissions, disks, quotas and locks", _said),)

@@ -26,7 +26,7 @@ _FAILURE = re.compile(
     re.IGNORECASE,
 )
 _NAMES_A_THING = re.compile(
-    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w+=\w|\w+\.\w+\(|\b[A-Z_]{4,}\b"
+    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w+=\w|\w+\.\w+\(|\b[A-Z_]{4,}\b|\b[\w-]{2,}\.[a-z]\w{1,10}\b"
 )
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
 _FRAME = re.compile(
@@ -37,24 +37,42 @@ _GOOD = re.compile(
     r"|0 errors|no errors|starting|opening|opened|loading|reading|connected|enabled)\b",
     re.IGNORECASE,
 )
+# What may come, not what came.
+_HEDGED = re.compile(
+    r"\b(?:may|might|could (?:also|lead|cause|result)|can (?:also )?cause|recommend(?:ed)?|consider"
+    r"|should|deprecated|will be (?:removed|ignored)|hint|note)\b",
+    re.IGNORECASE,
+)
+_BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|[*=#-]{4,}")
+_ABOVE = re.compile(r"\bsee .{0,30}\babove", re.IGNORECASE)  # the last error points to warnings
 _NEAR_END_S = 10.0
 
 
-def _score(case: Case, message: Message) -> float:
+def _score(case: Case, message: Message) -> float:  # noqa: C901, PLR0912 - one term each
     text = message.text[:600]
+    failures = len({word.lower() for word in _FAILURE.findall(text)})
     if _FRAME.match(message.raw) or not any(map(str.isalpha, text)):
+        return -1.0
+    if not failures and message.level < Level.ERROR:
         return -1.0
     score = {
         Level.FATAL: 3.0, Level.ERROR: 2.6, Level.WARNING: 0.3, Level.UNKNOWN: 0.6, Level.TALK: -0.8,
     }[message.level]  # fmt: skip
-    failures = len({word.lower() for word in _FAILURE.findall(text)})
-    score += min(failures, 3) * 0.9
+    score += 1.2 + 0.2 * min(failures - 1, 2) if failures else 0.0
     if failures and _NAMES_A_THING.search(text):
         score += 0.8
     if failures and _CAUSE_AFTER.search(text):
         score += 0.4
     if CONSEQUENCE.search(text):
-        score -= 1.6 if not _NAMES_A_THING.search(text) else 0.7
+        score -= 0.7 if _NAMES_A_THING.search(text) or failures else 1.6
+    if _HEDGED.search(text):
+        score -= 1.5
+    if _BANNER.search(message.raw):
+        score -= 3.0
+    if message.level is Level.WARNING and any(_ABOVE.search(one.text) for one in case.messages):
+        score += 1.8
+    if message.level in (Level.UNKNOWN, Level.WARNING):
+        score += 0.5 * (message.number + 1) / max(1, len(case.messages))  # the end tells more
     if _GOOD.search(text) and failures < 2:
         score -= 0.9
     if message.raw in case.earlier:
@@ -71,7 +89,7 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
     """The lines by how much they tell, the first of those that tell as much before its echoes."""
     scored = [(_score(case, message), message) for message in messages]
     scored = [pair for pair in scored if pair[0] > 0.5]
-    return sorted(scored, key=lambda pair: (-round(pair[0], 1), pair[1].number))
+    return sorted(scored, key=lambda pair: (-round(pair[0]), pair[1].number))
 
 
 def _general(case: Case) -> Iterator[Finding]:
@@ -83,7 +101,7 @@ def _general(case: Case) -> Iterator[Finding]:
             "unclear",
             fails(case, f"“{text}”"),
             f"its own words; the whole log: failhook show {case.incident.id}",
-            max(0.2, sure - (0.02 if message is not best[0][1] else 0)),
+            max(0.22, sure - (0.02 if message is not best[0][1] else 0)),
             (case.proof(message),),
             None,
         )
@@ -94,12 +112,12 @@ def _general(case: Case) -> Iterator[Finding]:
 
 
 def _with_next(case: Case, message: Message) -> str:
-    """A line that ends with a colon and the one that it announces."""
-    if not message.text.rstrip().endswith(":"):
+    """A line that ends with a colon and the one that it announces, or with its DETAIL."""
+    following = next((one for one in case.messages if one.number == message.number + 1), None)
+    if following is None or following.identifier != message.identifier:
         return message.text
-    for one in case.messages:
-        if one.number == message.number + 1 and one.pid == message.pid:
-            return f"{message.text} {one.text}"
+    if message.text.rstrip().endswith(":") or "DETAIL:" in following.raw:
+        return f"{message.text}{'' if message.text.endswith(':') else ':'} {following.text}"
     return message.text
 
 
@@ -109,7 +127,7 @@ def _unclear(case: Case, last: Message) -> Finding:
         "unclear",
         fails(case, f"status {ended}, and it is unclear why; its last words: “{quote(last.text)}”"),
         "look at its own log files, or raise its log level",
-        0.2,
+        0.12,
         (case.proof(last),),
     )
 

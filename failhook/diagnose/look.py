@@ -25,7 +25,8 @@ from typing import TypeVar
 
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.facts import Access, CertificateFact, Facts, PathFact, ProgramFact
-from failhook.diagnose.subjects import Subjects
+from failhook.diagnose.place import Place
+from failhook.diagnose.subjects import Subjects, paths_in
 from failhook.safe_open import open_regular
 
 T = TypeVar("T")
@@ -33,6 +34,9 @@ _ROOT = Path("/proc/1/root")  # as PID 1 sees the machine, not as our sandbox sh
 _MAX_LINKS = 16
 _HEAD = 512
 _CERTIFICATE_BYTES = 64 << 10
+_CONFIGURATION_BYTES = 1 << 20
+_MAX_ENTRIES = 200
+_MAX_MORE = 30
 _REMOTE = re.compile(r"nfs\d?|cifs|smb3?|fuse.*|9p|ceph|glusterfs|afs|autofs|davfs|lustre|sshfs")
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 _LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
@@ -63,9 +67,15 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     own = _uid(subjects.runs_as)
     uids = dict.fromkeys([*subjects.uids, *([] if own is None else [own])])
     users = [machine.user(uid) for uid in uids]
+    paths = {path: machine.path(path, users) for path in subjects.paths}
+    lines = machine.lines(subjects.places, users)
+    foreign = machine.foreign(subjects.directories, own, users)
+    named = [path for line in lines.values() for path in paths_in(line)]
+    for path in [*foreign, *named][:_MAX_MORE]:
+        paths.setdefault(path, machine.path(path, users))
     return Facts(
         at=time.time(),
-        paths={path: machine.path(path, users) for path in subjects.paths},
+        paths=paths,
         programs=_known({path: machine.program(path) for path in subjects.programs}),
         certificates=_known({path: machine.certificate(path) for path in subjects.certificates}),
         users={name: _uid(name) for name in subjects.users},
@@ -75,6 +85,8 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         hosts=machine.hosts(subjects.hosts),
         name_servers=machine.name_servers(),
         addresses=_addresses(),
+        lines=lines,
+        foreign=foreign,
         upgrading=_upgrading(),
         machine=os.uname().machine,
     )
@@ -122,14 +134,14 @@ class _Machine:
         walk = _Walk(self, self._root, users)
         return walk.to(path)
 
-    def _open(self, path: str) -> bytes | None:
+    def _open(self, path: str, max_bytes: int = _CERTIFICATE_BYTES) -> bytes | None:
         """The start of a regular file of this machine; None where it is none."""
         mount = self.mount_of(os.path.realpath(self._root + path).removeprefix(self._root) or path)
         if mount is not None and _REMOTE.fullmatch(mount.type):
             return None
         try:
             with open_regular(os.path.realpath(self._root + path)) as stream:
-                return stream.read(_CERTIFICATE_BYTES)
+                return stream.read(max_bytes)
         except OSError:
             return None
 
@@ -169,6 +181,42 @@ class _Machine:
         data = self._open(path)
         dates = validity(data) if data else None
         return CertificateFact(*dates) if dates else None
+
+    def lines(self, places: Iterable[Place], users: list[_User]) -> dict[str, str]:
+        """The lines of configurations that messages point to, if nobody but root writes the file."""
+        found: dict[str, str] = {}
+        for place in places:
+            fact = self.path(place.file, users) if place.file.startswith("/") else None
+            if fact is None or fact.kind != "file" or fact.owner != "root" or place.line is None:
+                continue
+            if (fact.mode or 0) & 0o022:
+                continue
+            data = self._open(place.file, _CONFIGURATION_BYTES) or b""
+            text = data.decode("utf-8", "replace").split("\n")
+            number = int(place.line)
+            if 0 < number <= len(text):
+                found[f"{place.file}:{number}"] = text[number - 1].strip()[:300]
+        return found
+
+    def foreign(
+        self, directories: Iterable[str], own: int | None, users: list[_User]
+    ) -> tuple[str, ...]:
+        """What lies in the unit's own directories and its user may not write."""
+        found: list[str] = []
+        for directory in directories if own else ():
+            mount = self.mount_of(directory)
+            if mount is not None and _REMOTE.fullmatch(mount.type):
+                continue
+            try:
+                with os.scandir(self._root + directory) as entries:
+                    names = [entry.name for entry in entries][:_MAX_ENTRIES]
+            except OSError:
+                continue
+            for name in names:
+                access = self.path(f"{directory}/{name}", users).may(own)
+                if access is not None and not access.write:
+                    found.append(f"{directory}/{name}")
+        return tuple(found[:8])
 
     def libraries_like(self, name: str) -> tuple[str, ...]:
         """Shared libraries of the same base name, in the usual places."""

@@ -40,10 +40,13 @@ _FORK = re.compile(
     r"|unable to create (?:new )?native thread|pthread_create failed|fork: retry|BlockingIOError",
     re.IGNORECASE,
 )
-_WRITE_EXECUTE = re.compile(
-    r"(?:mprotect|mmap|executable|jit|VirtualAlloc|trampoline|code (?:cache|range|space)).{0,80}"
-    r"(?:operation not permitted|permission denied|EPERM|EACCES|failed)"
-    r"|cannot (?:enable|allocate) executable",
+_NOT_PERMITTED = re.compile(
+    r"operation not permitted|permission denied|EPERM|EACCES|cannot (?:enable|allocate)|failed",
+    re.IGNORECASE,
+)
+_EXECUTABLE = re.compile(
+    r"mprotect|mmap|PROT_EXEC|executable (?:memory|page|code)|\bjit\b|VirtualAlloc|trampoline"
+    r"|code[ _](?:cache|range|space|buffer)",
     re.IGNORECASE,
 )
 
@@ -186,7 +189,10 @@ def _processes(case: Case, message: Message) -> Finding | None:
 
 
 def _write_execute(case: Case, message: Message) -> Finding | None:
-    if case.unit.get("MemoryDenyWriteExecute") != "yes" or not _WRITE_EXECUTE.search(message.text):
+    if case.unit.get("MemoryDenyWriteExecute") != "yes" or not _NOT_PERMITTED.search(message.text):
+        return None
+    near = case.messages[max(0, message.number - 8) : message.number + 1]
+    if not any(_EXECUTABLE.search(one.raw) for one in near):
         return None
     return from_message(
         case, message, "sandbox",

@@ -56,7 +56,8 @@ _PORT = re.compile(
     r"(?:(?P<host>\[[0-9a-fA-F:.%\w]{2,45}\]|[\w*-]{1,63}(?:\.[\w-]{1,63}){0,8}|\*|::)[:#]"
     r"(?P<port>\d{1,5})(?![\w:.-]))"
     r"|port[\s=:#'\"(]{1,4}(?P<named>\d{1,5})(?!\w)"
-    r"|(?<![\w.])(?P<bare>:\d{1,5})(?![\w:.-])",
+    r"|(?<![\w.])(?P<bare>:\d{1,5})(?![\w:.-])"
+    r"|['\"], {0,2}(?P<argument>\d{2,5})(?=\s?[),])",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
@@ -92,9 +93,10 @@ def ports_in(text: str) -> list[int]:
     for match in _PORT.finditer(text):
         if match["port"] and (match["host"] or "").lower().endswith(_FILE_SUFFIXES):
             continue  # main.py:12 is a line of a file
-        number = int(match["port"] or match["named"] or (match["bare"] or ":0")[1:])
+        bare = match["argument"] or (match["bare"] or ":0")[1:]
+        number = int(match["port"] or match["named"] or bare)
         if 0 < number < 65536:
-            (later if match["bare"] else found).append(number)
+            (later if match["bare"] or match["argument"] else found).append(number)
     return list(dict.fromkeys([*found, *later]))
 
 
@@ -103,7 +105,9 @@ def _near(case: Case, message: Message) -> list[int]:
     if ports := ports_in(message.text):
         return ports
     around = [
-        one for one in case.messages if abs(one.number - message.number) <= 4 and one is not message
+        one
+        for one in case.messages
+        if abs(one.number - message.number) <= 12 and one is not message
     ]
     around.sort(key=lambda one: abs(one.number - message.number))
     for one in around:
@@ -219,26 +223,28 @@ def _refused(case: Case, message: Message) -> Finding | None:
     if port is None:
         what = f"a server that it needs refused the connection: “{quote(message.text, 180)}”"
         return from_message(case, message, "connection-refused", what=what,
-                            advice="is that server running, and on that address?")  # fmt: skip
+                            advice="is that server running, and on that address?",
+                            confidence=SAID + 0.04)  # fmt: skip
     holder = next((one for one in case.listeners if one.port == port), None)
     where = f"port {port}"
     address = _ADDRESS.search(message.text)
     if address is not None:
         where = f"{address['v4'] or address['v6']} port {port}"
     local = address is None or (address["v4"] or "").startswith("127.") or address["v6"] == "::1"
-    if holder is None and local and case.listeners is not None:
+    if holder is None and local and case.looked:
         return from_message(
             case, message, "connection-refused",
             what=f"the connection to {where} was refused, nobody listens there: "
             f"“{quote(message.text, 140)}”",
             advice="start the server that belongs there, before this unit (After=, Wants=)",
-            confidence=SEEN if case.listeners else SAID,
+            confidence=SEEN,
             more=[case.checked(f"no listener on port {port}", "system/listening.txt")],
         )  # fmt: skip
     return from_message(
         case, message, "connection-refused",
         what=f"the connection to {where} was refused: “{quote(message.text, 160)}”",
         advice="is that server running, and does it listen on that address?",
+        confidence=SAID + 0.08,
     )  # fmt: skip
 
 
@@ -292,7 +298,7 @@ def _expired(case: Case, message: Message) -> Finding | None:
             day = time.strftime("%Y-%m-%d", time.gmtime(dates.not_after))
             return from_message(
                 case, message, "certificate-expired",
-                what=f"the certificate {path} expired on {day}: “{quote(message.text, 120)}”",
+                what=f"the certificate {path} expired on {day}{_peer(case)}: “{quote(message.text, 120)}”",
                 advice=f"renew {path}", confidence=SEEN,
                 more=[case.checked(f"{path} is valid until {day}")],
             )  # fmt: skip
@@ -301,6 +307,12 @@ def _expired(case: Case, message: Message) -> Finding | None:
         what=f"a certificate has expired: “{quote(message.text, 180)}”",
         advice="renew it, and check the clock: timedatectl", confidence=SAID + 0.05,
     )  # fmt: skip
+
+
+def _peer(case: Case) -> str:
+    """The one server that the command line names."""
+    hosts = set(re.findall(r"\b[a-z+]{2,10}://([\w.-]+)", case.unit.get("ExecStart") or ""))
+    return f" (connecting to {hosts.pop()})" if len(hosts) == 1 else ""
 
 
 def _mismatch(case: Case, message: Message) -> Finding | None:

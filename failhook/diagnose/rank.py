@@ -33,7 +33,7 @@ CONSEQUENCE = re.compile(
     r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
     r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
     r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
-    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|please (?:fix|check|see)"
+    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|see .{0,30}\babove|please (?:fix|check|see)"
     r"|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
     re.IGNORECASE,
 )
@@ -66,7 +66,7 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     if message is None:
         return weight
     weight += _BY_LEVEL[message.level]
-    if CONSEQUENCE.search(message.text[:500]):
+    if CONSEQUENCE.search(message.text[:500]) and not finding.cause.startswith("crash"):
         weight -= 0.2
     if _is_old_news(case, message):
         weight -= 0.1

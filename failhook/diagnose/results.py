@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
+from failhook.diagnose.general import telling
 from failhook.diagnose.subjects import commands
 from failhook.incident import Phase, Proof
 from failhook.systemd.exit_status import status_name
@@ -22,6 +23,9 @@ _START_TIMED_OUT = re.compile(
 _STOP_TIMED_OUT = re.compile(
     r"State '(?P<state>[\w-]+)' timed out|(?P<phase>Stopping|Unmounting|Deactivation) timed out|stop operation timed out"
 )
+# How it ended; where the program said why, that is the reason and this its consequence.
+_OUTRANKED = ("protocol", "pid-file", "timeout-start", "start-limit")
+_OF_SETUP = frozenset(str(number) for number in range(200, 247))
 _PID_FILE = re.compile(r"Can't open PID file (?P<path>\S+)")
 # What a program may mean by a status (LSB and sysexits.h, systemd.exec(5)).
 _MEANINGS = {
@@ -121,7 +125,8 @@ def _stop_timeout(case: Case) -> Iterator[Finding]:
     limit = case.unit.get("TimeoutStopUSec") or case.unit.get("TimeoutUSec") or "?"
     match = _STOP_TIMED_OUT.search(line.message) if line is not None else None
     state = (match["state"] or "") if match is not None else ""
-    if state == "stop" or (line is not None and "stop operation timed out" in line.message):
+    stopping = line is not None and re.search(r"Stopping timed out|stop operation", line.message)
+    if state == "stop" or (stopping and case.unit.get("ExecStop")):
         what = f"ExecStop={_program(case, 'ExecStop')} did not end within TimeoutStopSec={limit}"
     else:
         what = f"it did not end within TimeoutStopSec={limit} of SIGTERM and was killed"
@@ -133,6 +138,8 @@ def _of(
 ) -> Finding:
     text = getattr(line, "message", "")
     proof: tuple[Proof, ...] = (case.proof_of(text),) if text else ()
+    if cause in _OUTRANKED and _complains(case):
+        sure = min(sure, LIKELY - 0.1)
     return Finding(cause, fails(case, what), advice, sure, proof)
 
 
@@ -170,7 +177,9 @@ def _start_limit(case: Case) -> Iterator[Finding]:
     burst = case.unit.get("StartLimitBurst") or "?"
     interval = case.unit.get("StartLimitIntervalUSec") or "?"
     last = "its last run ended with status 0" if case.incident.exit_status in ("0", None) else ""
-    clean = case.incident.result in ("start-limit-hit", "success") or not case.incident.exit_status
+    clean = case.incident.control is None and (
+        case.incident.result in ("start-limit-hit", "success") or not case.incident.exit_status
+    )
     what = f"it was started more than {burst} times within {interval} (StartLimitBurst=)"
     if clean and last:
         restart = case.unit.get("Restart") or "no"
@@ -258,11 +267,7 @@ def _names(case: Case, line: str) -> bool:
 def _control(case: Case) -> Iterator[Finding]:
     """A command beside the main process failed, and said nothing that explains it."""
     control = case.incident.control
-    if control is None or (
-        (control.exit_status or "").startswith("2")
-        and len(control.exit_status or "") == 3
-        and int(control.exit_status or 0) >= 200
-    ):
+    if control is None or (control.exit_status in _OF_SETUP and case.setup):
         return
     yield _exited(
         case, f"{control.command}={_program(case)}", control.exit_code, control.exit_status
@@ -279,17 +284,26 @@ def _exit_status(case: Case) -> Iterator[Finding]:
         yield _exited(case, _program(case), incident.exit_code, incident.exit_status)
 
 
+def _complains(case: Case) -> bool:
+    """One of its lines speaks of something that went wrong."""
+    return bool(telling(case, case.messages))
+
+
 def _exited(case: Case, program: str, code: str | None, status: str | None) -> Finding:
     name = status_name(code, status)
     ended = f"ended with status {status}" + (f"/{name}" if name and name != "FAILURE" else "")
     if code in ("killed", "dumped"):
         ended = f"was ended by SIG{status}"
-    meaning = f": {_MEANINGS[status]}" if status in _MEANINGS and case.silent else ""
-    silent = " and wrote nothing" if case.silent else ""
+    meaning = f" (by convention: {_MEANINGS[status]})" if status in _MEANINGS else ""
+    meaning = meaning if case.silent else ""
+    silent = " and wrote nothing, it is unclear why" if case.silent else ""
+    own = [one for one in case.messages if one.identifier == program.rpartition("/")[2]]
+    if own and not _complains(case):
+        silent = f"; its last words: “{quote(own[-1].text, 200)}”"
     line = case.said("rocess exited")
-    sure = LIKELY - 0.1 if case.silent else FLOOR
+    sure = LIKELY - 0.1 if case.silent else FLOOR if _complains(case) else LIKELY - 0.15
     advice = f"run it by hand as the unit's user: {program.rpartition('=')[2]}"
-    return _of(case, "exit-status", f"{program} {ended}{silent}{meaning}", advice, line, sure)
+    return _of(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
 
 
 def _stop_post(case: Case) -> Iterator[Finding]:
@@ -344,10 +358,14 @@ def _job(case: Case) -> Iterator[Finding]:
 
 
 def _cycle(case: Case) -> Iterator[Finding]:
-    line = next((one for one in case.manager if "ordering cycle" in one.message), None)
-    if line is not None:
-        what = f"systemd broke an ordering cycle: {quote(line.message)}"
-        yield _of(case, "ordering-cycle", what, "take one of the After=/Before= out", line, SAID)
+    said = [line.message for line in case.manager if "ordering cycle" in line.message]
+    before = [text for text in case.earlier if "cycle" in text]
+    for text in [*said, *sorted(before)][-1:]:
+        what = f"systemd broke an ordering cycle and left a unit out: {quote(text)}"
+        yield Finding(
+            "ordering-cycle", fails(case, what), "take one of the After=/Before= out", SEEN + 0.02,
+            (Proof("systemd said", text, "journal/before.txt"),),
+        )  # fmt: skip
 
 
 def _mount(case: Case) -> Iterator[Finding]:

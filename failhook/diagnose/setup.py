@@ -259,14 +259,18 @@ def _other_step(case: Case) -> Iterator[Finding]:
     name, _, _, line = step
     number, settings = _STEPS[name]
     first = next((one for one in case.setup if _AT_STEP.search(one.message) is None), line)
-    given = [f"{setting}={value}" for setting in settings if (value := _value(case, setting))]
+    given = [
+        f"{setting}={value}{_place_of(setting, value)}"
+        for setting in settings
+        if (value := _value(case, setting))
+    ]
     found = _of_step(case, name, settings)
     if found is not None:
         what, advice, seen = found
         yield Finding("setup", fails(case, what), advice, SEEN, _proof(case, first, *seen))
         return
     said = _ROOT_PREFIX.sub("", quote(first.message.partition(": ")[2])) if first else ""
-    shown = ", ".join(given[:3]) or " or ".join(f"{setting}=" for setting in settings)
+    shown = ", ".join(given[:3]) or f"{settings[0]}="
     what = f"{shown} cannot be set up ({number}/{name})" + (f": {said}" if said else "")
     yield Finding(
         "setup",
@@ -276,6 +280,11 @@ def _other_step(case: Case) -> Iterator[Finding]:
         SAID if line is not None else LIKELY,
         _proof(case, first),
     )
+
+
+def _place_of(setting: str, value: str) -> str:
+    base = _BASES.get(setting)
+    return f" ({base}/{value.partition(':')[0]})" if base and " " not in value else ""
 
 
 def _value(case: Case, setting: str) -> str | None:
@@ -368,6 +377,7 @@ def _named_path(case: Case, settings: tuple[str, ...]) -> Reason:
         for word in (case.unit.get(setting) or "").split():
             start = word.find("/")
             path = word[start:].partition(":")[0] if start >= 0 else ""
+            path = path.rstrip(")")
             optional = word.startswith("-") and start > 0
             fact = case.path(path)
             if fact is not None and not fact.exists and fact.kind != "unknown" and not optional:

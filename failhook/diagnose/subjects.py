@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from failhook.diagnose.place import Place, place_in
 from failhook.diagnose.text import Message
 from failhook.systemd.unit import UnitState
 
@@ -61,6 +62,8 @@ class Subjects:
     groups: tuple[str, ...] = ()
     uids: tuple[int, ...] = ()
     runs_as: str = "root"
+    places: tuple[Place, ...] = ()  # lines of configurations
+    directories: tuple[str, ...] = ()  # the unit's own
     libraries: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
@@ -93,7 +96,10 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
     hosts: list[str] = []
     users: list[str] = []
     libraries: list[str] = []
+    places: list[Place] = []
     for message in reversed(near):
+        place = place_in(message.text[:2000])
+        places += [place] if place is not None and place.line else []
         of_lines += paths_in(message.raw[:2000])
         text = message.text[:2000]
         libraries += [match["name"] for match in _LIBRARY.finditer(text)]
@@ -115,9 +121,21 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         groups=tuple(dict.fromkeys([*own_groups, *users]))[:20],
         uids=tuple(dict.fromkeys(uids))[:4],
         runs_as=state.get("User") or "root",
+        places=tuple(dict.fromkeys(places))[:12],
+        directories=tuple(_own_directories(state)),
         libraries=tuple(dict.fromkeys(libraries))[:8],
         hosts=tuple(dict.fromkeys(hosts))[:12],
     )
+
+
+def _own_directories(state: UnitState) -> Iterator[str]:
+    for setting, base in _DIRECTORIES.items():
+        for name in (state.get(setting) or "").split():
+            yield f"{base}/{name.partition(':')[0]}"
+    for word in (state.get("ReadWritePaths") or "").split():
+        path = word.lstrip("-+")
+        if path.startswith(("/var/lib/", "/var/log/", "/var/cache/", "/srv/")):
+            yield path
 
 
 def _unit_paths(state: UnitState) -> Iterator[str]:
@@ -130,9 +148,7 @@ def _unit_paths(state: UnitState) -> Iterator[str]:
             at = word.find("/")
             if at >= 0:
                 yield from word[at:].rstrip(")").split(":")[:1]
-    for setting, base in _DIRECTORIES.items():
-        for name in (state.get(setting) or "").split():
-            yield f"{base}/{name.partition(':')[0]}"
+    yield from _own_directories(state)
     pam = state.get("PAMName")
     if pam and "/" not in pam:
         yield f"/etc/pam.d/{pam}"

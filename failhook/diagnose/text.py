@@ -43,11 +43,20 @@ _WORD_LEVEL = re.compile(
 _KLOG = re.compile(
     r"(?P<word>[IWEF])\d{4} [\d:.]{8,20} {1,8}\d{1,8} [\w.-]{1,60}:\d{1,6}\]|(?P<sign>[.\-*#])(?= )"
 )
+_SOURCE = re.compile(r"\([\w./-]{1,60}\.(?:c|cc|cpp|h|go|py|rs)[.:]\d{1,6}\)")
+_MARK = re.compile(
+    r"\[(?P<mark>[!xX ✗.*+:-])\](?=\s)\s{0,4}|(?P<arrow>!{2,3}|>{2,3}|\*{3,})(?=\s)\s{0,4}"
+)
 _SEPARATOR = re.compile(r"[\s|:,\-\x07]{1,8}")
 _LOGFMT = re.compile(r"(?:^|\s)(?P<key>level|lvl|severity)=\"?(?P<word>[A-Za-z]{3,10})\"?(?=\s|\Z)")
 _LOGFMT_FIELD = re.compile(
     r"(?:^|\s)(?P<key>msg|message|err|error|reason|file|path|line)="
     r"(?:\"(?P<quoted>(?:[^\"\\]|\\.){0,2000})\"|(?P<plain>[^\s\"]{1,500}))"
+)
+# /etc/x.conf:3: error: …
+_INNER = re.compile(
+    r"(?:[^\s:]{1,200}:){0,3}\d{0,6}:?\s{0,3}(?P<word>fatal|panic|error|critical|err|emerg)(?: error)?:",
+    re.IGNORECASE,
 )
 _NAME = re.compile(
     r"(?P<name>/?[A-Za-z][\w.+@/-]{1,60})(?:\[\d{1,8}(?::\d{1,8})?\]:?|:)(?=\s)\s{0,4}"
@@ -69,11 +78,14 @@ _LEVELS = {
     Level.FATAL: "emerg emergency panic fatal alert crit critical ftl f dpanic",
     Level.ERROR: "error err eror errors severe failure failed e syserr",
     Level.WARNING: "warn warning wrn w",
-    Level.TALK: "notice info information inf note log debug dbg trace verbose i d n status hint "
-    "detail config fine finer statement",
+    Level.TALK: "notice info information inf note debug dbg trace verbose i d n hint detail config "
+    "fine finer",
+    Level.UNKNOWN: "log status statement context",  # says nothing about how grave it is
 }
 _BY_WORD = {word: level for level, words in _LEVELS.items() for word in words.split()}
 _SIGNS = {".": Level.TALK, "-": Level.TALK, "*": Level.TALK, "#": Level.WARNING}
+_MARKS = {"!": Level.ERROR, "x": Level.ERROR, "X": Level.ERROR, " ": Level.TALK, ".": Level.TALK,
+          "*": Level.TALK, "+": Level.TALK, ":": Level.TALK}  # fmt: skip
 _BY_PRIORITY = {"0": Level.FATAL, "1": Level.FATAL, "2": Level.FATAL, "3": Level.ERROR,
                 "4": Level.WARNING}  # fmt: skip
 
@@ -111,14 +123,21 @@ def peel(raw: str, names: frozenset[str] = frozenset()) -> tuple[str, Level]:
         if rest == line or not rest:
             break
         line = rest
+    if level is Level.UNKNOWN and (inner := _INNER.match(line)) is not None:
+        level = _BY_WORD[inner["word"].lower()]
     return line, level
 
 
-def _peel_once(line: str, names: frozenset[str]) -> tuple[str, Level]:
-    for pattern in (_TIME, _PID, _SEPARATOR):
+def _peel_once(  # noqa: PLR0911 - one return for each thing that stands before words
+    line: str, names: frozenset[str]
+) -> tuple[str, Level]:
+    for pattern in (_TIME, _PID, _SEPARATOR, _SOURCE):
         match = pattern.match(line)
         if match is not None and match.end():
             return line[match.end() :], Level.UNKNOWN
+    match = _MARK.match(line)
+    if match is not None and line[match.end() :]:
+        return line[match.end() :], _MARKS.get(match["mark"] or "", Level.UNKNOWN)
     match = _KLOG.match(line)
     if match is not None:
         word = match["word"]

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""File and line, out of the many ways in which programs say where in a configuration something is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_FILE = r"(?P<{name}>(?:/|\./|[\w-]{{1,40}}/)?[\w@%+=~-][\w./@%+=~-]{{0,300}}\.[A-Za-z][\w-]{{0,14}}|/[\w./@%+=~-]{{2,300}})"
+
+
+def file_pattern(name: str) -> str:
+    """The pattern of a file's name in a line, as the group ``name``."""
+    return _FILE.format(name=name)
+
+
+# Every way is: a file and a line number, in some order, with some words between them.
+_PLACES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        file_pattern("file")
+        + r"['\"\])]{0,2}[:(] ?(?:line ?)?(?P<line>\d{1,7})(?![\d.]*[.:]\d{1,3}\.)",
+        file_pattern("file") + r"\[(?P<line>\d{1,7})\]",
+        file_pattern("file")
+        + r"['\"\])]{0,2},? {0,2}(?:at |on |in )?\(?line[ :#=]{1,3}(?P<line>\d{1,7})",
+        r"line[ :#=]{1,3}(?P<line>\d{1,7})(?:,? (?:col(?:umn)?|char(?:acter)?|pos(?:ition)?)[ :]{0,2}\d{1,6})?"
+        r"\)?,? {0,2}(?:of|in|from|\(|:|,)[ :]{0,2}(?:the )?(?:config(?:uration)?(?: file)? ?)?(?:file ?:? ?)?"
+        r"['\"\[(]{0,2}" + file_pattern("file"),
+        r"['\"\[(]"
+        + file_pattern("file")
+        + r"['\"\])]{1,2}[,:]? {0,2}line[ :]{1,2}(?P<line>\d{1,7})",
+    )
+)
+_PROGRAM_PLACES = (
+    "http:",
+    "https:",
+    "/usr/bin/",
+    "/usr/sbin/",
+    "/usr/lib/",
+    "/usr/share/",
+    "/bin/",
+)
+_PROGRAM_TEXT = (
+    ".py", ".js", ".mjs", ".cjs", ".ts", ".go", ".rb", ".pl", ".pm", ".c", ".cc", ".cpp", ".cxx",
+    ".h", ".hpp", ".java", ".kt", ".scala", ".rs", ".php", ".lua", ".erl", ".ex", ".exs", ".sh",
+    ".cs", ".ml", ".hs", ".tcl", ".vala", ".service", ".socket",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a configuration."""
+
+    file: str
+    line: str | None
+
+    def __str__(self) -> str:
+        return f"{self.file} line {self.line}" if self.line else self.file
+
+
+def place_in(text: str) -> Place | None:
+    """The innermost place that a line tells: of several (includes), the last one."""
+    found: list[tuple[int, Place]] = []
+    for pattern in _PLACES:
+        found += [
+            (match.start(), Place(match["file"], match["line"]))
+            for match in pattern.finditer(text)
+            if not is_program_text(match["file"])
+        ]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def is_program_text(name: str) -> bool:
+    """A source file or a program, no configuration."""
+    if name.startswith("/etc/"):
+        return False  # a configuration may be written in any language
+    return name.lower().endswith(_PROGRAM_TEXT) or name.startswith(_PROGRAM_PLACES)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Settings that ``systemctl show`` leaves out or shortens, from the unit's files themselves.
+
+``LoadCredential=`` is not shown before systemd 254, and ``StandardOutput=append:/path`` is shown as
+``append``. The files are read in the order in which systemd reads them (systemd.unit(5)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from failhook.systemd.unit import UnitState
+
+_LISTS = ("LoadCredential", "LoadCredentialEncrypted", "ListenStream", "ListenDatagram")
+_SINGLE = ("StandardInput", "StandardOutput", "StandardError")
+
+
+def complete(state: UnitState, files: str) -> UnitState:
+    """``state`` with the settings of its ``files`` (``unit/cat.txt``) that it does not have."""
+    found = _assigned(files)
+    more = {
+        key: value
+        for key, value in found.items()
+        if (key in _LISTS and not state.get(key)) or (key in _SINGLE and ":" in value)
+    }
+    return replace(state, properties={**state.properties, **more}) if more else state
+
+
+def _assigned(files: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in files.replace("\\\n", " ").splitlines():
+        key, equals, value = line.strip().partition("=")
+        if not equals or key not in (*_LISTS, *_SINGLE) or "%" in value:
+            continue
+        if key in _LISTS and value.strip() and found.get(key):
+            found[key] = f"{found[key]} {value.strip()}"
+        else:
+            found[key] = value.strip()  # an empty list setting starts the list anew
+    return found
