@@ -91,7 +91,7 @@ def work(
             if writer is not None and problem is None:
                 problem = _add(writer, item)
         incident = _classified(incident, before, haul)
-        for item in _diagnose(context, incident, haul, redactor):
+        for item in _diagnose(context, incident, haul, redactor, configuration):
             if writer is not None and problem is None:
                 problem = _add(writer, item)
         incident = _judge(store, incident, haul)
@@ -175,12 +175,17 @@ def _classified(incident: Incident, before: UnitState, haul: _Haul) -> Incident:
 
 
 def _diagnose(
-    context: Context, incident: Incident, haul: _Haul, redactor: Redactor
+    context: Context,
+    incident: Incident,
+    haul: _Haul,
+    redactor: Redactor,
+    configuration: Configuration,
 ) -> Iterator[Item]:
     """The cause, by a process of its own: one that hangs or crashes costs the cause alone."""
+    own = engine.Own(configuration.causes, configuration.plugins)
 
     def examine(_: Context, sink: Sink) -> None:
-        engine.examine(incident, haul.kept, sink, user=context.user)
+        engine.examine(incident, haul.kept, sink, user=context.user, own=own)
 
     stage = Collector("diagnose", "why it failed", examine, engine.TIMEOUT_S)
     for one in gather(context, [stage], lambda data, _: redactor.mask(data)):
@@ -195,6 +200,8 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
     verdict = incident.verdict
     with contextlib.suppress(codec.CodecError):
         verdict = codec.load_verdict(haul.kept.get(engine.VERDICT, b""))
+    with contextlib.suppress(codec.CodecError):
+        verdict = codec.load_verdict(haul.kept.get(engine.VERDICT_PLUGINS, b""))
     sentence = normalised([verdict.summary]) if verdict is not None else ""
     signature = counts.signature_of(incident, normalised(incident.dying_words), sentence)
     tally = counts.count(store, incident, signature)

@@ -16,9 +16,9 @@ from failhook.config.locate import line_of
 from failhook.config.model import Configuration, Problem
 
 EPILOG = """\
-Reads /etc/failhook/failhook.toml and /etc/failhook/conf.d/*.toml, or the files
-that are named. The exit code is 2 where something is wrong; failhook itself
-goes on with the rest."""
+Reads /etc/failhook/failhook.toml, conf.d/*.toml and causes.d/*.toml, or the
+files that are named; each cause is tried on its own examples. The exit code is
+2 where something is wrong; failhook itself goes on with the rest."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from failhook import places
 from failhook.bundle import reader
 from failhook.bundle.gunzip import Limits
 from failhook.bundle.layout import BundleError
@@ -15,8 +17,11 @@ from failhook.cli import terminal
 from failhook.cli.errors import UsageError
 from failhook.cli.show import verdict_lines
 from failhook.cli.terminal import styled, visible
+from failhook.config import load
 from failhook.diagnose.case import is_wanted, make
-from failhook.diagnose.engine import diagnose
+from failhook.diagnose.custom import of_data
+from failhook.diagnose.engine import CAUSES, diagnose
+from failhook.diagnose.finding import Cause
 from failhook.incident import Incident, Json, JsonObject
 from failhook.store import codec
 from failhook.store.incidents import NotFound
@@ -42,8 +47,9 @@ def run(options: argparse.Namespace) -> int:
     """Explain each; 1 if one cannot be explained."""
     documents: list[Json] = []
     bad = False
+    own = load.load(places.find(user=options.user)).causes
     for name in options.file:
-        incident, problems = explained(Path(name))
+        incident, problems = explained(Path(name), [*of_data(own), *CAUSES])
         bad = bad or bool(problems)
         documents.append(_document(name, incident, problems))
         if not options.json:
@@ -53,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     return int(bad)
 
 
-def explained(path: Path) -> tuple[Incident | None, tuple[str, ...]]:
+def explained(
+    path: Path, causes: Sequence[Cause] = CAUSES
+) -> tuple[Incident | None, tuple[str, ...]]:
     """The incident with this version's verdict on it, and what is wrong with the bundle.
 
     Raises NotFound where there is no such file, and UsageError where it is no bundle.
@@ -65,7 +73,9 @@ def explained(path: Path) -> tuple[Incident | None, tuple[str, ...]]:
         incident = codec.load(items.pop(_INCIDENT, b""))
     except codec.CodecError as error:
         return None, (*problems, f"it has no incident.json to go by ({error})")
-    return replace(incident, verdict=diagnose(make(incident, items)) or incident.verdict), problems
+    return replace(
+        incident, verdict=diagnose(make(incident, items), causes) or incident.verdict
+    ), problems
 
 
 class _Wanted:

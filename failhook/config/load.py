@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from failhook.config import causes
 from failhook.config.locate import line_of
 from failhook.config.model import (
     Configuration,
@@ -43,11 +44,27 @@ def load(places: Places) -> Configuration:
     configuration = Configuration()
     for path in _files(places):
         configuration = _merge(configuration, path, trusted_uid=None if places.user else 0)
-    return configuration
+    return _with_causes(configuration, places)
+
+
+def _with_causes(before: Configuration, places: Places) -> Configuration:
+    found, problems, files = causes.load(places)
+    plugins = list(causes.plugins(places))
+    problems = (*problems, *(problem for _, problem in plugins if problem is not None))
+    return replace(
+        before,
+        causes=found,
+        plugins=tuple(path for path, problem in plugins if problem is None),
+        problems=(*before.problems, *problems),
+        files=(*before.files, *files),
+    )
 
 
 def load_file(path: Path) -> Configuration:
     """One file alone, over the defaults: what ``failhook check FILE`` looks at."""
+    if path.parent.name == "causes.d":
+        found, problems = causes.load_file(path)
+        return Configuration(causes=tuple(found), problems=tuple(problems), files=(path,))
     return _merge(Configuration(), path, trusted_uid=None)
 
 

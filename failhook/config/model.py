@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from failhook.config.custom_cause import CustomCause
 from failhook.mask.custom import CustomPattern
 
 
@@ -67,5 +68,7 @@ class Configuration:
     collect: Collect = Collect()
     keep: Keep = Keep()
     mask: tuple[CustomPattern, ...] = ()  # those that may be used
+    causes: tuple[CustomCause, ...] = ()
+    plugins: tuple[Path, ...] = ()  # Python files that may be loaded
     problems: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())

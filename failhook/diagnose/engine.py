@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from failhook.config.custom_cause import CustomCause
 from failhook.diagnose import (
     configuration,
     crashes,
+    custom,
     dependency,
     facts,
     files,
@@ -20,6 +23,7 @@ from failhook.diagnose import (
     programs,
     results,
     setup,
+    tracebacks,
 )
 from failhook.diagnose.case import Case, make
 from failhook.diagnose.finding import Cause, Finding
@@ -33,6 +37,7 @@ from failhook.store import codec
 logger = logging.getLogger(__name__)
 FACTS = "checks/facts.json"
 VERDICT = "verdict.json"
+VERDICT_PLUGINS = "verdict-plugins.json"
 TIMEOUT_S = 4.0
 FAMILIES = (
     setup, dependency, results, programs, files, network, memory, crashes, configuration, hardware,
@@ -43,23 +48,40 @@ _MAX_OTHERS = 4
 _WORTH_SAYING = 0.3
 
 
-def examine(incident: Incident, items: Mapping[str, bytes], sink: Sink, *, user: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What the administrator adds to the built-in causes."""
+
+    causes: Sequence[CustomCause] = ()
+    plugins: Sequence[Path] = ()
+
+
+def examine(
+    incident: Incident, items: Mapping[str, bytes], sink: Sink, *, user: bool, own: Own
+) -> None:
     """The whole stage, in a process of its own: look at what the evidence speaks of, then judge.
 
-    Puts ``checks/facts.json`` and ``verdict.json``.
+    Puts ``checks/facts.json`` and ``verdict.json``; where plugins are installed they are asked
+    after that, and what they change is ``verdict-plugins.json``.
     """
     blind = make(incident, items)
     said = [*blind.messages, *(one for each in blind.required.values() for one in each)]
     uids = {message.uid for message in blind.messages if message.uid is not None}
-    own = blind.unit.number("UID")
-    if own is not None and own < 1 << 31:
-        uids.add(own)
+    its_uid = blind.unit.number("UID")
+    if its_uid is not None and its_uid < 1 << 31:
+        uids.add(its_uid)
     subjects = find(blind.unit, said, sorted(uids, reverse=True))
     seen = facts.dump(look(subjects, system=not user))
     sink.put(FACTS, seen)
-    verdict = diagnose(replace(blind, facts=facts.load(seen)))
+    case = replace(blind, facts=facts.load(seen))
+    causes = [*custom.of_data(own.causes), *CAUSES]
+    verdict = diagnose(case, causes)
     if verdict is not None:
         sink.put(VERDICT, codec.dump_verdict(verdict))
+    if own.plugins:
+        further = diagnose(case, [*custom.of_plugins(own.plugins), *causes])
+        if further is not None and further != verdict:
+            sink.put(VERDICT_PLUGINS, codec.dump_verdict(further))
 
 
 def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
@@ -95,7 +117,7 @@ def _with_place(case: Case, finding: Finding) -> Finding:
     """A line of a traceback says what; the user's own frame says where."""
     if finding.at is None or finding.cause.startswith("crash"):
         return finding
-    for crash in crashes.crashes(case):
+    for crash in tracebacks.crashes(case):
         inside = crash.first <= finding.at <= crash.last
         if inside and crash.file and crash.file not in finding.sentence:
             return replace(finding, sentence=f"{finding.sentence} ({crash.place})")

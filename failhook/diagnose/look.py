@@ -11,33 +11,29 @@ time limit of its own.
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 import re
 import socket
-import stat
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from failhook.diagnose.certificate import validity
-from failhook.diagnose.facts import Access, CertificateFact, Facts, PathFact, ProgramFact
+from failhook.diagnose.facts import CertificateFact, Facts, PathFact, ProgramFact
 from failhook.diagnose.place import Place
 from failhook.diagnose.subjects import Subjects, paths_in
+from failhook.diagnose.walk import REMOTE, Mount, User, Walk, gid_of, mounts, name_of, uid_of
 from failhook.safe_open import open_regular
 
 T = TypeVar("T")
 _ROOT = Path("/proc/1/root")  # as PID 1 sees the machine, not as our sandbox shows it
-_MAX_LINKS = 16
 _HEAD = 512
 _CERTIFICATE_BYTES = 64 << 10
 _CONFIGURATION_BYTES = 1 << 20
 _MAX_ENTRIES = 200
 _MAX_MORE = 30
-_REMOTE = re.compile(r"nfs\d?|cifs|smb3?|fuse.*|9p|ceph|glusterfs|afs|autofs|davfs|lustre|sshfs")
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 _LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
 _PACKAGE_MANAGERS = ("dpkg", "apt", "apt-get", "aptitude", "unattended-upgr", "rpm", "dnf", "dnf5",
@@ -48,23 +44,10 @@ _MACHINES = {3: "i386", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm
 _SAME = {"i686": "i386", "i586": "i386", "ppc64le": "ppc64", "armv7l": "arm", "armv6l": "arm"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
-    point: str
-    type: str
-    options: str
-
-
-@dataclass(frozen=True, slots=True)
-class _User:
-    uid: int
-    groups: frozenset[int]
-
-
 def look(subjects: Subjects, *, system: bool = True) -> Facts:
     """What there is to see of ``subjects`` now. Never raises for what it finds."""
     machine = _Machine(_root(system=system))
-    own = _uid(subjects.runs_as)
+    own = uid_of(subjects.runs_as)
     uids = dict.fromkeys([*subjects.uids, *([] if own is None else [own])])
     users = [machine.user(uid) for uid in uids]
     paths = {path: machine.path(path, users) for path in subjects.paths}
@@ -78,9 +61,9 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         paths=paths,
         programs=_known({path: machine.program(path) for path in subjects.programs}),
         certificates=_known({path: machine.certificate(path) for path in subjects.certificates}),
-        users={name: _uid(name) for name in subjects.users},
-        groups={name: _gid(name) for name in subjects.groups},
-        names={uid: name for uid in uids if (name := _name(uid))},
+        users={name: uid_of(name) for name in subjects.users},
+        groups={name: gid_of(name) for name in subjects.groups},
+        names={uid: name for uid in uids if (name := name_of(uid))},
         libraries={name: machine.libraries_like(name) for name in subjects.libraries},
         hosts=machine.hosts(subjects.hosts),
         name_servers=machine.name_servers(),
@@ -110,17 +93,17 @@ class _Machine:
 
     def __init__(self, root: Path) -> None:
         self._root = str(root).rstrip("/")
-        self._mounts = sorted(_mounts(), key=lambda mount: len(mount.point))
+        self._mounts = sorted(mounts(), key=lambda mount: len(mount.point))
 
-    def user(self, uid: int) -> _User:
+    def user(self, uid: int) -> User:
         """With all the groups that he is in."""
         try:
             entry = pwd.getpwuid(uid)
-            return _User(uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)))
+            return User(uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)))
         except (KeyError, OSError):
-            return _User(uid, frozenset([uid]))
+            return User(uid, frozenset([uid]))
 
-    def mount_of(self, path: str) -> _Mount | None:
+    def mount_of(self, path: str) -> Mount | None:
         """The innermost mount that ``path`` is below."""
         inside = [
             mount
@@ -129,15 +112,15 @@ class _Machine:
         ]
         return inside[-1] if inside else None
 
-    def path(self, path: str, users: Iterable[_User]) -> PathFact:
+    def path(self, path: str, users: Iterable[User]) -> PathFact:
         """What ``path`` is, following its links by hand."""
-        walk = _Walk(self, self._root, users)
+        walk = Walk(self.mount_of, self._root, users)
         return walk.to(path)
 
     def _open(self, path: str, max_bytes: int = _CERTIFICATE_BYTES) -> bytes | None:
         """The start of a regular file of this machine; None where it is none."""
         mount = self.mount_of(os.path.realpath(self._root + path).removeprefix(self._root) or path)
-        if mount is not None and _REMOTE.fullmatch(mount.type):
+        if mount is not None and REMOTE.fullmatch(mount.type):
             return None
         try:
             with open_regular(os.path.realpath(self._root + path)) as stream:
@@ -182,7 +165,7 @@ class _Machine:
         dates = validity(data) if data else None
         return CertificateFact(*dates) if dates else None
 
-    def lines(self, places: Iterable[Place], users: list[_User]) -> dict[str, str]:
+    def lines(self, places: Iterable[Place], users: list[User]) -> dict[str, str]:
         """The lines of configurations that messages point to, if nobody but root writes the file."""
         found: dict[str, str] = {}
         for place in places:
@@ -199,13 +182,13 @@ class _Machine:
         return found
 
     def foreign(
-        self, directories: Iterable[str], own: int | None, users: list[_User]
+        self, directories: Iterable[str], own: int | None, users: list[User]
     ) -> tuple[str, ...]:
         """What lies in the unit's own directories and its user may not write."""
         found: list[str] = []
         for directory in directories if own else ():
             mount = self.mount_of(directory)
-            if mount is not None and _REMOTE.fullmatch(mount.type):
+            if mount is not None and REMOTE.fullmatch(mount.type):
                 continue
             try:
                 with os.scandir(self._root + directory) as entries:
@@ -247,173 +230,6 @@ class _Machine:
         except OSError:
             return None
         return tuple(re.findall(r"^\s*nameserver\s+(\S+)", text, re.MULTILINE))[:6]
-
-
-class _Walk:
-    """From / to a path, one component at a time."""
-
-    def __init__(self, machine: _Machine, root: str, users: Iterable[_User]) -> None:
-        self._machine = machine
-        self._root = root
-        self._users = list(users)
-        self._blocked: dict[int, str] = {}
-        self._links = 0
-
-    def to(self, path: str) -> PathFact:  # noqa: C901 - one loop, as path_resolution(7) has it
-        """The fact about ``path``."""
-        here, todo = "", [part for part in path.split("/") if part not in ("", ".")]
-        state: os.stat_result | None = None
-        while todo:
-            part = todo.pop(0)
-            if part == "..":
-                here = here.rpartition("/")[0]
-                continue
-            there = f"{here}/{part}"
-            mount = self._machine.mount_of(there)
-            if mount is not None and _REMOTE.fullmatch(mount.type):
-                return PathFact("unknown", mount=mount.point, options=mount.options)
-            try:
-                state = os.lstat(self._root + there)
-            except NotADirectoryError:
-                return self._missing(path, there, not_a_directory=here)
-            except OSError:
-                return self._missing(path, there)
-            if stat.S_ISLNK(state.st_mode):
-                self._links += 1
-                if self._links > _MAX_LINKS:
-                    return PathFact("loop")
-                target = os.readlink(self._root + there)
-                todo = [each for each in target.split("/") if each not in ("", ".")] + todo
-                here = "" if target.startswith("/") else here
-                continue
-            if todo and not stat.S_ISDIR(state.st_mode):
-                return self._missing(path, f"{there}/{todo[0]}", not_a_directory=there)
-            if todo:
-                self._enter(there, state)
-            here = there
-        if state is None or not here:
-            state = os.lstat(self._root + "/")
-        return self._found(path, here or "/", state)
-
-    def _enter(self, directory: str, state: os.stat_result) -> None:
-        for user in self._users:
-            if user.uid not in self._blocked and not _may(user, state, 0o1):
-                self._blocked[user.uid] = directory
-
-    def _missing(self, path: str, at: str, not_a_directory: str | None = None) -> PathFact:
-        mount = self._machine.mount_of(at)
-        return PathFact(
-            "missing",
-            missing_at=at,
-            not_a_directory=not_a_directory,
-            real=at if self._links and at != path else None,
-            mount=mount.point if mount else None,
-            options=mount.options if mount else None,
-            access=tuple(
-                Access(user.uid, False, False, False, self._blocked.get(user.uid))
-                for user in self._users
-            ),
-        )
-
-    def _found(self, path: str, real: str, state: os.stat_result) -> PathFact:
-        mount = self._machine.mount_of(real)
-        return PathFact(
-            kind=_kind(state.st_mode),
-            mode=stat.S_IMODE(state.st_mode),
-            owner=_name(state.st_uid) or str(state.st_uid),
-            group=_group(state.st_gid) or str(state.st_gid),
-            size=state.st_size,
-            real=real if real != path.rstrip("/") else None,
-            mount=mount.point if mount else None,
-            options=mount.options if mount else None,
-            acl=_has_acl(self._root + real),
-            access=tuple(self._access(user, state) for user in self._users),
-        )
-
-    def _access(self, user: _User, state: os.stat_result) -> Access:
-        blocked = self._blocked.get(user.uid)
-        read, write, execute = (
-            blocked is None and _may(user, state, bit) for bit in (0o4, 0o2, 0o1)
-        )
-        return Access(user.uid, read, write, execute, blocked)
-
-
-def _may(user: _User, state: os.stat_result, bit: int) -> bool:
-    """By mode and owner (path_resolution(7)). Root may all, but not execute what nobody may."""
-    if user.uid == 0:
-        return bit != 0o1 or stat.S_ISDIR(state.st_mode) or bool(state.st_mode & 0o111)
-    if state.st_uid == user.uid:
-        return bool(state.st_mode & bit << 6)
-    if state.st_gid in user.groups:
-        return bool(state.st_mode & bit << 3)
-    return bool(state.st_mode & bit)
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "directory"
-    if stat.S_ISFIFO(mode):
-        return "fifo"
-    return "socket" if stat.S_ISSOCK(mode) else "device"
-
-
-def _has_acl(path: str) -> bool:
-    try:
-        return "system.posix_acl_access" in os.listxattr(path, follow_symlinks=False)
-    except OSError:
-        return False
-
-
-def _mounts() -> list[_Mount]:
-    """Of PID 1's mount namespace (proc(5), mountinfo)."""
-    for source in ("/proc/1/mountinfo", "/proc/self/mountinfo"):
-        try:
-            lines = Path(source).read_text("utf-8", "replace").splitlines()
-        except OSError:
-            continue
-        found = []
-        for line in lines:
-            fields, _, rest = line.partition(" - ")
-            words, tail = fields.split(), rest.split()
-            if len(words) > 5 and len(tail) > 2:
-                point = words[4].replace("\\040", " ")
-                found.append(_Mount(point, tail[0], f"{words[5]},{tail[2]}"))
-        return found
-    return []
-
-
-def _uid(name: str) -> int | None:
-    if name.isdigit():
-        return int(name)
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except (KeyError, OSError):
-        return None
-
-
-def _gid(name: str) -> int | None:
-    if name.isdigit():
-        return int(name)
-    try:
-        return grp.getgrnam(name).gr_gid
-    except (KeyError, OSError):
-        return None
-
-
-def _name(uid: int) -> str | None:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OSError, OverflowError):
-        return None
-
-
-def _group(gid: int) -> str | None:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except (KeyError, OSError, OverflowError):
-        return None
 
 
 def _addresses() -> tuple[str, ...]:

@@ -27,7 +27,8 @@ LAYERS = (
     "plugin",
     "systemd",
     "incident item places redact stream trigger",
-    "files hook mask proc safe_open version",
+    "mask",
+    "files hook pattern proc safe_open version",
 )
 # `stream` is the half of `proc` for output that is larger than memory: the same rules.
 DOORS_TO_CHILDREN = {"proc.py", "stream.py"}
