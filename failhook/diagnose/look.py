@@ -54,7 +54,8 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     lines = machine.lines(subjects.places, users)
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
-    for path in [*foreign, *named][:_MAX_MORE]:
+    closed = [one.blocked_at for fact in paths.values() for one in fact.access if one.blocked_at]
+    for path in [*foreign, *named, *dict.fromkeys(closed)][:_MAX_MORE]:
         paths.setdefault(path, machine.path(path, users))
     return Facts(
         at=time.time(),

@@ -113,7 +113,13 @@ def _near(case: Case, message: Message) -> list[int]:
     for one in around:
         if ports := ports_in(one.text):
             return ports
-    return []
+    return _on_the_command_line(case)
+
+
+def _on_the_command_line(case: Case) -> list[int]:
+    """Numbers of the unit's command line that are ports somebody else listens on."""
+    numbers = re.findall(r"(?<![\w.])\d{2,5}(?![\w.])", case.unit.get("ExecStart") or "")
+    return [int(one) for one in dict.fromkeys(numbers) if case.listener(int(one)) is not None]
 
 
 def _port_taken(case: Case, message: Message) -> Finding | None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_FILE = r"(?P<{name}>(?:/|\./|[\w-]{{1,40}}/)?[\w@%+=~-][\w./@%+=~-]{{0,300}}\.[A-Za-z][\w-]{{0,14}}|/[\w./@%+=~-]{{2,300}})"
+# Starts where no such word is under way: else a long word would be tried from each of its letters.
+_FILE = r"(?<![\w./@%+~-])(?P<{name}>(?:\.{{0,2}}/)?[\w@%+=~-][\w./@%+=~-]{{0,300}}\.[A-Za-z][\w-]{{0,14}}|/[\w./@%+=~-]{{2,300}})"
 
 
 def file_pattern(name: str) -> str:

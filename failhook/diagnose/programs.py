@@ -14,8 +14,8 @@ _LIBRARY = re.compile(
     r"|(?P<library2>lib[\w.+-]{1,80}\.so[.\d]{0,20}): cannot open shared object file"
 )
 _SYMBOL = re.compile(
-    r"symbol lookup error: (?P<file>[^\s:]+): (?P<what>undefined symbol: \S+)"
-    r"|(?P<file2>[^\s:]+): version [`'](?P<version>[^']+)' not found \(required by (?P<by>[^)]+)\)"
+    r"symbol lookup error: [^\s:]{1,300}: undefined symbol: \S"
+    r"|: version [`'][^']{1,100}' not found \(required by [^)]{1,300}\)"
 )
 _COMMAND = re.compile(
     r"^(?:(?P<script>/?[\w./-]{1,200}): )?(?:line |)(?P<line>\d{1,6}): (?P<command>[^\s:]{1,200}):"

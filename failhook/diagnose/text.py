@@ -45,7 +45,7 @@ _KLOG = re.compile(
 )
 _SOURCE = re.compile(r"\([\w./-]{1,60}\.(?:c|cc|cpp|h|go|py|rs)[.:]\d{1,6}\)")
 _MARK = re.compile(
-    r"\[(?P<mark>[!xX ✗.*+:-])\](?=\s)\s{0,4}|(?P<arrow>!{2,3}|>{2,3}|\*{3,})(?=\s)\s{0,4}"
+    r"\[(?P<mark>[!xX ✗.*+:-])\](?=\s)\s{0,4}|(?P<arrow>!{2,3}|>{2,3}|\*{3,60})(?=\s)\s{0,4}"
 )
 _SEPARATOR = re.compile(r"[\s|:,\-\x07]{1,8}")
 _LOGFMT = re.compile(r"(?:^|\s)(?P<key>level|lvl|severity)=\"?(?P<word>[A-Za-z]{3,10})\"?(?=\s|\Z)")

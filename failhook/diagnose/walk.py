@@ -50,6 +50,7 @@ class Walk:
         self._users = list(users)
         self._blocked: dict[int, str] = {}
         self._links = 0
+        self._is_link = False  # the path itself, not something on the way to it
 
     def to(self, path: str) -> PathFact:  # noqa: C901 - one loop, as path_resolution(7) has it
         """The fact about ``path``."""
@@ -72,6 +73,7 @@ class Walk:
                 return self._missing(path, there)
             if stat.S_ISLNK(state.st_mode):
                 self._links += 1
+                self._is_link = self._is_link or not todo
                 if self._links > _MAX_LINKS:
                     return PathFact("loop")
                 target = os.readlink(self._root + there)
@@ -98,7 +100,7 @@ class Walk:
             "missing",
             missing_at=at,
             not_a_directory=not_a_directory,
-            real=at if self._links and at != path else None,
+            real=at if self._is_link and at != path else None,
             mount=mount.point if mount else None,
             options=mount.options if mount else None,
             access=tuple(
