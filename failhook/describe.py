@@ -47,6 +47,18 @@ _SETUP = {
 }
 
 
+# How a sentence begins, here and in `failhook.diagnose.finding.verb`.
+_OPENING = re.compile(
+    r"^(?:failed to start|failed while it reloaded|failed|was stopped on request and ended badly"
+    r"|ended badly while the machine went down): "
+)
+
+
+def reason(unit: str, sentence: str) -> str:
+    """A sentence without the unit and that it failed: what is new in it."""
+    return _OPENING.sub("", sentence.removeprefix(unit).lstrip(": "))
+
+
 def summary(incident: Incident, state: UnitState, about: Sequence[Line] = ()) -> str:
     """The sentence. ``about`` is what the manager logged of the run."""
     unit = incident.unit

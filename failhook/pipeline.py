@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -20,18 +20,18 @@ from failhook.bundle.writer import BundleWriter
 from failhook.classify import classify, normalised
 from failhook.collect import table
 from failhook.config.model import Configuration
-from failhook.describe import summary
+from failhook.describe import reason, summary
 from failhook.diagnose import engine
 from failhook.diagnose.case import is_wanted
-from failhook.gather.stage import gather
+from failhook.gather.lane import Crew
+from failhook.gather.stage import Gathered, gather
 from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
-from failhook.mask.unit_text import mask_unit_text
-from failhook.plugin import Collector, Context, Sink
+from failhook.plugin import Collector, Context
 from failhook.redact import Redactor
 from failhook.store import codec, counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store
-from failhook.systemd import history, secrets, unit
+from failhook.systemd import history, journal, secrets, unit
 from failhook.systemd.boot import boot_id
 from failhook.systemd.history import Line
 from failhook.systemd.unit import UnitState
@@ -58,7 +58,7 @@ class _Haul:
 
     def take(self, item: Item) -> None:
         """Remember what a reduced bundle and the verdict need."""
-        if is_wanted(item.path):
+        if is_wanted(item.path) or item.path in engine.RESULTS:
             self.kept[item.path] = item.data
         if item.path in _ESSENTIAL:
             tail = item.data[-_ESSENTIAL_BYTES:]
@@ -67,31 +67,40 @@ class _Haul:
 
 
 def work(
-    store: Store, configuration: Configuration, incident: Incident, *, concurrency: int = 4
+    store: Store,
+    configuration: Configuration,
+    incident: Incident,
+    *,
+    concurrency: int = 4,
+    crew: Crew | None = None,
 ) -> Incident:
     """Carry a recorded incident to its end and return it. Raises OSError where even the record
-    cannot be written."""
+    cannot be written. ``crew`` has the collectors' processes of the incident before."""
     incident = replace(incident, tries=incident.tries + 1)
+    asked = _Asked(incident)  # they answer while the disk is busy
     store.save(incident)
-    before = _state(incident)
+    before, synced = asked.answers()
     redactor = _redactor(configuration, before, incident)
-    context = _context(store, incident, before)
+    context = _context(store, incident, before, synced=synced)
     haul = _Haul()
     writer = _open_bundle(store, configuration, incident)
     problem = None
     try:
-        for item in _collect(
+        stage = gather(
             context,
             _collectors(configuration, incident),
-            haul,
-            redactor,
-            configuration.collect.deadline_s,
-            concurrency,
-        ):
+            redactor.mask_item,
+            deadline_s=configuration.collect.deadline_s,
+            concurrency=concurrency,
+            crew=crew,
+        )
+        for item in _kept(stage, haul):
             if writer is not None and problem is None:
                 problem = _add(writer, item)
         incident = _classified(incident, before, haul)
-        for item in _diagnose(context, incident, haul, redactor, configuration):
+        own = engine.Own(configuration.causes, configuration.plugins)
+        cause = engine.collector(incident, haul.kept, own)
+        for item in _kept(gather(context, [cause], redactor.mask_item, crew=crew), haul):
             if writer is not None and problem is None:
                 problem = _add(writer, item)
         incident = _judge(store, incident, haul)
@@ -102,11 +111,26 @@ def work(
         raise
 
 
-def _state(incident: Incident) -> UnitState:
-    """The unit as systemd has it now; nothing is known of one from a former boot."""
-    if incident.boot_id != boot_id():
-        return UnitState(incident.unit, {})
-    return unit.show(incident.unit, user=incident.manager == "user")
+class _Asked:
+    """What systemd and journald are asked first: all there is of the unit, and to write all down.
+
+    Nothing is known of a unit from a former boot, and its journal is on disk. A user manager's
+    owner may not ask journald: its collector knows other ways.
+    """
+
+    def __init__(self, incident: Incident) -> None:
+        self._unit = incident.unit
+        self._state: Callable[[], UnitState] | None = None
+        self._sync: Callable[[], str | None] | None = None
+        if incident.boot_id == boot_id():
+            user = incident.manager == "user"
+            self._sync = None if user else journal.start_sync()
+            self._state = unit.ask(incident.unit, user=user)
+
+    def answers(self) -> tuple[UnitState, bool]:
+        """The unit as it is now, and whether journald did as it was told."""
+        state = self._state() if self._state else UnitState(self._unit, {})
+        return state, self._sync is not None and self._sync() is None
 
 
 def _redactor(configuration: Configuration, state: UnitState, incident: Incident) -> Redactor:
@@ -114,7 +138,7 @@ def _redactor(configuration: Configuration, state: UnitState, incident: Incident
     return Redactor(known, configuration.mask)
 
 
-def _context(store: Store, incident: Incident, state: UnitState) -> Context:
+def _context(store: Store, incident: Incident, state: UnitState, *, synced: bool) -> Context:
     seen = _hook_record(store, incident)
     return Context(
         incident=incident,
@@ -123,6 +147,7 @@ def _context(store: Store, incident: Incident, state: UnitState) -> Context:
         cgroup=seen.cgroup if seen else {},
         cgroup_path=seen.cgroup_path if seen else state.get("ControlGroup"),
         left_processes=seen.processes if seen else (),
+        synced=synced,
     )
 
 
@@ -141,25 +166,9 @@ def _collectors(configuration: Configuration, incident: Incident) -> list[Collec
     return chosen
 
 
-def _collect(
-    context: Context,
-    collectors: Sequence[Collector],
-    haul: _Haul,
-    redactor: Redactor,
-    deadline_s: float,
-    concurrency: int,
-) -> Iterator[Item]:
-    def mask(data: bytes, path: str) -> tuple[bytes, dict[str, int]]:
-        if not path.startswith("unit/"):
-            return redactor.mask(data)
-        plain, first = mask_unit_text(data)
-        masked, second = redactor.mask(plain)
-        return masked, {
-            rule: first.get(rule, 0) + second.get(rule, 0) for rule in {**first, **second}
-        }
-
-    gathered = gather(context, collectors, mask, deadline_s=deadline_s, concurrency=concurrency)
-    for one in gathered:
+def _kept(stage: Iterable[Gathered], haul: _Haul) -> Iterator[Item]:
+    """The items of ``stage``, after ``haul`` has taken what it needs of them."""
+    for one in stage:
         haul.evidence.append(one.evidence)
         for item in one.items:
             haul.take(item)
@@ -174,27 +183,6 @@ def _classified(incident: Incident, before: UnitState, haul: _Haul) -> Incident:
     return replace(known, verdict=Verdict(summary(known, state, lines)))
 
 
-def _diagnose(
-    context: Context,
-    incident: Incident,
-    haul: _Haul,
-    redactor: Redactor,
-    configuration: Configuration,
-) -> Iterator[Item]:
-    """The cause, by a process of its own: one that hangs or crashes costs the cause alone."""
-    own = engine.Own(configuration.causes, configuration.plugins)
-
-    def examine(_: Context, sink: Sink) -> None:
-        engine.examine(incident, haul.kept, sink, user=context.user, own=own)
-
-    stage = Collector("diagnose", "why it failed", examine, engine.TIMEOUT_S)
-    for one in gather(context, [stage], lambda data, _: redactor.mask(data)):
-        haul.evidence.append(one.evidence)
-        for item in one.items:
-            haul.kept[item.path] = item.data
-            yield item
-
-
 def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
     """The verdict, the signature and the count; what is known now goes to disk at once."""
     verdict = incident.verdict
@@ -202,7 +190,8 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
         verdict = codec.load_verdict(haul.kept.get(engine.VERDICT, b""))
     with contextlib.suppress(codec.CodecError):
         verdict = codec.load_verdict(haul.kept.get(engine.VERDICT_PLUGINS, b""))
-    sentence = normalised([verdict.summary]) if verdict is not None else ""
+    why = reason(incident.unit, verdict.summary) if verdict is not None else ""
+    sentence = normalised([why])
     signature = counts.signature_of(incident, normalised(incident.dying_words), sentence)
     tally = counts.count(store, incident, signature)
     known = replace(
@@ -221,7 +210,7 @@ def _settled(incident: Incident, state: UnitState) -> UnitState:
     until = time.monotonic() + _SETTLE_S
     while (state.get("SubState") or "").startswith(_ON_THE_WAY) and time.monotonic() < until:
         time.sleep(0.03)
-        state = _state(incident)
+        state = unit.show(incident.unit, user=incident.manager == "user")
     return state
 
 

@@ -37,6 +37,7 @@ class Context:
     cgroup: Mapping[str, str] = field(default_factory=dict)  # file name -> content, from the hook
     cgroup_path: str | None = None
     left_processes: tuple[Mapping[str, str], ...] = ()  # what the hook saw left in the cgroup
+    synced: bool = False  # journald has written all that it was sent until the failure was reported
 
     @property
     def systemctl(self) -> list[str]:

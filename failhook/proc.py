@@ -14,7 +14,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -82,7 +82,31 @@ def run(  # noqa: PLR0913 - the one call everybody makes; each word is a limit
     stopped there) or "tail" (it is read to its end). With ``own_group`` the child's whole process
     group is killed when the time is over; without, the caller owns the group (collectors).
     """
-    start = time.monotonic()
+    begun = start(
+        argv,
+        timeout_s=timeout_s,
+        max_bytes=max_bytes,
+        keep=keep,
+        stdin=stdin,
+        env=env,
+        own_group=own_group,
+    )
+    return begun()
+
+
+def start(  # noqa: PLR0913 - as `run`
+    argv: Sequence[str],
+    *,
+    timeout_s: float = 10.0,
+    max_bytes: int = 4 << 20,
+    keep: str = "head",
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    own_group: bool = True,
+) -> Callable[[], Completed]:
+    """As `run`, but returns as soon as the child is started: call what it returns, once, to read
+    and wait. Until then the child can do no more than fill its pipe."""
+    began = time.monotonic()
     try:
         child = subprocess.Popen(
             list(argv),
@@ -93,17 +117,20 @@ def run(  # noqa: PLR0913 - the one call everybody makes; each word is a limit
             cwd="/",
             process_group=0 if own_group else None,
         )
-    except OSError as error:
-        return Completed(tuple(argv), None, b"", str(error).encode())
-    except ValueError as error:  # NUL in an argument
-        return Completed(tuple(argv), None, b"", str(error).encode())
-    reader = _Reader(child, max_bytes, keep, start + timeout_s)
-    timed_out, cut = reader.run(stdin)
-    reader.close()
-    code = _reap(child, own_group, grace_s=0.0 if timed_out or cut else start + timeout_s)
-    took = time.monotonic() - start
-    expired = timed_out or (code is None and not cut)
-    return Completed(tuple(argv), code, *reader.output(), reader.truncated, expired, took)
+    except (OSError, ValueError) as error:  # ValueError: NUL in an argument
+        failed = Completed(tuple(argv), None, b"", str(error).encode())
+        return lambda: failed
+    reader = _Reader(child, max_bytes, keep, began + timeout_s)
+
+    def finish() -> Completed:
+        timed_out, cut = reader.run(stdin)
+        reader.close()
+        code = _reap(child, own_group, grace_s=0.0 if timed_out or cut else began + timeout_s)
+        took = time.monotonic() - began
+        expired = timed_out or (code is None and not cut)
+        return Completed(tuple(argv), code, *reader.output(), reader.truncated, expired, took)
+
+    return finish
 
 
 def _reap(child: subprocess.Popen[bytes], own_group: bool, grace_s: float) -> int | None:

@@ -95,6 +95,15 @@ class Redactor:
             counts[rule] = counts.get(rule, 0) + count
         return text, counts
 
+    def mask_item(self, data: bytes, path: str) -> tuple[bytes, dict[str, int]]:
+        """`mask` for an item of a bundle: what is below ``unit/`` is text of systemctl as a whole,
+        without the line by which that is recognised."""
+        if not path.startswith("unit/"):
+            return self.mask(data)
+        plain, first = mask_unit_text(data)
+        masked, second = self.mask(plain)
+        return masked, {rule: first.get(rule, 0) + second.get(rule, 0) for rule in first | second}
+
     def mask_environment_file(self, data: bytes) -> tuple[bytes, dict[str, int]]:
         """`mask` for the content of an ``EnvironmentFile=``: all values go, names stay."""
         text, counts = mask_environment_file(data)

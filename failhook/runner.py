@@ -29,6 +29,7 @@ from failhook.places import Places
 from failhook.record import is_plain, record, recovered
 from failhook.settle import settle
 from failhook.spool import Spool, Watch
+from failhook.staff import NO_SPACE, Staff
 from failhook.store import retention
 from failhook.store.incidents import Store
 from failhook.trigger import Kind, Trigger
@@ -41,8 +42,7 @@ SETTLE_S = 2.0
 LOOP_PAUSE_S = 2.0  # a looping unit's batches: recorded at once, worked this far apart
 _TAKE_S = 0.05  # at a stretch; then those at the socket have their turn
 _FULL_DISK_PAUSE_S = 10.0
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_NO_SPACE = 75  # how a worker ends that could not write (EX_TEMPFAIL of sysexits.h)
+_MAX_JOB = 200  # triggers, and incidents, of one job
 _GRACE_S = 20.0  # beyond the collectors' deadline a worker is stuck
 
 
@@ -60,13 +60,6 @@ class _Unit:
         if len(self.batches) < worker.FULL_IN_A_ROW:
             return 0.0
         return max(0.0, self.batches[-1] + LOOP_PAUSE_S - now)
-
-
-@dataclass(slots=True)
-class _Busy:
-    unit: str
-    job: Job
-    until: float
 
 
 def _drain(fd: int) -> None:
@@ -87,7 +80,7 @@ class Runner:
         self._store = Store(places)
         self._spool = Spool(places)
         self._units: OrderedDict[str, _Unit] = OrderedDict()
-        self._busy: dict[int, _Busy] = {}
+        self._staff = Staff(places, self._configuration, WORKERS)
         self._seen: set[Path] = set()
         self._tries: dict[Path, int] = {}
         self._stop = False
@@ -110,6 +103,7 @@ class Runner:
             self._store.recheck(self._places.unfinished.stat().st_mtime)
         self._resume()
         with selectors.DefaultSelector() as selector, self._waking(selector):
+            self._staff.wake(selector)
             intake = Intake(self._listeners, str(self._places.run), selector)
             while not self._stop and not self._is_over():
                 self._turn(selector, intake)
@@ -212,9 +206,9 @@ class Runner:
     def _dispatch(self) -> None:
         if time.monotonic() < self._blocked_until:
             return
-        busy_units = {one.unit for one in self._busy.values()}
+        busy_units = {job.unit for job in self._staff.busy}
         for name, waiting in list(self._units.items()):
-            if len(self._busy) >= WORKERS:
+            if self._staff.is_full:
                 return
             has_work = bool(waiting.triggers or waiting.incidents)
             if name in busy_units or not has_work or waiting.pause(time.monotonic()):
@@ -222,86 +216,56 @@ class Runner:
             self._start(name, waiting)
 
     def _start(self, name: str, waiting: _Unit) -> None:
-        if self._busy:
-            self._warm()
-        job = Job(name, tuple(waiting.triggers), tuple(dict.fromkeys(waiting.incidents)))
-        waiting.triggers, waiting.incidents = [], []
+        incidents = list(dict.fromkeys(waiting.incidents))
+        job = Job(name, tuple(waiting.triggers[:_MAX_JOB]), tuple(incidents[:_MAX_JOB]))
+        waiting.triggers, waiting.incidents = waiting.triggers[_MAX_JOB:], incidents[_MAX_JOB:]
         waiting.batches.append(time.monotonic())
         self._units.move_to_end(name)
-        self._store.close()  # an SQLite connection must not cross a fork
-        pid = os.fork()
-        if pid == 0:
-            self._be_worker(job)
-        limit = self._configuration.collect.deadline_s + _GRACE_S
-        size = max(1, len(job.incidents) + len(job.triggers))
-        self._busy[pid] = _Busy(name, job, time.monotonic() + limit + size)
+        if self._staff.would_hire:
+            self._store.close()  # an SQLite connection must not cross a fork
+            if self._staff.busy:
+                self._warm()
+        limit_s = self._configuration.collect.deadline_s + _GRACE_S
+        self._staff.give(job, limit_s + max(1, len(job.incidents) + len(job.triggers)))
 
     def _warm(self) -> None:
-        """Once, when it delays nobody: after the first worker ended, or before a second one would
-        do the same imports beside it."""
+        """Once, when a second worker is needed: it and the next ones then share our memory instead
+        of doing the same imports each."""
         if not self._is_warm:
             self._is_warm = True
             worker.warm()
-            gc.freeze()  # forked workers then share these pages instead of copying them
-
-    def _be_worker(self, job: Job) -> None:
-        """In the child: never returns."""
-        code = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
-            concurrency = 4 if len(self._busy) == 0 else 2
-            worker.run(self._places, self._configuration, job, concurrency=concurrency)
-            code = 0
-        except OSError as error:
-            logger.error("%s: %s", job.unit, error)
-            code = _NO_SPACE if error.errno in _FULL else 1
-        except Exception:
-            logger.exception("%s: the work failed and is tried again", job.unit)
-        finally:
-            os._exit(code)
+            gc.freeze()
 
     def _reap(self) -> None:
-        now = time.monotonic()
-        for pid, busy in list(self._busy.items()):
-            if now > busy.until:
-                logger.error("%s: its worker is stuck and is killed", busy.unit)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                busy.until = now + 5.0
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                del self._busy[pid]
-                self._last_work = now
-                self._ended(busy, os.waitstatus_to_exitcode(status))
-                self._warm()
+        for ended in self._staff.ended():
+            self._last_work = time.monotonic()
+            self._ended(ended.job, ended.code)
 
-    def _ended(self, busy: _Busy, code: int) -> None:
-        self._since_prune += len(busy.job.incidents) + len(busy.job.triggers)
+    def _ended(self, job: Job, code: int) -> None:
+        self._since_prune += len(job.incidents) + len(job.triggers)
         self._open = None
-        if code == _NO_SPACE:
-            self._cannot_write(OSError(errno.ENOSPC, f"no space for what {busy.unit} needs"))
+        if code == NO_SPACE:
+            self._cannot_write(OSError(errno.ENOSPC, f"no space for what {job.unit} needs"))
         if code != 0:
-            self._again(busy, counts=code != _NO_SPACE)
-        self._seen -= set(busy.job.triggers) if code == 0 else set()
-        waiting = self._units.get(busy.unit)
+            self._again(job, counts=code != NO_SPACE)
+        self._seen -= set(job.triggers) if code == 0 else set()
+        waiting = self._units.get(job.unit)
         if waiting and not (waiting.triggers or waiting.incidents or waiting.batches):
-            del self._units[busy.unit]
+            del self._units[job.unit]
 
-    def _again(self, busy: _Busy, *, counts: bool) -> None:
+    def _again(self, job: Job, *, counts: bool) -> None:
         """A worker failed: its triggers and incidents wait for the next, up to a limit.
 
         What a full disk did to it does not count: it waits as long as that lasts.
         """
-        waiting = self._units.setdefault(busy.unit, _Unit())
-        for path in busy.job.triggers:
+        waiting = self._units.setdefault(job.unit, _Unit())
+        for path in job.triggers:
             self._tries[path] = self._tries.get(path, 0) + counts
             if self._tries[path] >= worker.MAX_TRIES and self._set_aside(path):
                 continue
             if path.exists():
                 waiting.triggers.append(path)
-        for name in busy.job.incidents:
+        for name in job.incidents:
             incident = self._store.load(name)
             if incident is not None and incident.stage != "done":
                 waiting.incidents.append(name)
@@ -332,14 +296,14 @@ class Runner:
             unit.pause(now) for unit in self._units.values() if unit.triggers or unit.incidents
         ]
         due = [pause for pause in pauses if pause > 0]
-        if self._busy:
+        if self._staff.busy:
             return max(0.01, min([5.0, *due]))
         quiet = now - self._last_work
         until = SETTLE_S if not self._settled else self._idle_s
         return max(0.01, min([until - quiet, 5.0, *due]))
 
     def _has_work(self) -> bool:
-        if self._busy or self._blocked_until > time.monotonic():
+        if self._staff.busy or self._blocked_until > time.monotonic():
             return True
         return any(unit.triggers or unit.incidents for unit in self._units.values())
 
@@ -383,11 +347,8 @@ class Runner:
         return time.monotonic() - self._last_work >= self._idle_s
 
     def _end(self) -> None:
-        if self._stop:
-            for pid in self._busy:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        else:
+        self._staff.close(kill=self._stop)
+        if not self._stop:
             self._look_again()
             self._prune()
             self._store.keep_reserve()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One unit's failures, worked off one after the other in a process of their own.
 
-The runner forks a worker per unit, so that a worker that hangs, crashes or is killed costs that
+A worker is busy with one unit at a time, so that one that hangs, crashes or is killed costs that
 unit a second try and the others nothing. What only a worker needs is imported where it is used:
 the first one of a cold runner does that itself, while the runner already listens.
 """
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from failhook import files
 from failhook.config.model import Configuration
@@ -21,6 +23,9 @@ from failhook.places import Places
 from failhook.record import record
 from failhook.spool import Spool
 from failhook.store.incidents import BUNDLE, Store
+
+if TYPE_CHECKING:
+    from failhook.gather.lane import Crew
 
 logger = logging.getLogger(__name__)
 MAX_TRIES = 3
@@ -49,8 +54,12 @@ def warm() -> None:
     table.warm()
 
 
-def run(places: Places, configuration: Configuration, job: Job, *, concurrency: int) -> None:
+def run(
+    places: Places, configuration: Configuration, job: Job, *, concurrency: int, crew: Crew
+) -> None:
     """Work a job off. Raises what one incident raises; the rest waits for the next try."""
+    from failhook import pipeline
+
     store = Store(places)
     try:
         names = [*job.incidents, *_record(store, Spool(places), job.triggers)]
@@ -62,7 +71,10 @@ def run(places: Places, configuration: Configuration, job: Job, *, concurrency: 
             with store.lock(incident) as ours:
                 if ours:
                     _clear(store.directory(incident), incident)
-                    _one(store, configuration, incident, newest=newest, concurrency=concurrency)
+                    how = partial(pipeline.work, concurrency=concurrency, crew=crew)
+                    done = _one(store, configuration, incident, how, newest=newest)
+                    _close_older(store, done)
+                    say(done)
     finally:
         store.close()
 
@@ -100,20 +112,17 @@ def _one(
     store: Store,
     configuration: Configuration,
     incident: Incident,
+    work: Callable[[Store, Configuration, Incident], Incident],
     *,
     newest: bool,
-    concurrency: int,
-) -> None:
+) -> Incident:
     from failhook import pipeline
 
     if incident.tries >= MAX_TRIES:
-        done = pipeline.give_up(store, incident, f"collecting failed {MAX_TRIES} times")
-    elif not newest and (like := _same_before(store, incident)) is not None:
-        done = pipeline.fold(store, incident, like)
-    else:
-        done = pipeline.work(store, configuration, incident, concurrency=concurrency)
-    _close_older(store, done)
-    say(done)
+        return pipeline.give_up(store, incident, f"collecting failed {MAX_TRIES} times")
+    if not newest and (like := _same_before(store, incident)) is not None:
+        return pipeline.fold(store, incident, like)
+    return work(store, configuration, incident)
 
 
 def _same_before(store: Store, incident: Incident) -> Incident | None:

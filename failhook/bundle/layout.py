@@ -36,18 +36,18 @@ class BundleError(Exception):
 
 def top_directory(unit: str, incident_id: str) -> str:
     """The name of the one directory at the top: ``nginx.service-7f3a0c21b5de``."""
-    return f"{safe_component(unit)[:180]}-{safe_component(incident_id)[:40]}"
+    return f"{safe_component(unit, 180)}-{safe_component(incident_id, 40)}"
 
 
-def safe_component(name: str) -> str:
+def safe_component(name: str, max_bytes: int = MAX_COMPONENT) -> str:
     """One file's name: never hidden, an option, a device of Windows, ``..``, or too long."""
     text = name.encode("utf-8", "replace").decode()  # lone surrogates
     text = unicodedata.normalize("NFC", text)
     text = _UNSAFE.sub("_", text)
     if not text or text[0] in ".-~" or _RESERVED.fullmatch(text) or text.endswith("."):
         text = f"_{text.rstrip('.')}"
-    while len(text.encode()) > MAX_COMPONENT:
-        text = text[: max(1, len(text) - max(1, (len(text.encode()) - MAX_COMPONENT) // 4))]
+    while len(text.encode()) > max_bytes:
+        text = text[: max(1, len(text) - max(1, (len(text.encode()) - max_bytes) // 4))]
     return text
 
 

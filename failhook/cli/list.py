@@ -13,6 +13,7 @@ from datetime import datetime
 from failhook.cli import terminal
 from failhook.cli.access import open_store
 from failhook.cli.errors import UsageError
+from failhook.describe import reason
 from failhook.incident import SCHEMA, State, unix_time
 from failhook.store.incidents import Store
 from failhook.store.index import Row
@@ -127,13 +128,6 @@ def _folded(store: Store, where: str, values: tuple[object, ...], *, every: bool
         last = (rows[-1].at, rows[-1].name)
 
 
-# What `failhook.diagnose.finding.verb` says: the state has a column of its own as well.
-_OPENING = re.compile(
-    r"^(?:failed to start|failed while it reloaded|failed|was stopped on request and ended badly"
-    r"|ended badly while the machine went down): "
-)
-
-
 def cells(row: Row) -> list[str]:
     document = row.parsed()
     return [
@@ -149,7 +143,7 @@ def cells(row: Row) -> list[str]:
 def why(document: dict, unit: str) -> str:  # type: ignore[type-arg]
     """The verdict without the unit's name, which has a column of its own."""
     summary = str((document.get("verdict") or {}).get("summary") or "being looked at …")
-    return _OPENING.sub("", summary.removeprefix(unit).lstrip(": "))
+    return reason(unit, summary)
 
 
 def state_word(document: dict) -> str:  # type: ignore[type-arg]

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from failhook import proc
 from failhook.collect.accounts import uid_of
 from failhook.collect.later import Later
 from failhook.plugin import Collector, Context, Sink
@@ -84,6 +85,7 @@ class _Run:
         self.lost: list[Entry] = []
         self.dropped: list[str] = []
         self.seconds: Counter[int] = Counter()
+        self.has_ended = False  # the manager's own line says so
 
     def query(self, first_seen: float) -> Query:
         """One question for all of it."""
@@ -110,6 +112,7 @@ class _Run:
                 self.dropped.append(entry.text("N_DROPPED") or "some")
         elif self._is_of_the_run(entry):
             self.seconds[int(entry.realtime)] += 1
+            self.has_ended |= entry.fields.get("MESSAGE_ID") == history.UNIT_RESULT
             self.text.add(journal.to_text(entry))
             if not self.json.full:
                 self.json.add(journal.to_json(_harmless(entry)))
@@ -164,22 +167,33 @@ def collect(context: Context, sink: Sink) -> None:
     """The run's lines as text and JSON, the lines before it, and those that lost their unit."""
     namespace = context.unit.get("LogNamespace")
     before = Later(lambda: _before(context, namespace))
-    _sync(context, sink, namespace)
-    strays = Later(lambda: _strays(context, namespace))
-    run = _Run(context)
-    query = replace(run.query(context.incident.first_seen), namespace=namespace)
-    done = journal.walk(query, run.take, timeout_s=_READ_S)
+    _sync(context, sink, namespace, done=context.synced)
+    run, strays, done = _read(context, namespace)
+    if context.synced and not run.has_ended:  # systemd had not yet logged the end when we asked
+        _sync(context, sink, namespace)
+        run, strays, done = _read(context, namespace)
     what = "the oldest lines of the run are missing"
     run.text.put(sink, "journal/journal.txt", what)
     run.json.put(sink, "journal/journal.json", what)
-    lost = _merged([*run.lost, *strays.result()])
+    lost = _merged([*run.lost, *strays])
     lost.put(sink, "journal/lost.txt", "older lines are missing")
     before.result().put(sink, "journal/before.txt", "older lines are missing")
     _say_what_is_missing(run, sink, journal.complaint(done))
 
 
-def _sync(context: Context, sink: Sink, namespace: str | None) -> None:
-    for scope in [None] if namespace is None else [None, namespace]:
+def _read(context: Context, namespace: str | None) -> tuple[_Run, list[Entry], proc.Completed]:
+    """The run's lines, those without a unit, and how reading them went."""
+    strays = Later(lambda: _strays(context, namespace))
+    run = _Run(context)
+    query = replace(run.query(context.incident.first_seen), namespace=namespace)
+    done = journal.walk(query, run.take, timeout_s=_READ_S)
+    return run, strays.result(), done
+
+
+def _sync(context: Context, sink: Sink, namespace: str | None, *, done: bool = False) -> None:
+    """Have journald write what it was sent; ``done`` says that its default namespace has."""
+    scopes: list[str | None] = [] if done else [None]
+    for scope in scopes if namespace is None else [*scopes, namespace]:
         problem = journal.sync(scope)
         if problem is not None and context.user:
             _wait_unsynced(context)

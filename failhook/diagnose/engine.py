@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from failhook.config.custom_cause import CustomCause
@@ -30,14 +31,16 @@ from failhook.diagnose.finding import Cause, Finding
 from failhook.diagnose.look import look
 from failhook.diagnose.rank import rank
 from failhook.diagnose.subjects import find
+from failhook.diagnose.tracebacks import Crash
 from failhook.incident import Incident, Suspect, Verdict
-from failhook.plugin import Sink
+from failhook.plugin import Collector, Context, Sink
 from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FACTS = "checks/facts.json"
 VERDICT = "verdict.json"
 VERDICT_PLUGINS = "verdict-plugins.json"
+RESULTS = (VERDICT, VERDICT_PLUGINS)
 TIMEOUT_S = 4.0
 FAMILIES = (
     setup, dependency, results, programs, files, network, memory, crashes, configuration, hardware,
@@ -54,6 +57,23 @@ class Own:
 
     causes: Sequence[CustomCause] = ()
     plugins: Sequence[Path] = ()
+
+
+def collector(incident: Incident, items: Mapping[str, bytes], own: Own) -> Collector:
+    """The stage as a collector: one that hangs or crashes costs the cause alone."""
+    return Collector(
+        "diagnose",
+        "why it failed",
+        partial(_collect, incident, items, own),
+        TIMEOUT_S,
+        shares_process=not own.plugins,  # which may do anything to their process
+    )
+
+
+def _collect(
+    incident: Incident, items: Mapping[str, bytes], own: Own, context: Context, sink: Sink
+) -> None:
+    examine(incident, items, sink, user=context.user, own=own)
 
 
 def examine(
@@ -89,8 +109,8 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
     findings = rank(case, _asked(case, causes))
     if not findings:
         return None
-    findings = [_with_place(case, one) for one in findings]
-    first, *others = findings
+    found = tracebacks.crashes(case)
+    first, *others = [_with_place(found, one) for one in findings[: 1 + _MAX_OTHERS]]
     return Verdict(
         summary=_with_upgrade(case, first.sentence),
         cause=first.cause,
@@ -99,7 +119,7 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
         evidence=first.proof,
         others=tuple(
             Suspect(one.sentence, one.cause, one.confidence)
-            for one in others[:_MAX_OTHERS]
+            for one in others
             if one.confidence >= _WORTH_SAYING
         ),
     )
@@ -113,11 +133,11 @@ def _asked(case: Case, causes: Sequence[Cause]) -> Iterable[Finding]:
             logger.exception("the cause %s failed", cause.name)
 
 
-def _with_place(case: Case, finding: Finding) -> Finding:
+def _with_place(found: Iterable[Crash], finding: Finding) -> Finding:
     """A line of a traceback says what; the user's own frame says where."""
     if finding.at is None or finding.cause.startswith("crash"):
         return finding
-    for crash in tracebacks.crashes(case):
+    for crash in found:
         inside = crash.first <= finding.at <= crash.last
         if inside and crash.file and crash.file not in finding.sentence:
             return replace(finding, sentence=f"{finding.sentence} ({crash.place})")

@@ -13,7 +13,9 @@ import contextlib
 import gc
 import logging
 import os
+import pickle
 import signal
+import socket
 import struct
 import sys
 import traceback
@@ -30,6 +32,8 @@ from failhook.plugin import Collector, Context, Skipped
 
 # For the traceback of a crash, beyond the collector's own limit.
 ERROR_BYTES = 32768
+KILL_WAIT_S = 0.2
+SOUND = (Status.OK, Status.SKIPPED)
 
 
 def run_here(
@@ -43,10 +47,19 @@ def run_here(
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What a lane is given: its two pipes, and about the process it comes from."""
+class Task:
+    """What a lane works on; None stands for a collector that is not for this lane."""
 
-    orders: int  # from the parent: which collector is next, and how long it may take
+    collectors: tuple[Collector | None, ...]
+    context: Context
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a lane is given: its two channels, and about the process it comes from."""
+
+    orders: socket.socket  # from the parent: which collector is next, and how long it may take
     pipe: int  # to the parent: frames
     parent: int
     handled: Sequence[int]  # signals
@@ -55,9 +68,27 @@ class Terms:
 _ORDER = struct.Struct(">Id")
 
 
-def send_order(fd: int, number: int, left_s: float) -> None:
-    """Tell a lane which of its collectors is next. Raises OSError where the lane has gone."""
-    os.write(fd, _ORDER.pack(number, left_s))
+def send_order(orders: socket.socket, number: int, left_s: float, task: int | None) -> None:
+    """Tell a lane which collector is next, and of which task where that is not the one it knows:
+    a descriptor of a file that holds it. Raises OSError where the lane has gone."""
+    order = _ORDER.pack(number, left_s)
+    if task is None:
+        orders.send(order)
+    else:
+        socket.send_fds(orders, [order], [task])
+
+
+def _next_order(orders: socket.socket, task: Task) -> tuple[Task, int, float] | None:
+    """The next one; None when the parent has gone. What a task holds was written by our parent."""
+    order, fds, _, _ = socket.recv_fds(orders, _ORDER.size, 1)
+    if not order:
+        return None
+    for fd in fds:
+        with open(fd, "rb") as file:
+            file.seek(0)
+            task = pickle.load(file)  # noqa: S301 - of our parent, who forked us
+    number, left_s = _ORDER.unpack(order)
+    return task, number, left_s
 
 
 def handled_signals() -> list[int]:
@@ -65,16 +96,16 @@ def handled_signals() -> list[int]:
     return [one for one in signal.valid_signals() if callable(signal.getsignal(one))]
 
 
-def serve_and_exit(
-    collectors: Sequence[Collector], context: Context, mask: Mask, terms: Terms
-) -> NoReturn:
+def serve_and_exit(task: Task, terms: Terms) -> NoReturn:
     """The life of a lane: one collector after the other as the parent orders them, and everything
     that they have to say goes through the pipe. It ends when it is killed."""
     try:
         _settle(terms)
-        while order := os.read(terms.orders, _ORDER.size):  # empty: the parent has gone
-            number, left_s = _ORDER.unpack(order)
-            _serve(collectors[number], context, mask, terms.pipe, left_s)
+        while (order := _next_order(terms.orders, task)) is not None:
+            task, number, left_s = order
+            collector = task.collectors[number]
+            assert collector is not None
+            _serve(collector, task.context, task.mask, terms.pipe, left_s)
     finally:
         os._exit(1)
 
@@ -105,19 +136,11 @@ def _settle(terms: Terms) -> None:
     for fd in (0, 1, 2):
         os.dup2(nowhere, fd)
     sys.stdout = sys.stderr = os.fdopen(1, "w", closefd=False)  # they may have been anything
-    _close_all_but(terms.orders, terms.pipe)
+    offspring.close_all_but(terms.orders.fileno(), terms.pipe)
     os.umask(0o077)
     os.chdir("/")
     offspring.keep_in_reach()
     offspring.die_with(terms.parent)
-
-
-def _close_all_but(*kept: int) -> None:
-    """Close what was inherited; closerange() may have no limit to go by in a sandbox."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) not in kept:
-            with contextlib.suppress(OSError):
-                os.close(int(name))
 
 
 def _error_sink(collector: Collector, mask: Mask, sink: CollectorSink) -> CollectorSink:

@@ -41,6 +41,14 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
+def close_all_but(*kept: int) -> None:
+    """Close what was inherited; closerange() may have no limit to go by in a sandbox."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in kept:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
 def prepare() -> None:
     """Do before a fork what the functions above would otherwise do after every one of them."""
     _prctl()

@@ -4,9 +4,10 @@
 A collector runs in a process and a process group that can be ended, because nothing else can be
 ended for sure: it may block in a dead mount, start programs that ignore SIGTERM, or crash. Since a
 fork costs more than most collectors, those that allow it share one (a lane) as long as all goes
-well; one that fails takes its lane with it, and the next starts a fresh one. What is sent is kept
-as it comes, so that a collector that is killed keeps what it had. A process that even SIGKILL does
-not end (D state) is left behind and said to be; nobody waits for it.
+well, also from one incident to the next where the caller keeps a `Crew`; one that fails takes its
+lane with it, and the next starts a fresh one. What is sent is kept as it comes, so that a collector
+that is killed keeps what it had. A process that even SIGKILL does not end (D state) is left behind
+and said to be; nobody waits for it.
 
 Must be called from a process with one thread: it forks without exec.
 """
@@ -14,28 +15,23 @@ Must be called from a process with one thread: it forks without exec.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import selectors
 import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from failhook.gather import child, offspring
-from failhook.gather.child import Terms
-from failhook.gather.frames import End, FrameReader, Lie, Problem
+from failhook.gather import child, lane, offspring
+from failhook.gather.frames import End, Lie
+from failhook.gather.lane import Assignment, Crew, Lane
 from failhook.gather.sink import Mask, one_line
 from failhook.incident import Evidence, Status
 from failhook.item import Item
 from failhook.plugin import Collector, Context
 
-_MAX_FRAMES = 4096
 _MAX_PROBLEMS = 20
-_CHUNK = 1 << 18
-_PIPE_BYTES = 1 << 20
-_KILL_WAIT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +49,18 @@ def gather(
     *,
     deadline_s: float = 20.0,
     concurrency: int = 4,
+    crew: Crew | None = None,
 ) -> Iterator[Gathered]:
     """Run ``collectors``, at most ``concurrency`` at a time, and yield each when it is done.
 
     They are started in the order given. Each may take its own ``timeout_s``, but no longer than
     what is left of ``deadline_s`` for all of them; the time that the caller takes between two
     results does not count. Never raises for what a collector does; leaves no process behind when it
-    is closed.
+    is closed but those that ``crew`` keeps.
     """
     offspring.reap_left_behind()
-    stage = _Stage(context, collectors, mask, deadline_s, concurrency)
+    work = Assignment(collectors, context, mask)
+    stage = _Stage(collectors, work, deadline_s, concurrency, crew)
     try:
         while (done := stage.next()) is not None:
             since = time.monotonic()
@@ -70,57 +68,7 @@ def gather(
             stage.forgive(time.monotonic() - since)
     finally:
         stage.close()
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One forked process and the collector that it is busy with."""
-
-    pid: int
-    pidfd: int | None
-    orders: int
-    pipe: int
-    collector: Collector
-    reader: FrameReader
-    started: float
-    expires: float
-    items: list[Item] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    frames: int = 0
-    end: End | None = None
-
-    def begin(self, collector: Collector, number: int, left_s: float) -> None:
-        """Give it its next collector. Raises OSError where the process has gone."""
-        child.send_order(self.orders, number, left_s)
-        self.collector, self.reader = collector, _reader(collector)
-        self.started = time.monotonic()
-        self.expires = self.started + left_s
-        self.items, self.problems, self.frames, self.end = [], [], 0, None
-
-    def take(self, chunk: bytes) -> None:
-        """Work off what came through the pipe. Raises Lie."""
-        for frame in self.reader.feed(chunk):
-            self.frames += 1
-            if self.frames > _MAX_FRAMES or self.end is not None:
-                raise Lie("it sent more than it may")
-            if isinstance(frame, Item):
-                self.items.append(frame)
-            elif isinstance(frame, Problem):
-                self.problems.append(frame.reason)
-            else:
-                self.end = frame
-
-    def drain(self) -> bool:
-        """Read what is there without waiting; True at the end of the pipe. Raises Lie."""
-        with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self.pipe, _CHUNK):
-                self.take(chunk)
-            return True
-        return False
-
-
-def _reader(collector: Collector) -> FrameReader:
-    return FrameReader(collector.name, collector.max_bytes + child.ERROR_BYTES)
+        work.close()
 
 
 class _Stage:
@@ -128,21 +76,20 @@ class _Stage:
 
     def __init__(
         self,
-        context: Context,
         collectors: Sequence[Collector],
-        mask: Mask,
+        work: Assignment,
         deadline_s: float,
         concurrency: int,
+        crew: Crew | None,
     ) -> None:
-        self._context = context
-        self._collectors = tuple(collectors)
+        self._work = work
+        self._crew = crew
         self._waiting = deque(enumerate(collectors))
-        self._mask = mask
         self._deadline_s = deadline_s
         self._deadline = time.monotonic() + deadline_s
         self._concurrency = max(1, concurrency)
-        self._running: list[_Lane] = []
-        self._dying: list[tuple[int, int | None]] = []
+        self._running: list[Lane] = []
+        self._dying: list[Lane] = []
         self._done: deque[Gathered] = deque()
         self._selector = selectors.DefaultSelector()
         self._handled = child.handled_signals()
@@ -163,13 +110,13 @@ class _Stage:
     def forgive(self, seconds: float) -> None:
         """Nobody listened for so long: it counts for nobody."""
         self._deadline += seconds
-        for lane in self._running:
-            lane.expires += seconds
+        for one in self._running:
+            one.expires += seconds
 
     def close(self) -> None:
         """End what still runs."""
-        for lane in list(self._running):
-            self._stop(lane, strays=True)
+        for one in list(self._running):
+            self._stop(one, strays=True)
         self._bury()
         self._selector.close()
 
@@ -178,7 +125,8 @@ class _Stage:
             number, collector = self._waiting.popleft()
             if collector.in_process and time.monotonic() < self._deadline:
                 since = time.monotonic()
-                items, problems, end = child.run_here(collector, self._context, self._mask)
+                task = self._work.task
+                items, problems, end = child.run_here(collector, task.context, task.mask)
                 self._report(collector, time.monotonic() - since, items, end, problems)
             elif self._is_in_time(collector):
                 self._start(number, collector)
@@ -190,148 +138,133 @@ class _Stage:
         self._report(collector, 0.0, [], End(Status.TIMEOUT, why), [])
         return False
 
-    def _left_s(self, collector: Collector) -> float:
-        return min(collector.timeout_s, self._deadline - time.monotonic())
+    def _left_s(self, collector: Collector, now: float) -> float:
+        return min(collector.timeout_s, self._deadline - now)
 
     def _start(self, number: int, collector: Collector) -> None:
-        now, left_s = time.monotonic(), self._left_s(collector)
         try:
-            pid, orders, pipe = self._fork()
+            one = self._lane(collector)
         except OSError as error:
             why = f"no process for it: {error.strerror}"
             self._report(collector, 0.0, [], End(Status.FAILED, why), [])
             return
-        pidfd = offspring.pidfd_of(pid)
-        lane = _Lane(pid, pidfd, orders, pipe, collector, _reader(collector), now, now + left_s)
-        self._running.append(lane)
-        self._selector.register(pipe, selectors.EVENT_READ, lane)
-        if pidfd is not None:
-            self._selector.register(pidfd, selectors.EVENT_READ, lane)
+        self._running.append(one)
+        self._selector.register(one.pipe, selectors.EVENT_READ, one)
+        if one.pidfd is not None:
+            self._selector.register(one.pidfd, selectors.EVENT_READ, one)
+        now = time.monotonic()
         with contextlib.suppress(OSError):  # it has ended already, which is heard of
-            lane.begin(collector, number, left_s)
+            one.begin(self._work, number, now, self._left_s(collector, now))
 
-    def _fork(self) -> tuple[int, int, int]:
-        """A lane that waits for orders: its pid, where they go, and where its frames come from."""
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        orders_in, orders_out = os.pipe2(os.O_CLOEXEC)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        terms = Terms(orders_in, writing, os.getpid(), self._handled)
-        # A signal between fork and the child's own settings would run our handler in the child.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            pid = os.fork()
-            if pid == 0:
-                child.serve_and_exit(self._collectors, self._context, self._mask, terms)
-        except OSError:
-            os.close(reading)
-            os.close(orders_out)
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            os.close(writing)
-            os.close(orders_in)
-        with contextlib.suppress(OSError):  # the child does the same; whoever comes first
-            os.setpgid(pid, pid)
-        os.set_blocking(reading, False)
-        return pid, orders_out, reading
+    def _lane(self, collector: Collector) -> Lane:
+        """A process for it: one that waits, or a new one. Raises OSError."""
+        if self._crew is not None and collector.shares_process:
+            waiting = self._crew.take(self._work)
+            if waiting is not None:
+                return waiting
+        return lane.fork(self._work, self._handled)
 
     def _listen(self) -> None:
         """Wait for news or for the first limit, and work off what came."""
-        expires = min(lane.expires for lane in self._running)
+        expires = min(one.expires for one in self._running)
         events = self._selector.select(max(0.0, expires - time.monotonic()))
-        for lane in {id(key.data): key.data for key, _ in events}.values():
-            ended = lane.pidfd is not None and any(key.fd == lane.pidfd for key, _ in events)
-            self._hear(lane, ended)
+        for one in {id(key.data): key.data for key, _ in events}.values():
+            ended = one.pidfd is not None and any(key.fd == one.pidfd for key, _ in events)
+            self._hear(one, ended)
         now = time.monotonic()
-        for lane in [each for each in self._running if each.expires <= now]:
-            self._expire(lane)
+        for one in [each for each in self._running if each.expires <= now]:
+            self._expire(one)
 
-    def _hear(self, lane: _Lane, ended: bool) -> None:
+    def _hear(self, one: Lane, ended: bool) -> None:
         try:
-            closed = lane.drain()
+            closed = one.drain()
         except Lie as lie:
-            self._stop(lane, strays=True)
-            self._finish(lane, End(Status.FAILED, f"stopped: {lie}"))
+            self._stop(one, strays=True)
+            self._finish(one, End(Status.FAILED, f"stopped: {lie}"))
             return
-        if lane.end is not None:
-            self._finish(lane, lane.end)
-            if not self._goes_on(lane, lane.end):
-                self._let_go(lane, strays=lane.end.strays)
+        if (end := one.end) is not None:
+            self._finish(one, end)
+            sound = one.is_sound
+            if sound and end.strays:
+                offspring.kill_descendants(one.pid)
+            if not (sound and (self._goes_on(one) or self._rests(one))):
+                self._let_go(one, strays=end.strays)
         elif closed or ended:
-            status = self._stop(lane, strays=not ended)
-            self._finish(lane, End(Status.FAILED, _how(status)))
+            status = self._stop(one, strays=not ended)
+            self._finish(one, End(Status.FAILED, _how(status)))
 
-    def _goes_on(self, lane: _Lane, end: End) -> bool:
-        """Give a lane in which all went well the next collector; False where it has to go."""
-        sound = end.status in (Status.OK, Status.SKIPPED) and lane.reader.empty
-        if not (sound and lane.collector.shares_process):
+    def _goes_on(self, one: Lane) -> bool:
+        """Give a lane in which all went well the next collector; False where there is none."""
+        place = next(
+            (at for at, (_, each) in enumerate(self._waiting) if each.shares_process), None
+        )
+        now = time.monotonic()
+        if place is None or now >= self._deadline:
             return False
-        place = next((at for at, (_, one) in enumerate(self._waiting) if one.shares_process), None)
-        if place is None:
-            return False
-        if end.strays:
-            offspring.kill_descendants(lane.pid)
         number, collector = self._waiting[place]
-        if time.monotonic() >= self._deadline:
-            return False
         try:
-            lane.begin(collector, number, self._left_s(collector))
+            one.begin(self._work, number, now, self._left_s(collector, now))
         except OSError:
             return False
         del self._waiting[place]
         return True
 
-    def _expire(self, lane: _Lane) -> None:
-        took_s = time.monotonic() - lane.started
-        status = self._stop(lane, strays=True)
+    def _rests(self, one: Lane) -> bool:
+        """Leave a lane in which all went well to the next incident; False where nobody keeps it."""
+        if self._crew is None or not self._crew.give(one):
+            return False
+        self._running.remove(one)
+        self._selector.unregister(one.pipe)
+        if one.pidfd is not None:
+            self._selector.unregister(one.pidfd)
+        return True
+
+    def _expire(self, one: Lane) -> None:
+        took_s = time.monotonic() - one.started
+        status = self._stop(one, strays=True)
         why = f"did not finish within {took_s:.1f} s"
-        if lane.expires >= self._deadline:
+        if one.expires > self._deadline - 1e-6:  # that sum was rounded
             why += f", which was left of the {self._deadline_s:g} s for all collectors"
         if status is None:
-            why += f"; process {lane.pid} cannot be killed (D state) and was left behind"
-        self._finish(lane, End(Status.TIMEOUT, why))
+            why += f"; process {one.pid} cannot be killed (D state) and was left behind"
+        self._finish(one, End(Status.TIMEOUT, why))
 
-    def _stop(self, lane: _Lane, *, strays: bool) -> int | None:
+    def _stop(self, one: Lane, *, strays: bool) -> int | None:
         """Kill it and all that it started; its wait status, None where it cannot be killed."""
-        self._running.remove(lane)
+        self._running.remove(one)
         if strays:
-            offspring.kill_descendants(lane.pid)
-        status = offspring.end(lane.pid, lane.pidfd, _KILL_WAIT_S)
+            offspring.kill_descendants(one.pid)
+        status = offspring.end(one.pid, one.pidfd, child.KILL_WAIT_S)
         with contextlib.suppress(Lie):
-            lane.drain()  # what it sent just before
-        for fd in (lane.pipe, lane.pidfd):
+            one.drain()  # what it sent just before
+        for fd in (one.pipe, one.pidfd):
             if fd is not None:
                 self._selector.unregister(fd)
-                os.close(fd)
-        os.close(lane.orders)
+        one.close()
         return status
 
-    def _let_go(self, lane: _Lane, *, strays: bool) -> None:
+    def _let_go(self, one: Lane, *, strays: bool) -> None:
         """As `_stop` for one that said its last word: its end is not waited for here, because
         taking its memory apart costs the next one more time than a whole collector."""
-        self._running.remove(lane)
+        self._running.remove(one)
         if strays:
-            offspring.kill_descendants(lane.pid)
-        offspring.kill(lane.pid)
-        self._selector.unregister(lane.pipe)
-        os.close(lane.pipe)
-        os.close(lane.orders)
-        if lane.pidfd is not None:
-            self._selector.unregister(lane.pidfd)
-        self._dying.append((lane.pid, lane.pidfd))
+            offspring.kill_descendants(one.pid)
+        offspring.kill(one.pid)
+        self._selector.unregister(one.pipe)
+        if one.pidfd is not None:
+            self._selector.unregister(one.pidfd)
+        self._dying.append(one)
 
     def _bury(self) -> None:
         """Reap those that were let go."""
-        for pid, pidfd in self._dying:
-            offspring.end(pid, pidfd, _KILL_WAIT_S)
-            if pidfd is not None:
-                os.close(pidfd)
+        for one in self._dying:
+            offspring.end(one.pid, one.pidfd, child.KILL_WAIT_S)
+            one.close()
         self._dying.clear()
 
-    def _finish(self, lane: _Lane, end: End) -> None:
-        took_s = time.monotonic() - lane.started
-        self._report(lane.collector, took_s, lane.items, end, lane.problems)
+    def _finish(self, one: Lane, end: End) -> None:
+        took_s = time.monotonic() - one.started
+        self._report(one.collector, took_s, one.items, end, one.problems)
 
     def _report(
         self, collector: Collector, took_s: float, items: list[Item], end: End, problems: list[str]

@@ -125,11 +125,22 @@ def sync(namespace: str | None = None, *, timeout_s: float = 1.0) -> str | None:
     Before systemd 258 this waits until journald is idle, which can be long on a busy machine, and
     is root's alone.
     """
+    return start_sync(namespace, timeout_s=timeout_s, own_group=False)()
+
+
+def start_sync(
+    namespace: str | None = None, *, timeout_s: float = 1.0, own_group: bool = True
+) -> Callable[[], str | None]:
+    """As `sync`, but does not wait: call what it returns for the answer."""
     scope = [] if namespace is None else [f"--namespace={namespace}"]
-    done = proc.run(["journalctl", *scope, "--sync"], timeout_s=timeout_s, own_group=False)
-    if done.ok:
-        return None
-    return f"the last lines may be missing: {done.why()}"
+    argv = ["journalctl", *scope, "--sync"]
+    answer = proc.start(argv, timeout_s=timeout_s, own_group=own_group)
+
+    def problem() -> str | None:
+        done = answer()
+        return None if done.ok else f"the last lines may be missing: {done.why()}"
+
+    return problem
 
 
 def storage_problem(stored: Sequence[Path] = _STORED) -> str | None:

@@ -8,13 +8,13 @@ missing key always means "unknown here" (`systemd.md` 1.2, 6.3).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from failhook import proc
 
 # ExecStart={ path=… ; argv[]=… ; … ; pid=… ; code=exited ; status=1/FAILURE }
-_EXEC_ENDED = re.compile(r"; pid=(\d+) ; code=(\w+) ; status=([\w./+-]+) }$")
+_EXEC_ENDED = re.compile(r"; pid=(\d{1,10}) ; code=(\w+) ; status=([\w./+-]+) }$")
 CONTROL_PROPERTIES = (
     "ExecCondition",
     "ExecStartPre",
@@ -67,7 +67,8 @@ class UnitState:
     def number(self, key: str) -> int | None:
         """A property that is a count or a size; None for unknown, "infinity" and "[not set]"."""
         value = self.properties.get(key, "")
-        return int(value) if value.isdigit() and int(value) < (1 << 64) - 1 else None
+        sound = value.isdecimal() and len(value) <= 20  # 2**64 has as many digits
+        return int(value) if sound and int(value) < (1 << 64) - 1 else None
 
     @property
     def found(self) -> bool:
@@ -85,12 +86,22 @@ def _command(key: str, value: str) -> Command:
 
 def show(unit: str, *, user: bool = False, timeout_s: float = 5.0) -> UnitState:
     """Ask systemd for every property of ``unit``; an empty state where it does not answer."""
+    return ask(unit, user=user, timeout_s=timeout_s)()
+
+
+def ask(unit: str, *, user: bool = False, timeout_s: float = 5.0) -> Callable[[], UnitState]:
+    """As `show`, but does not wait: call what it returns for the answer."""
     scope = ["--user"] if user else []
-    done = proc.run(
+    answer = proc.start(
         ["systemctl", *scope, "show", "--no-pager", "--timestamp=us+utc", "--", unit],
         timeout_s=timeout_s,
     )
-    return UnitState.parse(unit, done.text if done.ok else "")
+
+    def state() -> UnitState:
+        done = answer()
+        return UnitState.parse(unit, done.text if done.ok else "")
+
+    return state
 
 
 def show_many(

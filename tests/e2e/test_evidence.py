@@ -38,7 +38,8 @@ def test_evidence_of_a_plain_failure(hooked: Hooked) -> None:
     assert b"usage_usec" in files["cgroup/cpu.stat"]
     assert b"failhook-bed" in files["system/summary.txt"]
     assert b"MOUNT" in files["system/mounts.txt"]
-    assert files["verdict.txt"].decode().startswith(f"{unit} failed: main process exited")
+    verdict = files["verdict.txt"].decode()
+    assert verdict.startswith(f"{unit} failed to start: sh ended with status 3/NOTIMPLEMENTED")
     manifest = json.loads(files["manifest.json"])
     assert {item["path"] for item in manifest["items"]} == set(files) - {"manifest.json"}
     assert manifest["id"] == incident["id"]

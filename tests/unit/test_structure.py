@@ -18,6 +18,7 @@ LAYERS = (
     "__main__ start",
     "cli",
     "runner",
+    "staff",
     "worker",
     "pipeline",
     "attribute intake record settle setup spool",
