@@ -15,9 +15,22 @@ def main() -> int:
         if record:
             _work_here(record)
         return 0
+    if arguments in (["runner"], ["runner", "--user"]):
+        return _run_runner(user="--user" in arguments)
     from failhook.cli import main as command_line
 
     return command_line(arguments)
+
+
+def _run_runner(*, user: bool) -> int:
+    """As the units call it: a failure waits for its evidence, so its first worker comes before
+    anything else, even before the options are parsed."""
+    from failhook.recruit import recruit
+
+    first = recruit(user=user)
+    from failhook.cli.runner import start
+
+    return start(first, user=user)
 
 
 def _work_here(record: str) -> None:

@@ -21,9 +21,8 @@ from failhook.classify import classify, normalised
 from failhook.collect import table
 from failhook.config.model import Configuration
 from failhook.describe import reason, summary
-from failhook.diagnose import engine
-from failhook.diagnose.case import is_wanted
-from failhook.gather.lane import Crew
+from failhook.diagnose import stage as diagnosis
+from failhook.gather.lane import Crews
 from failhook.gather.stage import Gathered, gather
 from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
@@ -58,7 +57,7 @@ class _Haul:
 
     def take(self, item: Item) -> None:
         """Remember what a reduced bundle and the verdict need."""
-        if is_wanted(item.path) or item.path in engine.RESULTS:
+        if diagnosis.is_wanted(item.path):
             self.kept[item.path] = item.data
         if item.path in _ESSENTIAL:
             tail = item.data[-_ESSENTIAL_BYTES:]
@@ -72,13 +71,15 @@ def work(
     incident: Incident,
     *,
     concurrency: int = 4,
-    crew: Crew | None = None,
+    crews: Crews | None = None,
 ) -> Incident:
     """Carry a recorded incident to its end and return it. Raises OSError where even the record
-    cannot be written. ``crew`` has the collectors' processes of the incident before."""
+    cannot be written. ``crews`` has the collectors' processes of the incident before."""
+    crews = crews or Crews()
     incident = replace(incident, tries=incident.tries + 1)
     asked = _Asked(incident)  # they answer while the disk is busy
     store.save(incident)
+    collectors = _collectors(configuration, incident)
     before, synced = asked.answers()
     redactor = _redactor(configuration, before, incident)
     context = _context(store, incident, before, synced=synced)
@@ -88,19 +89,20 @@ def work(
     try:
         stage = gather(
             context,
-            _collectors(configuration, incident),
+            collectors,
             redactor.mask_item,
             deadline_s=configuration.collect.deadline_s,
             concurrency=concurrency,
-            crew=crew,
+            crew=crews.collectors,
         )
         for item in _kept(stage, haul):
             if writer is not None and problem is None:
                 problem = _add(writer, item)
         incident = _classified(incident, before, haul)
-        own = engine.Own(configuration.causes, configuration.plugins)
-        cause = engine.collector(incident, haul.kept, own)
-        for item in _kept(gather(context, [cause], redactor.mask_item, crew=crew), haul):
+        own = diagnosis.Own(configuration.causes, configuration.plugins)
+        cause = diagnosis.collector(incident, haul.kept, own)
+        stage = gather(context, [cause], redactor.mask_item, crew=crews.causes)
+        for item in _kept(stage, haul):
             if writer is not None and problem is None:
                 problem = _add(writer, item)
         incident = _judge(store, incident, haul)
@@ -187,9 +189,9 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
     """The verdict, the signature and the count; what is known now goes to disk at once."""
     verdict = incident.verdict
     with contextlib.suppress(codec.CodecError):
-        verdict = codec.load_verdict(haul.kept.get(engine.VERDICT, b""))
+        verdict = codec.load_verdict(haul.kept.get(diagnosis.VERDICT, b""))
     with contextlib.suppress(codec.CodecError):
-        verdict = codec.load_verdict(haul.kept.get(engine.VERDICT_PLUGINS, b""))
+        verdict = codec.load_verdict(haul.kept.get(diagnosis.VERDICT_PLUGINS, b""))
     why = reason(incident.unit, verdict.summary) if verdict is not None else ""
     sentence = normalised([why])
     signature = counts.signature_of(incident, normalised(incident.dying_words), sentence)

@@ -63,6 +63,11 @@ class Places:
         return self.state / "signatures"
 
     @property
+    def units(self) -> Path:
+        """One small file per watched unit: what it was made of when it last ran well."""
+        return self.state / "units"
+
+    @property
     def index(self) -> Path:
         """The SQLite index, rebuilt from the incidents when it is wrong."""
         return self.state / "index.sqlite"

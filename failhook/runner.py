@@ -37,7 +37,6 @@ from failhook.worker import Job
 
 logger = logging.getLogger(__name__)
 WORKERS = max(2, min(3, os.cpu_count() or 2))
-IDLE_S = 15.0  # warm for the next failure of a storm or of a restart, then gone
 SETTLE_S = 2.0
 LOOP_PAUSE_S = 2.0  # a looping unit's batches: recorded at once, worked this far apart
 _TAKE_S = 0.05  # at a stretch; then those at the socket have their turn
@@ -71,7 +70,12 @@ class Runner:
     """The loop. `run` returns when there is nothing to do, or after SIGTERM."""
 
     def __init__(
-        self, places: Places, listeners: list[socket.socket], *, idle_s: float = IDLE_S
+        self,
+        places: Places,
+        listeners: list[socket.socket],
+        *,
+        idle_s: float,
+        recruit: tuple[int, socket.socket] | None = None,
     ) -> None:
         self._places = places
         self._listeners = listeners
@@ -80,7 +84,7 @@ class Runner:
         self._store = Store(places)
         self._spool = Spool(places)
         self._units: OrderedDict[str, _Unit] = OrderedDict()
-        self._staff = Staff(places, self._configuration, WORKERS)
+        self._staff = Staff(places, self._configuration, WORKERS, recruit)
         self._seen: set[Path] = set()
         self._tries: dict[Path, int] = {}
         self._stop = False

@@ -19,11 +19,11 @@ _MAX_STEPS = 512  # path components, those of links included: a circle of links 
 _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def open_regular(path: str) -> BinaryIO:
-    """``path``, open for reading. Raises OSError, also where it is no plain file."""
+def open_regular(path: str, root: str = "/") -> BinaryIO:
+    """``path`` below ``root``, open for reading. Raises OSError, also where it is no plain file."""
     if not path.startswith("/") or "\0" in path:
         raise PermissionError("not an absolute path")
-    parent, last = _walk(path)
+    parent, last = _walk(path, root)
     try:
         place = os.open(last, _PLACE, dir_fd=parent)
         try:
@@ -45,10 +45,11 @@ def _check(state: os.stat_result, parent: os.stat_result) -> None:
         )
 
 
-def _walk(path: str) -> tuple[int, str]:
+def _walk(path: str, root: str) -> tuple[int, str]:
     """A descriptor of the directory that holds ``path``'s last component, and that name."""
     todo = _parts(path)
-    opened = [os.open("/", _PLACE | os.O_DIRECTORY)]
+    # The caller's own word, which may be a link of the kernel's: /proc/1/root.
+    opened = [os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
     try:
         for _ in range(_MAX_STEPS):
             if not todo:

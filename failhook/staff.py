@@ -13,6 +13,7 @@ import gc
 import logging
 import os
 import pickle
+import select
 import selectors
 import signal
 import socket
@@ -23,6 +24,7 @@ from typing import NoReturn
 
 from failhook import worker
 from failhook.config.model import Configuration
+from failhook.diagnose import stage as diagnosis
 from failhook.gather import offspring
 from failhook.places import Places
 from failhook.worker import Job
@@ -58,11 +60,22 @@ class Ended:
 class Staff:
     """All workers of one runner, at most ``most``."""
 
-    def __init__(self, places: Places, configuration: Configuration, most: int) -> None:
+    def __init__(
+        self,
+        places: Places,
+        configuration: Configuration,
+        most: int,
+        recruit: tuple[int, socket.socket] | None = None,
+    ) -> None:
+        """``recruit``: one who was forked before, and our end of the channel to it."""
         self._places = places
         self._configuration = configuration
         self._most = most
         self._workers: list[Worker] = []
+        if recruit is not None:
+            pid, channel = recruit
+            channel.setblocking(False)
+            self._workers.append(Worker(pid, channel))
         self._leaving: list[int] = []
         self._selector: selectors.BaseSelector | None = None
 
@@ -100,7 +113,7 @@ class Staff:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            _serve(self._places, self._configuration, theirs)
+            serve(self._places, self._configuration, theirs)
         theirs.close()
         ours.setblocking(False)
         one = Worker(pid, ours)
@@ -174,9 +187,9 @@ def _status(pid: int) -> int | None:
 # -- in the worker ------------------------------------------------------------------------------
 
 
-def _serve(places: Places, configuration: Configuration, channel: socket.socket) -> NoReturn:
+def serve(places: Places, configuration: Configuration, channel: socket.socket) -> NoReturn:
     """In the child: one job after the other until the runner has gone, or one fails."""
-    from failhook.gather.lane import Crew
+    from failhook.gather.lane import Crew, Crews
 
     code, unit = 0, "a worker"
     try:
@@ -184,13 +197,15 @@ def _serve(places: Places, configuration: Configuration, channel: socket.socket)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         offspring.close_all_but(channel.fileno())  # a peer would wait for us as well
-        worker.warm()
-        gc.freeze()
-        with contextlib.closing(Crew(_LANES)) as crew:
+        with contextlib.closing(Crew(_LANES)) as hands, contextlib.closing(Crew(1)) as head:
+            crews = Crews(hands, head)
+            head.prepare(_warm_head)
+            _warm(channel)
+            gc.freeze()
             while message := channel.recv(_MAX_JOB):
                 job, concurrency = pickle.loads(message)  # noqa: S301 - of the runner, our parent
                 unit = job.unit
-                worker.run(places, configuration, job, concurrency=concurrency, crew=crew)
+                worker.run(places, configuration, job, concurrency=concurrency, crews=crews)
                 channel.send(_DONE)
     except OSError as error:
         logger.error("%s: %s", unit, error)
@@ -200,3 +215,18 @@ def _serve(places: Places, configuration: Configuration, channel: socket.socket)
         code = 1
     finally:
         os._exit(code)
+
+
+def _warm_head() -> None:
+    """What a verdict needs, in its own process."""
+    from failhook import redact  # noqa: F401
+
+    diagnosis.warm()
+
+
+def _warm(channel: socket.socket) -> None:
+    """Import what jobs need until the first one comes: it asks systemd before it needs the rest."""
+    for step in worker.STEPS:
+        if select.select([channel], [], [], 0)[0]:
+            return
+        step()

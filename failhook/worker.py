@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from failhook import files
 from failhook.config.model import Configuration
+from failhook.diagnose import stage as diagnosis
 from failhook.incident import Incident, Stage, State
 from failhook.places import Places
 from failhook.record import record
@@ -25,7 +26,7 @@ from failhook.spool import Spool
 from failhook.store.incidents import BUNDLE, Store
 
 if TYPE_CHECKING:
-    from failhook.gather.lane import Crew
+    from failhook.gather.lane import Crews
 
 logger = logging.getLogger(__name__)
 MAX_TRIES = 3
@@ -48,14 +49,32 @@ def warm() -> None:
 
     Saves each of them some 100 ms of CPU.
     """
+    for step in STEPS:
+        step()
+    diagnosis.warm()
+
+
+def _warm_pipeline() -> None:
     from failhook import attribute, pipeline  # noqa: F401
+
+
+def _warm_collectors() -> None:
     from failhook.collect import table
 
     table.warm()
 
 
+# What a worker imports while it waits; between two of them it looks whether a job has come.
+STEPS = (_warm_pipeline, _warm_collectors)
+
+
 def run(
-    places: Places, configuration: Configuration, job: Job, *, concurrency: int, crew: Crew
+    places: Places,
+    configuration: Configuration,
+    job: Job,
+    *,
+    concurrency: int,
+    crews: Crews | None = None,
 ) -> None:
     """Work a job off. Raises what one incident raises; the rest waits for the next try."""
     from failhook import pipeline
@@ -71,7 +90,7 @@ def run(
             with store.lock(incident) as ours:
                 if ours:
                     _clear(store.directory(incident), incident)
-                    how = partial(pipeline.work, concurrency=concurrency, crew=crew)
+                    how = partial(pipeline.work, concurrency=concurrency, crews=crews)
                     done = _one(store, configuration, incident, how, newest=newest)
                     _close_older(store, done)
                     say(done)

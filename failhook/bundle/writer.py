@@ -28,6 +28,7 @@ from failhook.item import Item
 
 _RESERVE = 4096  # for the manifest's head and the incident's own words, compressed
 _RESERVE_PER_ITEM = 160  # its entry: a path, and a digest that does not compress
+_MOST_HEADERS = 2 * layout.MAX_PAX + 4 * layout.BLOCK  # of one name, and what fills the last block
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WHY = {
     errno.ENOSPC: "the disk is full",
@@ -99,12 +100,14 @@ class BundleWriter:
         name. Raises BundleError.
         """
         path = self._names.free(item.path)
+        above = self._names.new_directories(path)
+        most = self._stream.most_if_closed(len(item.data) + _MOST_HEADERS * (len(above) + 1))
         with self._refusals():
-            take_back = self._stream.mark()
-            for directory in self._names.new_directories(path):
+            take_back = None if most + self._reserve() < self._max else self._stream.mark()
+            for directory in above:
                 self._put_header(f"{self._top}/{directory}", 0, directory=True)
             self._put_file(path, item.data)
-            if self._stream.size_if_closed() + self._reserve() > self._max:
+            if take_back and self._stream.size_if_closed() + self._reserve() > self._max:
                 take_back()
                 reason = "the bundle's size limit is reached"
                 left: JsonObject = {"path": path, "collector": item.collector}

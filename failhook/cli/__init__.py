@@ -110,9 +110,6 @@ def _module(verb: str) -> ModuleType:
 
 
 def _call(verb: str, words: Sequence[str]) -> int:
-    from failhook.cli.errors import UsageError
-    from failhook.store.incidents import NotFound, StoreError
-
     options = parser_of(verb).parse_args(words)
     module = _module(verb)
     logging.basicConfig(format="failhook: %(message)s", level=logging.WARNING)
@@ -120,17 +117,27 @@ def _call(verb: str, words: Sequence[str]) -> int:
         return int(module.run(options))
     except BrokenPipeError:
         raise
-    except NotFound as error:
+    except Exception as error:  # noqa: BLE001 - a defect is raised again
+        return _explained(error)
+
+
+def _explained(error: Exception) -> int:
+    """The message and the exit code of what is no defect; raises what is one."""
+    from failhook.cli.errors import UsageError
+    from failhook.store.incidents import NotFound, StoreError
+
+    if isinstance(error, NotFound):
         return _fail(str(error), 3)
-    except UsageError as error:
+    if isinstance(error, UsageError):
         return _fail(str(error), 2)
-    except StoreError as error:
+    if isinstance(error, StoreError):
         return _fail(f"{error}{_hint()}", 1)
-    except PermissionError as error:
+    if isinstance(error, PermissionError):
         return _fail(f"{error.filename or ''}: {error.strerror}{_hint()}", 1)
-    except OSError as error:
+    if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 1)
+    raise error
 
 
 def _hint() -> str:

@@ -18,10 +18,11 @@ from failhook.cli.errors import UsageError
 from failhook.cli.show import verdict_lines
 from failhook.cli.terminal import styled, visible
 from failhook.config import load
-from failhook.diagnose.case import is_wanted, make
+from failhook.diagnose.case import make
 from failhook.diagnose.custom import of_data
 from failhook.diagnose.engine import CAUSES, diagnose
 from failhook.diagnose.finding import Cause
+from failhook.diagnose.stage import is_wanted
 from failhook.incident import Incident, Json, JsonObject
 from failhook.store import codec
 from failhook.store.incidents import NotFound

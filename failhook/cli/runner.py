@@ -4,23 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 
-from failhook import places
-from failhook.intake import listeners
-from failhook.runner import IDLE_S, Runner
+from failhook import journal_lines
+from failhook.recruit import Recruit, recruit
 
-_LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 5, logging.ERROR: 3}
-
-
-class _Priority(logging.Formatter):
-    """sd-daemon(3) prefixes on every line: a newline in a text cannot forge a priority."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        prefix = f"<{_LEVELS.get(record.levelno, 4)}>"
-        return "\n".join(prefix + line for line in super().format(record).splitlines())
+IDLE_S = 15.0  # warm for the next failure of a storm or of a restart, then gone
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +20,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Work until idle."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Priority("%(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    Runner(places.find(user=options.user), listeners(dict(os.environ)), idle_s=options.idle).run()
+    return start(recruit(user=options.user), user=options.user, idle_s=options.idle)
+
+
+def start(first: Recruit | None, *, user: bool, idle_s: float = IDLE_S) -> int:
+    """Work until idle, with ``first`` as the first worker."""
+    from failhook import places
+    from failhook.intake import listeners
+    from failhook.runner import Runner
+
+    journal_lines.prepare(sys.stderr)
+    given = listeners(dict(os.environ))
+    Runner(places.find(user=user), given, idle_s=idle_s, recruit=first).run()
     return 0

@@ -77,7 +77,8 @@ def _files(context: Context, since: float) -> Iterator[tuple[float, str]]:
     """(time of the last change, path) of what was written since."""
     seen = 0
     for name in _names(context):
-        for place in (LOG / name, LOG / f"{name}.log", LOG / name.removesuffix("ctl")):
+        short = name.removesuffix("ctl") or name
+        for place in (LOG / name, LOG / f"{name}.log", LOG / short, LOG / "private" / name):
             for path, state in _below(place):
                 seen += 1
                 if seen > _MAX_ENTRIES:

@@ -12,37 +12,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from failhook.diagnose import facts as facts_of
 from failhook.diagnose import settings
 from failhook.diagnose.facts import Facts, PathFact
-from failhook.diagnose.text import Level, Message, of_priority, peel, with_level
+from failhook.diagnose.text import MAX_LINE, Level, Message, of_priority, peel, with_level
 from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of
 from failhook.systemd.unit import UnitState
 
-# The items that a case is made of: what else is in a bundle is for people.
-ITEMS = (
-    "journal/journal.json", "journal/journal.txt", "journal/lost.txt", "journal/before.txt",
-    "unit/show.txt", "unit/cat.txt", "unit/dependencies.txt", "kernel/kernel.txt", "system/system.json",
-    "checks/facts.json", "failed/units.txt", "unit/required.json",
-)  # fmt: skip
-_WANTED = ("cgroup/", "logs/", "coredump/")
+T = TypeVar("T")
 REQUIRED = "unit/required.json"
 LOGS = "logs/"
 _OF_A_FILE = 60
 _FIRST, _LAST = 150, 600
-_MAX_KERNEL = 2000
-_SPAWN_FAILED = "641257651c1b4ec9a8624d7a40a9e1e7"  # "Failed at step … spawning …" (sd-messages.h)
+_OF_AN_ENTRY = 200
+_MAX_KERNEL, _MAX_TABLE, _MAX_FILES = 2000, 4000, 8
 _LOST = re.compile(r"^(?P<at>\S+) (?P<name>[^\s\[]{1,60})(?:\[(?P<pid>\d+)\])?: (?P<text>.*)$")
 _BEFORE = _LOST
 _STRANGERS = ("systemd", "failhook", "kernel", "systemd-logind", "dbus-daemon", "CRON", "sudo")
-
-
-def is_wanted(item: str) -> bool:
-    """Is this item of a bundle one that a verdict looks at?"""
-    return item in ITEMS or item.startswith(_WANTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +192,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     )
     entries = _entries(items.get("journal/journal.json", b""))
     names = _names(incident, unit, entries)
-    messages, manager, setup = _sorted(entries, names)
+    messages, manager, setup = _sorted(entries, names, believed=_never_ran(incident))
     messages += _lost(_text(items, "journal/lost.txt"), names, messages)
     files = _own_logs(items, names, len(messages))
     system = _json(items.get("system/system.json", b""))
@@ -213,7 +202,10 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
         messages=(*messages, *files),
         manager=tuple(manager),
         setup=tuple(setup),
-        kernel=tuple(_text(items, "kernel/kernel.txt").splitlines()[-_MAX_KERNEL:]),
+        kernel=tuple(
+            line[:MAX_LINE]
+            for line in _text(items, "kernel/kernel.txt").splitlines()[-_MAX_KERNEL:]
+        ),
         earlier=frozenset(_said_before(_text(items, "journal/before.txt"))),
         facts=facts_of.load(items.get("checks/facts.json", b"{}")),
         looked="listening" in system,
@@ -241,11 +233,13 @@ def _json(data: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _ends(lines: list[T]) -> list[T]:
+    """The first few and the last few hundred."""
+    return lines if len(lines) <= _FIRST + _LAST else [*lines[:_FIRST], *lines[-_LAST:]]
+
+
 def _entries(data: bytes) -> list[Line]:
-    lines = data.splitlines()
-    if len(lines) > _FIRST + _LAST:
-        lines = [*lines[:_FIRST], *lines[-_LAST:]]
-    return [line for text in lines if (line := line_of(text)) is not None]
+    return [line for text in _ends(data.splitlines()) if (line := line_of(text)) is not None]
 
 
 def _names(incident: Incident, unit: UnitState, entries: Iterable[Line]) -> frozenset[str]:
@@ -257,9 +251,9 @@ def _names(incident: Incident, unit: UnitState, entries: Iterable[Line]) -> froz
 
 
 def _sorted(
-    entries: Sequence[Line], names: frozenset[str]
+    entries: Sequence[Line], names: frozenset[str], *, believed: bool = True
 ) -> tuple[list[Message], list[Line], list[Line]]:
-    messages: list[Message] = []
+    said: list[tuple[Line, str]] = []
     manager: list[Line] = []
     setup: list[Line] = []
     for line in entries:
@@ -268,10 +262,12 @@ def _sorted(
             manager.append(line)
         elif identifier in ("failhook", "(failhook)") or line.get("_COMM") == "(failhook)":
             continue  # our own hook's, in the unit's own cgroup
-        elif _is_setup(line, identifier):
+        elif _is_setup(line, identifier, believed=believed):
             setup.append(line)
         else:
-            messages += _messages(line, identifier, names, len(messages))
+            rows = line.message.splitlines()[:_OF_AN_ENTRY]
+            said += [(line, row[:MAX_LINE]) for row in rows if row.strip()]
+    messages = [_message(line, row, names, n) for n, (line, row) in enumerate(_ends(said))]
     return messages, manager, setup
 
 
@@ -282,33 +278,41 @@ def is_managers(line: Line) -> bool:
     )
 
 
-def _is_setup(line: Line, identifier: str) -> bool:
+def _never_ran(incident: Incident) -> bool:
+    """By systemd's word: it ended with a status of the set-up, or has none at all."""
+    ended = incident.control.exit_status if incident.control else incident.exit_status
+    return ended is None or (ended.isdecimal() and 200 <= int(ended[:9]) <= 246)
+
+
+def _is_setup(line: Line, identifier: str, *, believed: bool) -> bool:
     """Of systemd's child on its way to execve(2): ``(name)`` is what it is called until then, and
-    its words are systemd's. A program can call itself so, but not with systemd's own executable."""
+    its words are systemd's. A program can call itself so, but not with systemd's own executable;
+    where journald was too late for that field, the run must have ended in its set-up."""
     if not (identifier.startswith("(") and identifier.endswith(")")):
         return False
     executable = line.get("_EXE") or ""
-    return not executable or executable.rpartition("/")[2] in ("systemd", "systemd-executor")
+    if not executable:
+        return believed
+    return executable.rpartition("/")[2] in ("systemd", "systemd-executor")
 
 
-def _messages(line: Line, identifier: str, names: frozenset[str], number: int) -> Iterable[Message]:
-    uid = line.get("_UID") or ""
-    for raw in line.message.splitlines()[:200]:
-        if not raw.strip():
-            continue
-        text, level = peel(raw, names)
-        message = Message(
-            raw=raw[:4000],
-            text=text,
-            level=level,
-            at=line.at,
-            identifier=identifier,
-            pid=line.get("_PID") or "",
-            uid=int(uid) if uid.isdigit() else None,
-            number=number,
-        )
-        number += 1
-        yield with_level(message, of_priority(line.get("PRIORITY")))
+def _message(line: Line, raw: str, names: frozenset[str], number: int) -> Message:
+    text, level = peel(raw, names)
+    message = Message(
+        raw=raw,
+        text=text,
+        level=level,
+        at=line.at,
+        identifier=line.get("SYSLOG_IDENTIFIER") or "",
+        pid=line.get("_PID") or "",
+        uid=_count(line.get("_UID") or ""),
+        number=number,
+    )
+    return with_level(message, of_priority(line.get("PRIORITY")))
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) <= 20 else None
 
 
 def _lost(text: str, names: frozenset[str], known: Sequence[Message]) -> list[Message]:
@@ -325,12 +329,11 @@ def _lost(text: str, names: frozenset[str], known: Sequence[Message]) -> list[Me
         name = match["name"].lower()
         if known and not any(name.startswith(one) or one.startswith(name) for one in names):
             continue
-        peeled, level = peel(match["text"], names)
+        raw = match["text"][:MAX_LINE]
+        peeled, level = peel(raw, names)
         place = len(known) + len(found)
         found.append(
-            Message(
-                match["text"], peeled, level, 0.0, match["name"], match["pid"] or "", number=place
-            )
+            Message(raw, peeled, level, 0.0, match["name"], match["pid"] or "", number=place)
         )
     return found
 
@@ -338,13 +341,12 @@ def _lost(text: str, names: frozenset[str], known: Sequence[Message]) -> list[Me
 def _own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) -> list[Message]:
     """The last lines of the program's own log files: they stand after the journal's."""
     found: list[Message] = []
-    for item in items:
-        if item.startswith(LOGS):
-            for raw in _text(items, item).splitlines()[-_OF_A_FILE:]:
-                text, level = peel(raw, names)
-                if text:
-                    place = number + len(found)
-                    found.append(Message(raw, text, level, identifier=item, number=place))
+    for item in [item for item in items if item.startswith(LOGS)][:_MAX_FILES]:
+        for raw in _text(items, item).splitlines()[-_OF_A_FILE:]:
+            text, level = peel(raw, names)
+            if text:
+                place = number + len(found)
+                found.append(Message(raw[:MAX_LINE], text, level, identifier=item, number=place))
     return found
 
 
@@ -383,7 +385,8 @@ def _mounts(system: Mapping[str, Any]) -> Iterable[Mount]:
 
 
 def _objects(raw: object) -> list[dict[str, Any]]:
-    return [one for one in raw if isinstance(one, dict)] if isinstance(raw, list) else []
+    listed = raw[:_MAX_TABLE] if isinstance(raw, list) else []
+    return [one for one in listed if isinstance(one, dict)]
 
 
 def _word(raw: object) -> str | None:
@@ -392,7 +395,7 @@ def _word(raw: object) -> str | None:
 
 def _neighbours(table: str) -> Iterable[Neighbour]:
     """``!  UNIT  LOAD  ACTIVE  SUB  RESULT  RELATION …``, as the unit collector writes it."""
-    for line in table.splitlines()[1:]:
+    for line in table.splitlines()[1:_MAX_TABLE]:
         words = line[1:].split()
         if len(words) >= 6 and "." in words[0]:
             name, load, active, sub, result = words[:5]
@@ -401,14 +404,15 @@ def _neighbours(table: str) -> Iterable[Neighbour]:
 
 def _required(items: Mapping[str, bytes]) -> Iterable[tuple[str, tuple[Message, ...]]]:
     """What the units said that this one requires and that failed; systemd's own words last."""
-    for name, lines in _json(items.get(REQUIRED, b"{}")).items():
+    for name, lines in list(_json(items.get(REQUIRED, b"{}")).items())[:_MAX_FILES]:
         if isinstance(lines, list):
-            found = [line for text in lines if (line := line_of(str(text))) is not None]
+            found = [line for text in _ends(lines) if (line := line_of(str(text))) is not None]
             names = frozenset({name.partition(".")[0].lower()})
             messages, manager, setup = _sorted(found, names)
             for line in (*setup, *manager):
-                text = line.message.partition(": ")[2]
-                messages.append(Message(line.message, text, at=line.at, number=len(messages)))
+                raw = line.message[:MAX_LINE]
+                text = raw.partition(": ")[2]
+                messages.append(Message(raw, text, at=line.at, number=len(messages)))
             yield name, tuple(messages)
 
 
@@ -417,14 +421,14 @@ def _memory(items: Mapping[str, bytes]) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in ("memory.max", "memory.high", "memory.peak", "memory.current", "pids.max",
                  "pids.current", "pids.peak"):  # fmt: skip
-        text = _text(items, f"cgroup/{name}").strip()
-        if text.isdigit():
-            found[name] = int(text)
+        number = _count(_text(items, f"cgroup/{name}").strip())
+        if number is not None:
+            found[name] = number
     for file in ("memory.events", "pids.events"):
         for line in _text(items, f"cgroup/{file}").splitlines():
             key, _, value = line.partition(" ")
-            if value.isdigit():
-                found[f"{file.partition('.')[0]}.{key}"] = int(value)
+            if (number := _count(value.strip())) is not None:
+                found[f"{file.partition('.')[0]}.{key}"] = number
     return found
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 
-from failhook.config.custom_cause import CustomCause
 from failhook.diagnose import (
     configuration,
     crashes,
@@ -30,18 +27,14 @@ from failhook.diagnose.case import Case, make
 from failhook.diagnose.finding import Cause, Finding
 from failhook.diagnose.look import look
 from failhook.diagnose.rank import rank
+from failhook.diagnose.stage import FACTS, VERDICT, VERDICT_PLUGINS, Own
 from failhook.diagnose.subjects import find
 from failhook.diagnose.tracebacks import Crash
 from failhook.incident import Incident, Suspect, Verdict
-from failhook.plugin import Collector, Context, Sink
+from failhook.plugin import Sink
 from failhook.store import codec
 
 logger = logging.getLogger(__name__)
-FACTS = "checks/facts.json"
-VERDICT = "verdict.json"
-VERDICT_PLUGINS = "verdict-plugins.json"
-RESULTS = (VERDICT, VERDICT_PLUGINS)
-TIMEOUT_S = 4.0
 FAMILIES = (
     setup, dependency, results, programs, files, network, memory, crashes, configuration, hardware,
     general,
@@ -49,31 +42,6 @@ FAMILIES = (
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)
 _MAX_OTHERS = 4
 _WORTH_SAYING = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What the administrator adds to the built-in causes."""
-
-    causes: Sequence[CustomCause] = ()
-    plugins: Sequence[Path] = ()
-
-
-def collector(incident: Incident, items: Mapping[str, bytes], own: Own) -> Collector:
-    """The stage as a collector: one that hangs or crashes costs the cause alone."""
-    return Collector(
-        "diagnose",
-        "why it failed",
-        partial(_collect, incident, items, own),
-        TIMEOUT_S,
-        shares_process=not own.plugins,  # which may do anything to their process
-    )
-
-
-def _collect(
-    incident: Incident, items: Mapping[str, bytes], own: Own, context: Context, sink: Sink
-) -> None:
-    examine(incident, items, sink, user=context.user, own=own)
 
 
 def examine(

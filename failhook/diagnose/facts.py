@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from failhook.incident import JsonObject
 
 SCHEMA = 1
+_END = 3e11  # after the year 9999, where no calendar of Python's goes
 T = TypeVar("T")
 
 
@@ -130,11 +131,13 @@ def load(data: bytes) -> Facts:
         at=_number(raw.get("at")),
         paths=_each(raw.get("paths"), _path),
         programs=_each(raw.get("programs"), lambda one: _typed(ProgramFact, one)),
-        certificates=_each(raw.get("certificates"), lambda one: _typed(CertificateFact, one)),
+        certificates=_each(raw.get("certificates"), _certificate),
         users=_ids(raw.get("users")),
         groups=_ids(raw.get("groups")),
         names={
-            int(uid): str(name) for uid, name in _object(raw.get("names")).items() if uid.isdigit()
+            int(uid): str(name)
+            for uid, name in _object(raw.get("names")).items()
+            if uid.isdecimal() and len(uid) <= 10
         },
         libraries={
             name: tuple(map(str, found))
@@ -156,7 +159,7 @@ def _object(raw: Any) -> dict[str, Any]:
 
 
 def _number(raw: Any) -> float:
-    return float(raw) if isinstance(raw, int | float) else 0.0
+    return float(raw) if isinstance(raw, int | float) and abs(raw) < _END else 0.0
 
 
 def _texts(raw: Any) -> tuple[str, ...] | None:
@@ -171,6 +174,13 @@ def _ids(raw: Any) -> dict[str, int | None]:
 def _each(raw: Any, read: Any) -> dict[str, Any]:
     found = {name: read(one) for name, one in _object(raw).items()}
     return {name: one for name, one in found.items() if one is not None}
+
+
+def _certificate(raw: Any) -> CertificateFact | None:
+    dates = _typed(CertificateFact, raw)
+    if dates is None or not (abs(dates.not_before) < _END and abs(dates.not_after) < _END):
+        return None
+    return dates
 
 
 def _path(raw: Any) -> PathFact | None:

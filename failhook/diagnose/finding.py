@@ -72,9 +72,20 @@ def _never_started(case: Case) -> bool:
         return incident.control.command in ("ExecCondition", "ExecStartPre", "ExecStart")
     if case.unit.get("Type") == "oneshot":
         return False
-    if main.started is not None and main.exited is not None:
-        return main.exited - main.started < _BRIEF_S
+    lived = _lived(case)
+    if lived is None and main.started is not None and main.exited is not None:
+        lived = main.exited - main.started
+    if lived is not None:
+        return lived < _BRIEF_S
     return not any("Started " in line.message for line in case.manager)
+
+
+def _lived(case: Case) -> float | None:
+    """Seconds from the first to the exit, by the journal: the same for a run that systemd has
+    forgotten as for the one that it shows."""
+    begun = next((line.at for line in case.manager if "Start" in line.message), None)
+    ended = next((line.at for line in case.manager if "process exited" in line.message), None)
+    return None if begun is None or ended is None else max(0.0, ended - begun)
 
 
 def quote(text: str, limit: int = _MAX_QUOTE) -> str:

@@ -26,7 +26,7 @@ _FAILURE = re.compile(
     re.IGNORECASE,
 )
 _NAMES_A_THING = re.compile(
-    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w+=\w|\w+\.\w+\(|\b[A-Z_]{4,}\b|\b[\w-]{2,}\.[a-z]\w{1,10}\b"
+    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w=\w|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
 )
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
 _FRAME = re.compile(
@@ -48,7 +48,7 @@ _ABOVE = re.compile(r"\bsee .{0,30}\babove", re.IGNORECASE)  # the last error po
 _NEAR_END_S = 10.0
 
 
-def _score(case: Case, message: Message) -> float:  # noqa: C901, PLR0912 - one term each
+def _score(case: Case, message: Message, *, above: bool) -> float:  # noqa: C901, PLR0912 - one term each
     text = message.text[:600]
     failures = len({word.lower() for word in _FAILURE.findall(text)})
     if _FRAME.match(message.raw) or not any(map(str.isalpha, text)):
@@ -69,7 +69,7 @@ def _score(case: Case, message: Message) -> float:  # noqa: C901, PLR0912 - one 
         score -= 1.5
     if _BANNER.search(message.raw):
         score -= 3.0
-    if message.level is Level.WARNING and any(_ABOVE.search(one.text) for one in case.messages):
+    if message.level is Level.WARNING and above:
         score += 1.8
     if message.level in (Level.UNKNOWN, Level.WARNING):
         score += 0.5 * (message.number + 1) / max(1, len(case.messages))  # the end tells more
@@ -87,7 +87,8 @@ def _score(case: Case, message: Message) -> float:  # noqa: C901, PLR0912 - one 
 
 def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Message]]:
     """The lines by how much they tell, the first of those that tell as much before its echoes."""
-    scored = [(_score(case, message), message) for message in messages]
+    above = any(_ABOVE.search(one.text) for one in case.messages)
+    scored = [(_score(case, message, above=above), message) for message in messages]
     scored = [pair for pair in scored if pair[0] > 0.5]
     return sorted(scored, key=lambda pair: (-round(pair[0]), pair[1].number))
 

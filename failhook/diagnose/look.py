@@ -17,6 +17,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from failhook.diagnose.certificate import validity
 from failhook.diagnose.facts import CertificateFact, Facts, PathFact, ProgramFact
 from failhook.diagnose.place import Place
 from failhook.diagnose.subjects import Subjects, paths_in
-from failhook.diagnose.walk import REMOTE, Mount, User, Walk, gid_of, mounts, name_of, uid_of
+from failhook.diagnose.walk import Mount, User, Walk, gid_of, mounts, name_of, uid_of
 from failhook.safe_open import open_regular
 
 T = TypeVar("T")
@@ -101,7 +102,7 @@ class _Machine:
         try:
             entry = pwd.getpwuid(uid)
             return User(uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)))
-        except (KeyError, OSError):
+        except (KeyError, OSError, OverflowError):
             return User(uid, frozenset([uid]))
 
     def mount_of(self, path: str) -> Mount | None:
@@ -120,11 +121,11 @@ class _Machine:
 
     def _open(self, path: str, max_bytes: int = _CERTIFICATE_BYTES) -> bytes | None:
         """The start of a regular file of this machine; None where it is none."""
-        mount = self.mount_of(os.path.realpath(self._root + path).removeprefix(self._root) or path)
-        if mount is not None and REMOTE.fullmatch(mount.type):
+        fact = self.path(path, ())
+        if fact.kind != "file":
             return None
         try:
-            with open_regular(os.path.realpath(self._root + path)) as stream:
+            with open_regular(fact.real or path, self._root or "/") as stream:
                 return stream.read(max_bytes)
         except OSError:
             return None
@@ -138,9 +139,9 @@ class _Machine:
             line = head[2:_HEAD].partition(b"\n")[0]
             words = line.split()
             name = os.fsdecode(words[0]) if words else ""
-            there = name.startswith("/") and Path(self._root + name).exists()
             odd = line.endswith(b"\r")
-            return ProgramFact(name, there and not odd, script=True, carriage_return=odd)
+            there = False if odd or not name.startswith("/") else self._exists(name)
+            return ProgramFact(name, there, script=True, carriage_return=odd)
         if head.startswith(b"\x7fELF"):
             return self._elf(head)
         return ProgramFact(known=False, empty=not head)
@@ -158,7 +159,11 @@ class _Machine:
         if loader is None:
             return ProgramFact(machine=machine)
         path = os.fsdecode(loader[1])
-        return ProgramFact(path, Path(self._root + path).exists(), machine=machine)
+        return ProgramFact(path, self._exists(path), machine=machine)
+
+    def _exists(self, path: str) -> bool | None:
+        fact = self.path(path, ())
+        return None if fact.kind == "unknown" else fact.exists
 
     def certificate(self, path: str) -> CertificateFact | None:
         """The dates of the first certificate in a PEM file."""
@@ -167,13 +172,14 @@ class _Machine:
         return CertificateFact(*dates) if dates else None
 
     def lines(self, places: Iterable[Place], users: list[User]) -> dict[str, str]:
-        """The lines of configurations that messages point to, if nobody but root writes the file."""
+        """The lines of configurations that messages point to, if nobody but root writes the file
+        and everybody may read it: what a line of a log points to is anybody's choice."""
         found: dict[str, str] = {}
         for place in places:
             fact = self.path(place.file, users) if place.file.startswith("/") else None
             if fact is None or fact.kind != "file" or fact.owner != "root" or place.line is None:
                 continue
-            if (fact.mode or 0) & 0o022:
+            if (fact.mode or 0) & 0o026 != 0o004 or not all(one.read for one in fact.access):
                 continue
             data = self._open(place.file, _CONFIGURATION_BYTES) or b""
             text = data.decode("utf-8", "replace").split("\n")
@@ -188,12 +194,12 @@ class _Machine:
         """What lies in the unit's own directories and its user may not write."""
         found: list[str] = []
         for directory in directories if own else ():
-            mount = self.mount_of(directory)
-            if mount is not None and REMOTE.fullmatch(mount.type):
+            fact = self.path(directory, users)
+            if fact.kind != "directory":
                 continue
             try:
-                with os.scandir(self._root + directory) as entries:
-                    names = [entry.name for entry in entries][:_MAX_ENTRIES]
+                with os.scandir(self._root + (fact.real or directory)) as entries:
+                    names = [entry.name for entry in islice(entries, _MAX_ENTRIES)]
             except OSError:
                 continue
             for name in names:

@@ -51,8 +51,10 @@ def rank(case: Case, findings: Iterable[Finding]) -> list[Finding]:
     ]
     weighed.sort(key=lambda pair: (-round(pair[0], 2), _place(pair[1]), -pair[0]))
     kept: list[Finding] = []
+    said: set[str] = set()
     for weight, finding in weighed:
-        if all(finding.sentence != other.sentence for other in kept):
+        if finding.sentence not in said:
+            said.add(finding.sentence)
             kept.append(replace(finding, confidence=round(min(0.99, max(0.05, weight)), 2)))
     return kept
 

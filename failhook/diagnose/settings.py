@@ -30,6 +30,7 @@ def _assigned(files: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in files.replace("\\\n", " ").splitlines():
         key, equals, value = line.strip().partition("=")
+        key = key.rstrip()  # "Key = value" is as good (systemd.syntax(7))
         if not equals or key not in (*_LISTS, *_SINGLE) or "%" in value:
             continue
         if key in _LISTS and value.strip() and found.get(key):

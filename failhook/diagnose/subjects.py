@@ -10,19 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from failhook.diagnose.place import Place, place_in
 from failhook.diagnose.text import Message
 from failhook.systemd.unit import UnitState
 
 MAX_PATHS = 80
+_MAX_OF_LINE = 40
 _MAX_MESSAGES = 400
 _MAX_PATH = 1024
 _QUOTED = re.compile(
-    r"(?P<q>['\"`])(?P<path>/[^'\"`\n]{1,500})['\"`]|\[(?P<boxed>/[^\]\s]{1,500})\]"
+    r"(?P<q>['\"`])(?P<path>/[^'\"`\n]{1,500})['\"`]|\[(?P<boxed>/[^\[\]\s]{1,500})\]"
 )
 _PLAIN = re.compile(r"(?<![\w.:/~*\])}-])/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}")
-_TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=]+$")
+_TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=]{1,60}$")
 _EXEC_PATH = re.compile(r"^\{ path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ", re.MULTILINE)
 _LIBRARY = re.compile(r"(?P<name>lib[\w.+-]{1,80}\.so(?:\.\d{1,6}){0,4})")
 _USER = re.compile(
@@ -70,14 +72,17 @@ class Subjects:
 
 def paths_in(text: str) -> list[str]:
     """The absolute paths that a line names, in its order, without what is only punctuation."""
-    found = [(match.start(), match["path"] or match["boxed"]) for match in _QUOTED.finditer(text)]
+    found = [
+        (match.start(), match["path"] or match["boxed"])
+        for match in islice(_QUOTED.finditer(text), _MAX_OF_LINE)
+    ]
     quoted = [(at, at + len(path) + 1) for at, path in found]
     found += [
         (match.start(), match.group())
-        for match in _PLAIN.finditer(text)
+        for match in islice(_PLAIN.finditer(text), 2 * _MAX_OF_LINE)
         if not any(start <= match.start() <= end for start, end in quoted)
     ]
-    cleaned = [_TRAILING.sub("", path) for _, path in sorted(found)]
+    cleaned = [_TRAILING.sub("", path) for _, path in sorted(found)[:_MAX_OF_LINE]]
     return [path for path in dict.fromkeys(cleaned) if 1 < len(path) <= _MAX_PATH]
 
 

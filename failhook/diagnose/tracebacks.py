@@ -155,7 +155,9 @@ _JAVA_FRAME = re.compile(
 )
 
 
-_JAVA_ALONE = re.compile(r"\s*Caused by|Exception in thread|\s+java\.")  # a head without frames
+_JAVA_ALONE = re.compile(
+    r"^(?:\s*Caused by|Exception in thread|\s+java\.)"
+)  # a head without frames
 
 
 def _java(messages: Sequence[Message]) -> Iterator[Crash]:
@@ -294,7 +296,7 @@ def _rust(messages: Sequence[Message]) -> Iterator[Crash]:
 
 _PHP = re.compile(
     r"(?:PHP )?(?:Fatal error|Parse error|Warning): {1,2}(?:Uncaught )?(?:(?P<kind>[\w\\]+(?:Error|Exception)): )?"
-    r"(?P<message>.+?) (?:in (?P<file>/[^\s:]+?)(?: on line |:)(?P<line>\d+))"
+    r"(?P<message>.{1,1000}?) (?:in (?P<file>/[^\s:]+?)(?: on line |:)(?P<line>\d+))"
 )
 _RUBY = re.compile(
     r"^(?P<file>/?[^\s:]+\.rbx?|/[^\s:]+):(?P<line>\d+):in [`'](?P<function>[^']+)': (?P<message>.+?)(?: \((?P<kind>[A-Z][\w:]*)\))?$"
@@ -369,8 +371,8 @@ def _lua(messages: Sequence[Message]) -> Iterator[Crash]:
 # -- C and C++ ------------------------------------------------------------------------------------
 
 _ASSERT = re.compile(
-    r"(?P<file>[\w./+-]{1,200}\.(?:c|cc|cpp|cxx|h|hpp)):(?P<line>\d+): (?P<function>[^:]{1,120}): "
-    r"Assertion [`'](?P<what>.+?)['`] failed"
+    r"(?<![\w./+-])(?P<file>[\w./+-]{1,200}\.(?:c|cc|cpp|cxx|h|hpp)):(?P<line>\d+): (?P<function>[^:]{1,120}): "
+    r"Assertion [`'](?P<what>.{1,400}?)['`] failed"
 )
 _GLIBC = re.compile(
     r"(?P<what>free\(\): \S[^\n]{3,80}|malloc\w*\(\): [^\n]{3,80}|double free or corruption[^\n]{0,40}"

@@ -52,14 +52,16 @@ class Walk:
         self._links = 0
         self._is_link = False  # the path itself, not something on the way to it
 
-    def to(self, path: str) -> PathFact:  # noqa: C901 - one loop, as path_resolution(7) has it
+    def to(  # noqa: C901, PLR0911 - one loop and its obstacles, as path_resolution(7) has it
+        self, path: str
+    ) -> PathFact:
         """The fact about ``path``."""
         here, todo = "", [part for part in path.split("/") if part not in ("", ".")]
         state: os.stat_result | None = None
         while todo:
             part = todo.pop(0)
             if part == "..":
-                here = here.rpartition("/")[0]
+                here, state = here.rpartition("/")[0], None
                 continue
             there = f"{here}/{part}"
             mount = self._mount_of(there)
@@ -69,14 +71,19 @@ class Walk:
                 state = os.lstat(self._root + there)
             except NotADirectoryError:
                 return self._missing(path, there, not_a_directory=here)
-            except OSError:
+            except FileNotFoundError:
                 return self._missing(path, there)
+            except (OSError, ValueError):  # not ours to see, or no path at all (NUL, too long)
+                return self._unknown(there)
             if stat.S_ISLNK(state.st_mode):
                 self._links += 1
                 self._is_link = self._is_link or not todo
                 if self._links > _MAX_LINKS:
                     return PathFact("loop")
-                target = os.readlink(self._root + there)
+                try:
+                    target = os.readlink(self._root + there)
+                except OSError:  # gone since a moment ago
+                    return self._unknown(there)
                 todo = [each for each in target.split("/") if each not in ("", ".")] + todo
                 here = "" if target.startswith("/") else here
                 continue
@@ -85,14 +92,29 @@ class Walk:
             if todo:
                 self._enter(there, state)
             here = there
-        if state is None or not here:
-            state = os.lstat(self._root + "/")
+        if state is None:
+            state = os.lstat(self._root + (here or "/"))
         return self._found(path, here or "/", state)
 
     def _enter(self, directory: str, state: os.stat_result) -> None:
         for user in self._users:
             if user.uid not in self._blocked and not _may(user, state, 0o1):
                 self._blocked[user.uid] = directory
+
+    def _unknown(self, at: str) -> PathFact:
+        mount = self._mount_of(at)
+        return PathFact(
+            "unknown",
+            mount=mount.point if mount else None,
+            options=mount.options if mount else None,
+            access=self._none(),
+        )
+
+    def _none(self) -> tuple[Access, ...]:
+        return tuple(
+            Access(user.uid, False, False, False, self._blocked.get(user.uid))
+            for user in self._users
+        )
 
     def _missing(self, path: str, at: str, not_a_directory: str | None = None) -> PathFact:
         mount = self._mount_of(at)
@@ -103,10 +125,7 @@ class Walk:
             real=at if self._is_link and at != path else None,
             mount=mount.point if mount else None,
             options=mount.options if mount else None,
-            access=tuple(
-                Access(user.uid, False, False, False, self._blocked.get(user.uid))
-                for user in self._users
-            ),
+            access=self._none(),
         )
 
     def _found(self, path: str, real: str, state: os.stat_result) -> PathFact:
@@ -179,20 +198,20 @@ def mounts() -> list[Mount]:
 
 
 def uid_of(name: str) -> int | None:
-    if name.isdigit():
+    if name.isdecimal() and len(name) <= 10:
         return int(name)
     try:
         return pwd.getpwnam(name).pw_uid
-    except (KeyError, OSError):
+    except (KeyError, OSError, ValueError):  # ValueError: NUL in it
         return None
 
 
 def gid_of(name: str) -> int | None:
-    if name.isdigit():
+    if name.isdecimal() and len(name) <= 10:
         return int(name)
     try:
         return grp.getgrnam(name).gr_gid
-    except (KeyError, OSError):
+    except (KeyError, OSError, ValueError):  # ValueError: NUL in it
         return None
 
 

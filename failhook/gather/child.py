@@ -19,7 +19,7 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -78,7 +78,7 @@ def send_order(orders: socket.socket, number: int, left_s: float, task: int | No
         socket.send_fds(orders, [order], [task])
 
 
-def _next_order(orders: socket.socket, task: Task) -> tuple[Task, int, float] | None:
+def _next_order(orders: socket.socket, task: Task | None) -> tuple[Task, int, float] | None:
     """The next one; None when the parent has gone. What a task holds was written by our parent."""
     order, fds, _, _ = socket.recv_fds(orders, _ORDER.size, 1)
     if not order:
@@ -87,6 +87,7 @@ def _next_order(orders: socket.socket, task: Task) -> tuple[Task, int, float] | 
         with open(fd, "rb") as file:
             file.seek(0)
             task = pickle.load(file)  # noqa: S301 - of our parent, who forked us
+    assert task is not None
     number, left_s = _ORDER.unpack(order)
     return task, number, left_s
 
@@ -96,11 +97,13 @@ def handled_signals() -> list[int]:
     return [one for one in signal.valid_signals() if callable(signal.getsignal(one))]
 
 
-def serve_and_exit(task: Task, terms: Terms) -> NoReturn:
+def serve_and_exit(task: Task | None, terms: Terms, first: Callable[[], None] | None) -> NoReturn:
     """The life of a lane: one collector after the other as the parent orders them, and everything
     that they have to say goes through the pipe. It ends when it is killed."""
     try:
         _settle(terms)
+        if first is not None:
+            first()
         while (order := _next_order(terms.orders, task)) is not None:
             task, number, left_s = order
             collector = task.collectors[number]

@@ -15,7 +15,7 @@ import pickle
 import select
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from failhook.gather import child, offspring
@@ -147,8 +147,10 @@ class Lane:
             os.close(self.pidfd)
 
 
-def fork(work: Assignment, handled: Sequence[int]) -> Lane:
-    """A lane that waits for orders about ``work``. Raises OSError."""
+def fork(
+    work: Assignment | None, handled: Sequence[int], first: Callable[[], None] | None = None
+) -> Lane:
+    """A lane that waits for orders about ``work``, after it did ``first``. Raises OSError."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with contextlib.suppress(OSError):
@@ -159,7 +161,7 @@ def fork(work: Assignment, handled: Sequence[int]) -> Lane:
     try:
         pid = os.fork()
         if pid == 0:
-            child.serve_and_exit(work.task, terms)
+            child.serve_and_exit(work.task if work else None, terms, first)
     except OSError:
         os.close(reading)
         ours.close()
@@ -183,6 +185,11 @@ class Crew:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._idle: list[Lane] = []
+
+    def prepare(self, first: Callable[[], None]) -> None:
+        """Fork one that does ``first``, imports mostly, while it waits. Raises OSError."""
+        offspring.prepare()
+        self._idle.append(fork(None, child.handled_signals(), first))
 
     def take(self, work: Assignment) -> Lane | None:
         """One that can do ``work``; None where there is none."""
@@ -213,3 +220,11 @@ class Crew:
 def _end(lane: Lane) -> None:
     offspring.end(lane.pid, lane.pidfd, child.KILL_WAIT_S)
     lane.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Crews:
+    """Who waits for the next incident, by what they have in memory; None: nobody does."""
+
+    collectors: Crew | None = None
+    causes: Crew | None = None

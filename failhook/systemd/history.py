@@ -75,7 +75,7 @@ def line_of(text: bytes | str) -> Line | None:
     try:
         raw = json.loads(text)
         at = int(raw["__REALTIME_TIMESTAMP"]) / 1e6
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     fields = {name: word for name, value in raw.items() if (word := _text(value)) is not None}
     return Line(at, fields.get("MESSAGE", ""), fields)

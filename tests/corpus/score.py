@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from failhook.diagnose.case import is_wanted, make
+from failhook.diagnose.case import make
 from failhook.diagnose.engine import diagnose
+from failhook.diagnose.stage import is_wanted
 from failhook.incident import Verdict
 from failhook.store import codec
 from tests.corpus.failures import Failure

@@ -17,6 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "__main__ start",
     "cli",
+    "recruit",
     "runner",
     "staff",
     "worker",
@@ -29,7 +30,7 @@ LAYERS = (
     "systemd",
     "incident item places redact stream trigger",
     "mask",
-    "files hook pattern proc safe_open version",
+    "files hook journal_lines pattern proc safe_open version",
 )
 # `stream` is the half of `proc` for output that is larger than memory: the same rules.
 DOORS_TO_CHILDREN = {"proc.py", "stream.py"}

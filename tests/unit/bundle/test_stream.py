@@ -22,7 +22,9 @@ def test_undoing(tmp_path_factory, steps: list[tuple[int, bool]]) -> None:  # ty
         for seed, (size, keep) in enumerate(steps):
             data = random.Random(seed).randbytes(size // 2) + bytes(size // 2)
             undo = stream.mark()
+            bound = stream.most_if_closed(len(data))
             stream.write(data)
+            assert stream.size_if_closed() <= bound
             if keep:
                 kept += data
             else:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from failhook import runner
 from failhook.cli import runner as runner_verb
+from failhook.cli.runner import IDLE_S
 from failhook.collect import table
 from failhook.incident import Stage, State
 from failhook.places import Places
-from failhook.runner import IDLE_S
 from failhook.spool import Spool
 from failhook.store.incidents import Store
 from tests.unit.cli.conftest import CommandLine
@@ -224,13 +225,17 @@ def test_the_runner_is_given_its_places_and_its_time(
     ran: list[tuple[Places, int, float]] = []
 
     class Fake:
-        def __init__(self, places: Places, listeners: list[object], *, idle_s: float) -> None:
+        def __init__(
+            self, places: Places, listeners: list[object], *, idle_s: float, recruit: None
+        ) -> None:
+            assert recruit is None
             ran.append((places, len(listeners), idle_s))
 
         def run(self) -> None:
             return
 
-    monkeypatch.setattr(runner_verb, "Runner", Fake)
+    monkeypatch.setattr(runner, "Runner", Fake)
+    monkeypatch.setattr(runner_verb, "recruit", lambda *, user: None)
     failhook("runner")
     failhook("runner", "--idle", "0.5", "--user")
     assert [(one[0].user, *one[1:]) for one in ran] == [(False, 0, IDLE_S), (True, 0, 0.5)]

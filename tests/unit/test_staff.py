@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Workers: who gets a job, what becomes of one who fails, and who leaves."""
+
+import errno
+import os
+import selectors
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from failhook import places, staff, worker
+from failhook.config.model import Configuration
+from failhook.places import Places
+from failhook.staff import NO_SPACE, Ended, Staff
+from failhook.worker import Job
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file into which the workers write who had which job."""
+    path = tmp_path / "told"
+    path.touch()
+
+    def run(_: Places, __: Configuration, job: Job, *, concurrency: int, crews: object) -> None:
+        with path.open("a") as file:
+            file.write(f"{os.getpid()} {job.unit} {concurrency}\n")
+        if job.unit == "full.service":
+            raise OSError(errno.ENOSPC, "no space")
+        if job.unit == "bad.service":
+            raise ValueError("bad")
+        if job.unit == "hangs.service":
+            time.sleep(60)
+        if job.unit == "fds.service":
+            names = [os.readlink(f"/proc/self/fd/{fd}") for fd in range(3, 64) if _is_open(fd)]
+            path.write_text("\n".join(names))
+
+    monkeypatch.setattr(worker, "run", run)
+    monkeypatch.setattr(worker, "STEPS", ())
+    monkeypatch.setattr(staff, "_warm_head", lambda: None)
+    return path
+
+
+def _is_open(fd: int) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{fd}")
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Iterator[Staff]:
+    crowd = Staff(places.Places(tmp_path / "run", tmp_path / "state", ()), Configuration(), 2)
+    yield crowd
+    crowd.close(kill=True)
+
+
+def do(crowd: Staff, unit: str, limit_s: float = 20.0) -> Ended:
+    """Give a job and wait for its end, as the runner does."""
+    crowd.give(Job(unit), limit_s)
+    return wait(crowd)
+
+
+def wait(crowd: Staff) -> Ended:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        for ended in crowd.ended():
+            return ended
+        time.sleep(0.01)
+    raise AssertionError("nobody came to an end")
+
+
+def pids(told: Path) -> list[int]:
+    return [int(line.split()[0]) for line in told.read_text().splitlines()]
+
+
+def test_one_after_the_other_is_done_by_the_same(crowd: Staff, told: Path) -> None:
+    assert do(crowd, "a.service") == Ended(Job("a.service"), 0)
+    assert do(crowd, "b.service").code == 0
+    first, second = pids(told)
+    assert first == second
+
+
+def test_who_fails_is_gone_and_the_reason_is_known(crowd: Staff, told: Path) -> None:
+    assert do(crowd, "bad.service").code == 1
+    assert do(crowd, "full.service").code == NO_SPACE
+    assert do(crowd, "a.service").code == 0
+    assert len(set(pids(told))) == 3
+
+
+def test_two_at_a_time_and_each_with_less(crowd: Staff, told: Path) -> None:
+    crowd.give(Job("hangs.service"), 20.0)
+    assert not crowd.is_full
+    crowd.give(Job("a.service"), 20.0)
+    assert crowd.is_full
+    assert {job.unit for job in crowd.busy} == {"hangs.service", "a.service"}
+    assert wait(crowd).job.unit == "a.service"
+    shares = dict(line.split()[1:] for line in told.read_text().splitlines())
+    assert shares == {"hangs.service": "4", "a.service": "2"}
+
+
+def test_who_is_stuck_is_killed(crowd: Staff, told: Path) -> None:
+    ended = do(crowd, "hangs.service", limit_s=0.2)
+    assert ended.code == -signal.SIGKILL
+    assert crowd.busy == []
+
+
+def test_who_is_killed_while_he_waits_costs_one_try(crowd: Staff, told: Path) -> None:
+    do(crowd, "a.service")
+    os.kill(pids(told)[0], signal.SIGKILL)
+    codes = [do(crowd, "b.service").code for _ in range(2)]
+    assert codes[1] == 0
+
+
+def test_nobody_serves_for_ever(crowd: Staff, told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staff, "MOST_JOBS", 2)
+    for _ in range(4):
+        assert do(crowd, "a.service").code == 0
+    first, second, third, fourth = pids(told)
+    assert first == second != third == fourth
+
+
+def test_the_runner_is_woken_and_nothing_of_his_is_held(
+    crowd: Staff, told: Path, tmp_path: Path
+) -> None:
+    with selectors.DefaultSelector() as selector, (tmp_path / "secret").open("w"):
+        crowd.wake(selector)
+        crowd.give(Job("fds.service"), 20.0)
+        assert selector.select(20)
+        assert wait(crowd).code == 0
+        assert "secret" not in told.read_text()
+        assert "socket:" in told.read_text()
+        crowd.close(kill=False)
+
+
+def test_all_leave_when_the_runner_does(crowd: Staff, told: Path) -> None:
+    do(crowd, "a.service")
+    crowd.close(kill=False)
+    (pid,) = pids(told)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
