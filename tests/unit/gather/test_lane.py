@@ -59,6 +59,13 @@ def test_the_next_incident_finds_the_same_process_and_its_own_context(crew: Crew
     assert (first[0], first[1], second[1]) == (second[0], CONTEXT.incident.unit, "other.service")
 
 
+def test_many_read_the_same_task_at_once(crew: Crew) -> None:
+    large = replace(CONTEXT, cgroup={"large": "x" * (4 << 20)})
+    for _ in range(8):
+        stage = gather(large, [WHO, WHO], no_mask, concurrency=2, crew=crew)
+        assert [one.evidence.status for one in stage] == [Status.OK, Status.OK]
+
+
 def test_one_that_does_not_share_its_process_gets_a_fresh_one(crew: Crew) -> None:
     first, alone = told(crew), told(crew, replace(WHO, shares_process=False))
     assert first[0] != alone[0]
