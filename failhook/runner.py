@@ -328,7 +328,7 @@ class Runner:
                 self._write_open_list()
 
     def _write_open_list(self) -> None:
-        units = sorted({row.unit for row in self._store.rows("state = 'open'", (), 10000)})
+        units = self._store.ask(lambda index: index.units("state = 'open'"))
         if units == self._open:
             return
         self._open = units

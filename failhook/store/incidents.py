@@ -250,12 +250,18 @@ class Store:
             self.places.index.unlink()
 
     def ask(self, question: Callable[[Index], T]) -> T:
-        """Ask the index; one that turns out to be damaged is rebuilt and asked again."""
+        """Ask the index; one that turns out to be damaged is rebuilt and asked again.
+
+        Raises StoreError where even that does not help.
+        """
         try:
             return question(self.index)
         except sqlite3.DatabaseError:
             self.discard_index()
+        try:
             return question(self.index)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.places.index}: {error}") from None
 
     def rows(self, where: str = "1", values: Iterable[object] = (), limit: int = -1) -> list[Row]:
         """Rows of the index, newest first."""

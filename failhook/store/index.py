@@ -103,6 +103,9 @@ class Index:
                 self._path.chmod(0o600)
             db.execute("PRAGMA synchronous = OFF")
             db.execute("PRAGMA journal_mode = MEMORY")
+            # What is sorted may be larger than SQLite's cache, and the runner's sandbox has no
+            # directory for temporary files: "disk I/O error" from the thousandth incident on.
+            db.execute("PRAGMA temp_store = MEMORY")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version != _VERSION:
                 _create(db)
@@ -177,6 +180,11 @@ class Index:
             (*values, limit),
         )
         return [_row(fields) for fields in cursor]
+
+    def units(self, where: str = "1", values: Iterable[object] = ()) -> list[str]:
+        """The names of the units that have such rows, sorted."""
+        query = f"SELECT DISTINCT unit FROM incident WHERE {where} ORDER BY unit"  # noqa: S608 - as in select
+        return [str(unit) for (unit,) in self._db.execute(query, tuple(values))]
 
     def count(self, where: str = "1", values: Iterable[object] = ()) -> int:
         """How many rows there are."""

@@ -4,7 +4,9 @@
 import json
 import os
 import random
+import resource
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -96,6 +98,31 @@ def test_questions(index: Index) -> None:
     assert index.count("unit = ?", ("b.service",)) == 0
     assert [row.name for row in index.select(limit=2)] == ["00004", "00003"]
     assert index.select("unit = ?", ("' OR 1 --",)) == []
+
+
+def test_many_rows_are_sorted_where_no_file_can_be_written(history: History) -> None:
+    """As in the runner's sandbox, where no directory takes temporary files."""
+    for number in range(2500):
+        history.add(number, dying_words=("x" * 500,))
+    index = history.open()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            rows = Index(history.path, history.directory, history.load).select("state = 'open'")
+            code = 0 if len(rows) == 2500 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    index.close()
+
+
+def test_the_units_of_rows(index: Index, history: History) -> None:
+    found = index.units("stage = 'done'")
+    assert found == sorted({one.unit for one in history.truth.values() if one.stage == "done"})
+    assert index.units() == sorted({one.unit for one in history.truth.values()})
 
 
 def test_only_we_may_read_it(history: History) -> None:
