@@ -12,7 +12,7 @@ from failhook.collect import journal as collector
 from failhook.collect.journal import COLLECTOR
 from failhook.incident import Process
 from failhook.plugin import Context
-from failhook.systemd import journal
+from failhook.systemd import history, journal
 from tests.unit.collect.bench import BASE, DATA, RUN, VERSIONS, Gave, Programs, context, run
 
 US = 1_000_000
@@ -120,6 +120,28 @@ def test_the_questions(stored: _Journal) -> None:
     assert f"-- _TRANSPORT=syslog _UID=33 {boot} + _TRANSPORT=journal _UID=33 {boot} +" in strays
     syncs = [call for call in stored.programs.calls if "--sync" in call]
     assert syncs == ["journalctl --sync", "journalctl --namespace=ns --sync"]
+
+
+def test_what_was_synced_before_is_not_synced_again(stored: _Journal) -> None:
+    end = _entry("Failed.", INVOCATION_ID=RUN, _UID="0", _PID="1", MESSAGE_ID=history.UNIT_RESULT)
+    stored.answer("run", [_own("mine"), end])
+    gave = stored.collect(replace(context(properties={"LogNamespace": "ns"}), synced=True))
+    assert gave.text("journal/journal.txt").count("\n") == 2
+    syncs = [call for call in stored.programs.calls if "--sync" in call]
+    assert syncs == ["journalctl --namespace=ns --sync"]
+    assert len(stored.questions) == 3
+
+
+def test_a_sync_before_the_end_was_logged_is_done_again(stored: _Journal, tmp_path: Path) -> None:
+    """systemd logs the end when our hook has left: the first sync may come before that."""
+    end = _entry("Failed.", INVOCATION_ID=RUN, _UID="0", _PID="1", MESSAGE_ID=history.UNIT_RESULT)
+    stored.answer("run", [_own("mine")])
+    (tmp_path / "later").write_bytes(_export([_own("mine"), end]))
+    stored.sync = f"cp {shlex.quote(str(tmp_path / 'later'))} {shlex.quote(str(tmp_path / 'run'))}"
+    gave = stored.collect(replace(context(), synced=True))
+    assert gave.text("journal/journal.txt").count("\n") == 2
+    assert gave.text("journal/journal.json").count('"MESSAGE":"Failed."') == 1
+    assert len([call for call in stored.programs.calls if "--sync" in call]) == 1
 
 
 def test_the_user_manager(stored: _Journal, monkeypatch: pytest.MonkeyPatch) -> None:
