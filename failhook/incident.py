@@ -122,6 +122,16 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is not as it was when the unit last ran well; ``at`` where that is known."""
+
+    what: str
+    before: str
+    after: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """The tar file of an incident."""
 
@@ -169,7 +179,8 @@ class Incident:
     signature: str | None = None
     dying_words: tuple[str, ...] = ()
     verdict: Verdict | None = None
-    changes: tuple[JsonObject, ...] = ()
+    changes: tuple[Change, ...] = ()  # newest first
+    last_well: float | None = None  # when the unit was last seen running well
     evidence: tuple[Evidence, ...] = ()
     actions: tuple[JsonObject, ...] = ()
     bundle: Bundle | None = None
@@ -180,12 +191,12 @@ class Incident:
     def to_json(self) -> JsonObject:
         """The incident as the JSON contract has it."""
         raw = dataclasses.asdict(self)
-        for name in ("first_seen", "last_seen", "recovered_at"):
+        for name in ("first_seen", "last_seen", "recovered_at", "last_well"):
             raw[name] = rfc3339(raw[name])
         for name in ("started", "exited"):
             raw["main"][name] = rfc3339(raw["main"][name])
-        for trigger in raw["triggers"]:
-            trigger["at"] = rfc3339(trigger["at"])
+        for entry in (*raw["triggers"], *raw["changes"]):
+            entry["at"] = rfc3339(entry["at"])
         return _plain(raw)  # type: ignore[return-value]
 
 

@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 from failhook import files
 from failhook.bundle.layout import BundleError
 from failhook.bundle.writer import BundleWriter
+from failhook.changes import stage as changes
 from failhook.classify import classify, normalised
 from failhook.collect import table
 from failhook.config.model import Configuration
@@ -57,7 +58,7 @@ class _Haul:
 
     def take(self, item: Item) -> None:
         """Remember what a reduced bundle and the verdict need."""
-        if diagnosis.is_wanted(item.path):
+        if diagnosis.is_wanted(item.path) or item.path == changes.ITEM:
             self.kept[item.path] = item.data
         if item.path in _ESSENTIAL:
             tail = item.data[-_ESSENTIAL_BYTES:]
@@ -80,6 +81,7 @@ def work(
     asked = _Asked(incident)  # they answer while the disk is busy
     store.save(incident)
     collectors = _collectors(configuration, incident)
+    collectors += changes.collectors(store.places, incident.unit)
     before, synced = asked.answers()
     redactor = _redactor(configuration, before, incident)
     context = _context(store, incident, before, synced=synced)
@@ -192,6 +194,9 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
         verdict = codec.load_verdict(haul.kept.get(diagnosis.VERDICT, b""))
     with contextlib.suppress(codec.CodecError):
         verdict = codec.load_verdict(haul.kept.get(diagnosis.VERDICT_PLUGINS, b""))
+    changed, last_well = incident.changes, incident.last_well
+    with contextlib.suppress(codec.CodecError):
+        changed, last_well = codec.load_changes(haul.kept.get(changes.ITEM, b""))
     why = reason(incident.unit, verdict.summary) if verdict is not None else ""
     sentence = normalised([why])
     signature = counts.signature_of(incident, normalised(incident.dying_words), sentence)
@@ -199,6 +204,8 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
     known = replace(
         incident,
         verdict=verdict,
+        changes=changed,
+        last_well=last_well,
         signature=signature,
         count=tally.count,
         evidence=tuple(haul.evidence),

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from failhook import files, worker
+from failhook.changes.watch import Watcher
 from failhook.config import load
 from failhook.intake import Intake
 from failhook.places import Places
@@ -95,6 +96,8 @@ class Runner:
         self._settled = 0
         self._since_prune = 0
         self._open: list[str] | None = None
+        self._watcher = Watcher(places)
+        self._well: set[str] = set()  # units whose clean stop was reported
 
     def run(self) -> None:
         """Work until idle. Raises StoreError or OSError only where nothing can be kept at all."""
@@ -182,6 +185,7 @@ class Runner:
         self._settled = 0
         if trigger.kind is Kind.CLEAN_STOP:
             recovered(self._store, trigger.unit, trigger.realtime)
+            self._well.add(trigger.unit)
             self._spool.done(path)
             self._open = None
             return
@@ -241,6 +245,7 @@ class Runner:
             gc.freeze()
 
     def _reap(self) -> None:
+        self._watcher.reap()
         for ended in self._staff.ended():
             self._last_work = time.monotonic()
             self._ended(ended.job, ended.code)
@@ -321,6 +326,9 @@ class Runner:
         if not self._has_work() and not self._settled and quiet >= SETTLE_S:
             self._settled = 1
             self._look_again()
+            self._store.close()  # an SQLite connection must not cross a fork
+            self._watcher.start(self._well)
+            self._well.clear()
 
     def _look_again(self) -> None:
         with contextlib.suppress(OSError):
@@ -352,6 +360,7 @@ class Runner:
 
     def _end(self) -> None:
         self._staff.close(kill=self._stop)
+        self._watcher.end()
         if not self._stop:
             self._look_again()
             self._prune()

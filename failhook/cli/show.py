@@ -48,6 +48,7 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
         when = f"{terminal.clock(incident.recovered_at)}, after {terminal.span(down)}"
         yield f"  {styled('recovered', 'good')} {when}"
     yield from verdict_lines(incident)
+    yield from _changed(incident)
     yield from _words(incident)
     yield ""
     for note in incident.notes:
@@ -78,6 +79,19 @@ def verdict_lines(incident: Incident) -> Iterator[str]:
         yield from _wrapped("Proof", f"{proof.source}: {proof.text}{place}")
     for other in verdict.others:
         yield from _wrapped("Or", other.summary.removeprefix(f"{incident.unit} "))
+
+
+def _changed(incident: Incident) -> Iterator[str]:
+    """What is not as it was when the unit last ran well; nothing where that was never seen."""
+    if incident.last_well is None:
+        return
+    yield ""
+    yield from _wrapped("Ran well", f"last seen {terminal.clock(incident.last_well)}")
+    if not incident.changes:
+        yield from _wrapped("Changed", "nothing that failhook looks at")
+    for change in incident.changes:
+        when = f"{terminal.clock(change.at)}  " if change.at is not None else ""
+        yield from _wrapped("Changed", f"{when}{change.what}: {change.before} -> {change.after}")
 
 
 def _wrapped(label: str, text: str) -> Iterator[str]:

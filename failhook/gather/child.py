@@ -93,10 +93,10 @@ def _next_order(orders: socket.socket, task: Task | None) -> tuple[Task, int, fl
 
 def _whole(fd: int) -> bytes:
     """All of a file, without its position: other lanes read the same one at the same time."""
-    size, parts = os.fstat(fd).st_size, []
-    while (have := sum(map(len, parts))) < size:
-        parts.append(os.pread(fd, size - have, have))
-    return b"".join(parts)
+    size, data = os.fstat(fd).st_size, bytearray()
+    while len(data) < size:
+        data += os.pread(fd, size - len(data), len(data))
+    return bytes(data)
 
 
 def handled_signals() -> list[int]:

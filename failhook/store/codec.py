@@ -63,6 +63,21 @@ def load_verdict(data: bytes) -> model.Verdict:
     return verdict
 
 
+def load_changes(data: bytes) -> tuple[tuple[model.Change, ...], float | None]:
+    """What ``changes.json`` of a bundle says: the changes, and when the unit last ran well.
+
+    Raises CodecError.
+    """
+    try:
+        get = _Reader(json.loads(data, parse_constant=_no_number))
+        changes = tuple(_change(_Reader(entry)) for entry in get.objects("changes"))
+        return changes, get.time("last_well")
+    except CodecError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise CodecError(f"not a list of changes: {type(error).__name__} {error}") from None
+
+
 def _no_number(text: str) -> float:
     raise CodecError(f"{text} is no number")
 
@@ -96,7 +111,8 @@ def _incident(raw: object) -> Incident:
         signature=get.text("signature"),
         dying_words=get.texts("dying_words"),
         verdict=_verdict(get.object("verdict")),
-        changes=tuple(get.objects("changes")),
+        changes=tuple(_change(_Reader(entry)) for entry in get.objects("changes")),
+        last_well=get.time("last_well"),
         evidence=tuple(_evidence(_Reader(entry)) for entry in get.objects("evidence")),
         actions=tuple(get.objects("actions")),
         bundle=_bundle(get.object("bundle")),
@@ -212,6 +228,12 @@ def _evidence(get: _Reader) -> model.Evidence:
         bytes=get.number("bytes") or 0,
         truncated=get.flag("truncated"),
         reason=get.text("reason"),
+    )
+
+
+def _change(get: _Reader) -> model.Change:
+    return model.Change(
+        get.need("what"), get.text("before") or "", get.text("after") or "", get.time("at")
     )
 
 

@@ -22,6 +22,7 @@ LAYERS = (
     "staff",
     "worker",
     "pipeline",
+    "changes",
     "attribute intake record settle setup spool",
     "diagnose",
     "bundle classify collect describe gather store",
