@@ -89,9 +89,9 @@ def test_who_fails_is_gone_and_the_reason_is_known(crowd: Staff, told: Path) -> 
 
 def test_two_at_a_time_and_each_with_less(crowd: Staff, told: Path) -> None:
     crowd.give(Job("hangs.service"), 20.0)
-    assert not crowd.is_full
+    full = [crowd.is_full]
     crowd.give(Job("a.service"), 20.0)
-    assert crowd.is_full
+    assert [*full, crowd.is_full] == [False, True]
     assert {job.unit for job in crowd.busy} == {"hangs.service", "a.service"}
     assert wait(crowd).job.unit == "a.service"
     shares = dict(line.split()[1:] for line in told.read_text().splitlines())
