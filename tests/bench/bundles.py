@@ -63,6 +63,7 @@ def against_others(machine: Machine, scale: Scale) -> Iterator[Row]:
     yield ratio("c", "bundle, runner cold", statistics.median(cold), script, 2.5)
     if scale.sos:
         sos = ("sos report", statistics.median(_time_sos(machine) for _ in range(scale.sos)))
+        yield ratio("c", "bundle, runner warm", statistics.median(warm), sos, 1 / 20)
         yield ratio("c", "bundle, runner cold", statistics.median(cold), sos, 1 / 20)
     size = wait_for(lambda: bundle_path(machine, _OURS.format("w0")), "w0").stat().st_size
     yield limit("c", "bundle, size", f"{size / 1024:.0f} KiB", "< 1 MiB", met=size < 1 << 20)
