@@ -17,7 +17,15 @@ from typing import Any, TypeVar
 from failhook.diagnose import facts as facts_of
 from failhook.diagnose import settings
 from failhook.diagnose.facts import Facts, PathFact
-from failhook.diagnose.text import MAX_LINE, Level, Message, of_priority, peel, with_level
+from failhook.diagnose.text import (
+    MAX_LINE,
+    Level,
+    Message,
+    of_priority,
+    peel,
+    with_level,
+    within_budget,
+)
 from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of
 from failhook.systemd.unit import UnitState
@@ -199,7 +207,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     return Case(
         incident=incident,
         unit=unit,
-        messages=(*messages, *files),
+        messages=tuple(within_budget([*messages, *files])),
         manager=tuple(manager),
         setup=tuple(setup),
         kernel=tuple(
@@ -239,7 +247,9 @@ def _ends(lines: list[T]) -> list[T]:
 
 
 def _entries(data: bytes) -> list[Line]:
-    return [line for text in _ends(data.splitlines()) if (line := line_of(text)) is not None]
+    *first, rest = data.split(b"\n", _FIRST)
+    rows = [*first, *rest.rsplit(b"\n", _LAST)[-_LAST:]]  # a million lines are not taken apart
+    return [line for text in rows if (line := line_of(text)) is not None]
 
 
 def _names(incident: Incident, unit: UnitState, entries: Iterable[Line]) -> frozenset[str]:

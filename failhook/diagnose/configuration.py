@@ -11,20 +11,17 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.finding import SAID, Cause, Finding, from_message, quote
+from failhook.diagnose.config_file import LINE_ONLY, file_in, is_data_error, the_one
+from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
 from failhook.diagnose.text import Level, Message
+from failhook.diagnose.together import taken_back, together
 
-_LINE_ONLY = re.compile(
-    r"(?:at |on |in )?\bline[ :#=]{1,3}(?P<line>\d{1,7})(?:[,:]? (?:col(?:umn)?)[ :]{0,2}\d{1,6})?",
-    re.IGNORECASE,
-)
-_ANY_FILE = re.compile(file_pattern("file"))
 _WRONG = re.compile(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|wrong|undefined|malformed"
     r"|deprecated|obsolete|missing|expected|expecting|duplicate|already (?:defined|exists|declared)"
     r"|not (?:a )?(?:valid|known|allowed|permitted|recogni[sz]ed|defined|supported|found|understood)"
-    r"|must be|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
+    r"|must (?:be|end|start|begin|match|have|not)\b|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
     r"|pars(?:e|ing)|no such|does not exist|out of range|too (?:large|small|long|many|few)|stray"
     r"|mismatch|conflict|unterminated|unbalanced|unclosed|misspelled|ignored|emerg)",
     re.IGNORECASE,
@@ -39,49 +36,50 @@ _ABOUT_SETTINGS = re.compile(
     r"|defined|understood)|unknown|invalid|unrecogni[sz]ed|already (?:exists|defined|set)|out of range"
     r"|must be|is required|does not exist)"
     r"|(?:syntax|pars(?:e|er|ing)|config(?:uration)?|yaml|json|toml|xml|ini) error"
-    r"|(?:error|failed|failure|unable|cannot|could not|can't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?)"
+    r"|(?:error|failed|failure|unable|cannot|could not|can't|couldn't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?)"
     r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)"
     r"|is not (?:a )?(?:valid|known|integer|number|boolean)|bad (?:numerical|numeric|number)"
-    r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|did you mean|expected.{1,60}(?:but|got|found)",
+    r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|which wasn't expected|expected.{1,60}(?:but (?:got|found)|found)",
     re.IGNORECASE,
 )
-_CONFIGS = (
-    ".conf", ".cnf", ".cfg", ".ini", ".yml", ".yaml", ".json", ".toml", ".xml", ".properties",
-    ".rules", ".local", ".config", ".hcl", ".list", ".zone", ".vcl", ".options", ".default",
-)  # fmt: skip
-_COLON = re.compile(r"[:,]\s*$")
-
-
-def _config_file(text: str) -> str | None:
-    """A file of the line that is a configuration by its name or its place."""
-    for match in _ANY_FILE.finditer(text):
-        name = match["file"]
-        if name.startswith("/etc/") or name.lower().endswith(_CONFIGS):
-            return name
-    return None
+_ANY_FILE = re.compile(file_pattern("file"))
+# The line says which setting it is about: a name in quotes, an option, a word after the complaint.
+_NAMES_IT = re.compile(
+    r"['\"`‘“<\[][^'\"`’”>\]]{1,120}['\"`’”>\]]|(?<![\w-])--?[a-z][\w-]*|[:=] ?\S|\b[a-z]+(?:[_.-][a-z0-9]+)+\b"
+    r"|\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[a-z]+[A-Z]\w*"
+    r"|\b(?:option|directive|parameter|setting|keyword|key|variable|field|flag|argument|command|value)s? "
+    r"(?!(?:in|error|found|encountered|is|was|not|for|on|at|of|or|and|file)\b)\w"
+)
+# Of the command line, not of a file.
+_OPTION = re.compile(
+    r"(?<![\w-])--?[a-z]|\b(?:flag|argument|usage|command[ -]line)s?\b", re.IGNORECASE
+)
+_EINVAL = re.compile(r"[:(] ?invalid argument\b(?! ?['\"`-])", re.IGNORECASE)
+_LOGIN = re.compile(
+    r"\b40[13]\b|unauthori[sz]ed|authenticat(?:ion|ed?)\b(?! (?:method|option|setting|type))|forbidden|\bjwt\b",
+    re.IGNORECASE,
+)
+_PLACE_WORDS = re.compile(
+    r"[\s\W\d]|\b(?:in|at|on|of|the|error|errors|found|location|context|near|line|col|column|pos|position"
+    r"|char|character|config|configuration|file|source|from|included|and|see|while|reading|number)\b",
+    re.IGNORECASE,
+)
+_POINTS = re.compile(r"\b(?:at|in|near)\s*$")
+_PLACE_BELOW = 4  # lines: the complaint, then where it is
 
 
 def _joined(case: Case, message: Message) -> str:
-    """The line, the next one where it ends with a colon, and those above that say where it is."""
-    if not _COLON.search(message.text):
-        return _with_above(case, message)
-    following = next(
-        (
-            one
-            for one in case.messages
-            if one.number == message.number + 1 and one.pid == message.pid
-        ),
-        None,
-    )
-    return f"{message.text} {following.text}" if following is not None else message.text
+    """The line with what belongs to it, or with those above that say where it is."""
+    text = together(case, message)
+    return text if text != message.text else _with_above(case, message)
 
 
 def _with_above(case: Case, message: Message) -> str:
     """``Reading the configuration file, at line 93`` / ``>>> 'tcp-backlogs 511'`` / ``Bad directive``."""
-    if _LINE_ONLY.search(message.text) or not _ABOUT_SETTINGS.search(message.text):
+    if LINE_ONLY.search(message.text) or not _ABOUT_SETTINGS.search(message.text):
         return message.text
     above = case.messages[max(0, message.number - 3) : message.number]
-    start = next((n for n, one in enumerate(above) if _LINE_ONLY.search(one.text)), None)
+    start = next((n for n, one in enumerate(above) if LINE_ONLY.search(one.text)), None)
     if start is None or place_in(message.text) is not None:
         return message.text
     return ": ".join(one.text for one in (*above[start:], message))
@@ -91,20 +89,53 @@ def _said(case: Case) -> Iterator[Finding]:
     for message in case.messages:
         text = _joined(case, message)
         place = place_in(text)
-        about = _ABOUT_SETTINGS.search(text)
-        if place is not None and (about or _WRONG.search(text)):
-            yield _at_place(case, message, text, place, plain=about is None)
-        elif about is not None and message.level not in (Level.TALK, Level.WARNING):
+        about = _is_about_settings(text)
+        if place is not None and place.line is not None and is_only_place(message.text):
+            yield from _above(case, message, place)
+        elif place is not None and (about or _WRONG.search(text)):
+            yield _at_place(case, message, text, place, plain=not about)
+        elif about and message.level not in (Level.TALK, Level.WARNING):
             yield _somewhere(case, message, text)
 
 
-def _at_place(case: Case, message: Message, text: str, place: Place, *, plain: bool) -> Finding:
+def _is_about_settings(text: str) -> bool:
+    """It calls a setting wrong; "Invalid argument" alone is errno's, and a token may be a login's."""
+    if _LOGIN.search(text):
+        return False
+    return bool(_ABOUT_SETTINGS.search(_EINVAL.sub("", text)) or is_data_error(text))
+
+
+def is_only_place(text: str) -> bool:
+    """``in "/etc/x.yml", line 3, column 1``: what is wrong there, another line says."""
+    rest = _ANY_FILE.sub(" ", text[:400])
+    return not _PLACE_WORDS.sub("", rest)
+
+
+def _above(case: Case, message: Message, place: Place) -> Iterator[Finding]:
+    """The complaint that stands above its place: the nearest line that is one."""
+    for one in reversed(case.messages[max(0, message.number - _PLACE_BELOW) : message.number]):
+        if place_in(one.text) is not None or one.pid != message.pid:
+            return
+        complains = _WRONG.search(one.text) or _POINTS.search(one.text)
+        if complains and not one.lower.startswith("while "):
+            yield _at_place(case, one, one.text, place, plain=False)
+            return
+
+
+def _at_place(
+    case: Case,
+    message: Message,
+    text: str,
+    place: Place,
+    *,
+    plain: bool,
+    sure: float | None = None,
+) -> Finding:
     where = _around(case, message, place)
     line = case.facts.lines.get(f"{where.file}:{where.line}", "")
     shown = f" (that line: {quote(line, 120)})" if line and line not in text else ""
-    sure = SAID + (0.02 if plain else 0.08)
-    if place.line is None:
-        sure -= 0.1
+    if sure is None:
+        sure = SAID + (0.02 if plain else 0.08) - (0.1 if place.line is None else 0.0)
     return from_message(
         case,
         message,
@@ -123,37 +154,64 @@ def _around(case: Case, message: Message, place: Place) -> Place:
         for match in _ANY_FILE.finditer(one.text):
             if match["file"].startswith("/") and match["file"].endswith(f"/{place.file}"):
                 return Place(match["file"], place.line)
+    known = the_one(case.unit, case.facts)
+    if known is not None and known.endswith(f"/{place.file}"):
+        return Place(known, place.line)
     return place
 
 
 def _somewhere(case: Case, message: Message, text: str) -> Finding:
-    """A complaint about a setting that does not tell where it stands; perhaps a line nearby does."""
-    line = _LINE_ONLY.search(text)
-    file = _config_file(text)
+    """A complaint about a setting that does not tell where it stands; perhaps a line nearby does,
+    or there is only one file where it can stand."""
+    line = LINE_ONLY.search(text)
+    file = file_in(text)
     if file is None and (near := _place_nearby(case, message)) is not None:
         return _at_place(case, message, text, near, plain=False)
     file = file or _file_nearby(case, message)
-    where = f"{file}" if file else "its configuration or command line"
-    if file and line:
-        where = f"{file} line {line['line']}"
+    of_a_file = line is not None or not _OPTION.search(text)
+    if file is None and of_a_file:
+        file = the_one(case.unit, case.facts)
+    if file is not None:
+        place = Place(file, line["line"] if line else None)
+        return _at_place(case, message, text, place, plain=False, sure=SAID)
+    return _nowhere(case, message, text, named=_NAMES_IT.search(_without_verb(text)) is not None)
+
+
+def _without_verb(text: str) -> str:
+    """Without what only introduces: ``error: unknown option``."""
+    return re.sub(r"^(?:[\w ./-]{0,40}: )?(?:fatal )?(?:error|failed|failure)s?:? ", "", text)
+
+
+def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding:
+    """It tells neither file nor line. Where it does not even tell the setting, that is not known."""
+    sure = SAID - 0.06 if named else GUESS - 0.02
+    if taken_back(case, message):
+        sure -= 0.3
+    where = "its configuration or command line"
     return from_message(
         case,
         message,
-        "configuration",
-        what=f"a mistake in {where}: “{quote(text)}”",
-        advice=f"correct {where}"
-        if file
-        else f"check its options: systemctl cat {case.incident.unit}",
-        confidence=SAID if file else SAID - 0.06,
+        "configuration" if named else "unclear",
+        what=f"a mistake in {where}: “{quote(text)}”"
+        if named
+        else f"a mistake in its configuration, it is unclear where: “{quote(text)}”",
+        advice=f"check its options: systemctl cat {case.incident.unit}",
+        confidence=sure,
     )
 
 
 def _place_nearby(case: Case, message: Message) -> Place | None:
     """``Error found at /etc/x.conf:12`` as a line of its own, before or after."""
     near = [one for one in case.messages if 0 < abs(one.number - message.number) <= 2]
-    for one in sorted(near, key=lambda each: abs(each.number - message.number)):
+    for one in sorted(
+        near, key=lambda each: (abs(each.number - message.number), each.number < message.number)
+    ):
         place = place_in(one.text)
-        if place is not None and place.line is not None and not _ABOUT_SETTINGS.search(one.text):
+        if (
+            place is not None
+            and place.line is not None
+            and (is_only_place(one.text) or not _ABOUT_SETTINGS.search(one.text))
+        ):
             return place
     return None
 
@@ -161,7 +219,7 @@ def _place_nearby(case: Case, message: Message) -> Place | None:
 def _file_nearby(case: Case, message: Message) -> str | None:
     near = [one for one in case.messages if 0 < abs(one.number - message.number) <= 4]
     for one in sorted(near, key=lambda each: abs(each.number - message.number)):
-        if (file := _config_file(one.text)) is not None and not is_program_text(file):
+        if (file := file_in(one.text)) is not None and not is_program_text(file):
             return file
     return None
 

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.config_file import LINE_ONLY, is_data_error, the_one
 from failhook.diagnose.finding import SAID, Cause, Finding, fails, quote
+from failhook.diagnose.place import Place
 from failhook.diagnose.tracebacks import Crash, crashes
 
 _MODULE = re.compile(
@@ -24,7 +26,7 @@ def _found(case: Case) -> Iterator[Finding]:
             continue
         where = f" ({crash.place})" if crash.place else ""
         kind = f"{crash.kind}: " if crash.message else crash.kind
-        what = f"{kind}{quote(crash.message, 220)}{where}"
+        what = f"{kind}{quote(crash.message, 220)}{where}{_configuration(case, crash)}"
         yield Finding(
             f"crash-{crash.language}",
             fails(case, what),
@@ -33,6 +35,18 @@ def _found(case: Case) -> Iterator[Finding]:
             (case.proof(crash.at),),
             crash.at.number,
         )
+
+
+def _configuration(case: Case, crash: Crash) -> str:
+    """The file that a library for data could not read: the only one that the unit names."""
+    file = the_one(case.unit, case.facts) if is_data_error(crash.message) else None
+    if file is None or file in crash.message:
+        return ""
+    place = LINE_ONLY.search(crash.message)
+    number = place["line"] if place is not None else None
+    line = case.facts.lines.get(f"{file}:{number}", "")
+    shown = f" (that line: {quote(line, 120)})" if line else ""
+    return f"; its configuration is {Place(file, number)}{shown}"
 
 
 def _missing_module(case: Case, crash: Crash, name: str) -> Finding:

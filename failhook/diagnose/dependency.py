@@ -96,6 +96,13 @@ def _bound(case: Case) -> Iterator[Finding]:
     """It was stopped because a unit that it is bound to went away."""
     if case.incident.phase not in (Phase.STOPPED, Phase.UNKNOWN, Phase.FAILED, Phase.RESTARTING):
         return
+    by_itself = case.incident.exit_code == "exited" and case.incident.exit_status not in (
+        None,
+        "0",
+        "143",
+    )
+    if by_itself and case.incident.phase is not Phase.STOPPED:
+        return  # it did not end because it was told to
     for one in case.neighbours:
         bound = {"BindsTo", "PartOf", "Requires"} & set(one.relations)
         if (

@@ -24,6 +24,7 @@ from failhook.diagnose import (
     tracebacks,
 )
 from failhook.diagnose.case import Case, make
+from failhook.diagnose.config_file import with_configuration
 from failhook.diagnose.finding import Cause, Finding
 from failhook.diagnose.look import look
 from failhook.diagnose.rank import rank
@@ -59,6 +60,7 @@ def examine(
     if its_uid is not None and its_uid < 1 << 31:
         uids.add(its_uid)
     subjects = find(blind.unit, said, sorted(uids, reverse=True))
+    subjects = with_configuration(subjects, blind.unit, blind.messages)
     seen = facts.dump(look(subjects, system=not user))
     sink.put(FACTS, seen)
     case = replace(blind, facts=facts.load(seen))

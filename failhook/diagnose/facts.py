@@ -110,7 +110,9 @@ class Facts:
 
     def user(self, uid: int | None) -> str:
         """The user's name, or his number."""
-        return self.names.get(uid, f"uid {uid}") if uid is not None else "its user"
+        if uid is None:
+            return "its user"
+        return self.names.get(uid) or ("root" if uid == 0 else f"uid {uid}")
 
 
 def dump(facts: Facts) -> bytes:

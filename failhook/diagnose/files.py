@@ -13,6 +13,7 @@ import re
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.memory import WATCHES
 from failhook.diagnose.place import place_in
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
@@ -42,16 +43,24 @@ _QUOTA = re.compile(r"disk quota exceeded|\bEDQUOT\b|errno[ =:]*122\b", re.IGNOR
 _OPEN_MODE = re.compile(
     r"(?:group|world|other)s?[ -](?:or (?:world|other)s?[ -])?(?:readable|writ(?:e)?able|access)"
     r"|too open|insecure permissions?|unsafe permissions?|bad permissions?|invalid permissions"
-    r"|permissions? (?:should|must) be|insecure|has wrong (?:owner|mode|permissions)|wrong ownership"
-    r"|bad owner|ownership|not owned by|is owned by",
+    r"|permissions? (?:should|must) be|insecure (?:mode|owner|file|directory|group|world|location)|has wrong (?:owner|mode|permissions)"
+    r"|(?:wrong|bad|invalid|incorrect|unsafe|insecure|improper) owner(?:ship)?|not owned by|is owned by",
     re.IGNORECASE,
 )
 _LOCKED = re.compile(
-    r"(?:lock|pid)[ -]?file.{0,80}(?:exist|held|already|taken)|already (?:running|locked)"
+    r"(?:lock|pid)[ -]?file.{0,80}(?:(?<!not )exists?\b|held|already|taken)|already (?:running|locked)"
     r"|(?:could not|cannot|can't|unable to|failed to) (?:get|obtain|acquire|take).{0,30}lock"
     r"|resource temporarily unavailable.{0,60}lock|is (?:already )?locked by|database is locked",
     re.IGNORECASE,
 )
+# strerror(3) at the end: the words are the system's, and about a file.
+_ERRNO = re.compile(
+    r"(?:no such file or directory|permission denied|operation not permitted|read-only file ?system"
+    r"|no space left on device|disk quota exceeded|\bE(?:NOENT|ACCES|PERM|ROFS|NOSPC|DQUOT)\b"
+    r"|os error \d{1,3}|errno[ =:]{1,3}\d{1,3})[\s)\].:;,'\"\d(]{0,12}$",
+    re.IGNORECASE,
+)
+_OF_THE_WEB = re.compile(r"\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /|\b40[0-9]\b|https?://")
 _WRITES = re.compile(
     r"writ|creat|mkdir|unlink|rename|remov|append|log|lock|pid|save|dump|touch|chown|chmod",
     re.IGNORECASE,
@@ -64,9 +73,10 @@ _MAKES = re.compile(r"creat|mak(?:e|ing)|bind|listen", re.IGNORECASE)
 
 
 def _paths(case: Case, message: Message) -> list[str]:
-    """The paths of the line; where it has none, those of the lines just before it."""
+    """The paths of the line; where it has none and ends with an error of the system, those of the
+    lines just before it: "user x not found" is not about the file that was read before."""
     own = [path for path in paths_in(message.raw) if not _is_program(case, path)]
-    if own:
+    if own or not _ERRNO.search(message.text):
         return own
     before = [one for one in case.messages if 0 < message.number - one.number <= 2]
     return [
@@ -98,11 +108,9 @@ def _is_program(case: Case, path: str) -> bool:
     return path in case.facts.programs
 
 
-def missing(  # noqa: PLR0911 - the looks go from the surest to the least sure
-    case: Case, message: Message
-) -> Finding | None:
+def missing(case: Case, message: Message) -> Finding | None:
     """A file that is not there; where several are named, the one that is truly not there."""
-    if not _MISSING.search(message.text):
+    if not _MISSING.search(message.text) or _OF_THE_WEB.search(message.text):
         return None
     paths = [*_paths(case, message), *_of_line(case, message)]
     for path in reversed(paths):
@@ -117,13 +125,21 @@ def missing(  # noqa: PLR0911 - the looks go from the surest to the least sure
             closed = _closed(case, message, path, uid)
             if closed is not None:
                 return closed
-    above = _missing_above(case, message)
+    return _missing_by_its_words(case, message, paths)
+
+
+def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Finding | None:
+    by_system = _ERRNO.search(message.text) is not None
+    above = _missing_above(case, message) if by_system else None
     if above is not None and (fact := case.path(above)) is not None:
         return _absent(case, message, above, fact)
     if not paths:
         return None
     fact = case.path(paths[-1])
-    sure = SAID - 0.3 if fact is not None and fact.exists else SAID - 0.05
+    there = fact is not None and fact.exists
+    if there and not by_system:
+        return None  # what is not found is something else, perhaps in that file
+    sure = SAID - 0.3 if there else SAID - 0.05
     return from_message(
         case, message, "file-missing",
         what=f"a file is missing: “{quote(message.text)}”",
@@ -334,7 +350,7 @@ def full(case: Case, message: Message) -> Finding | None:
             case, message, "quota", what=f"a disk quota is used up: “{quote(message.text)}”",
             advice="quota, repquota -a", confidence=SAID + 0.05,
         )  # fmt: skip
-    if not _FULL.search(message.text):
+    if not _FULL.search(message.text) or WATCHES.search(message.text):
         return None
     paths = _paths(case, message)
     mount = case.mount(paths[0]) if paths else None

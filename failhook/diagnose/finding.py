@@ -9,6 +9,7 @@ guess. What the log says of itself (its level, its place) is weighed in `rank`, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ FLOOR = 0.15  # only what systemd's result says
 
 _MAX_QUOTE = 260
 _BRIEF_S = 5.0
+_OF_START = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
+_START_TIMED_OUT = re.compile(r"(?:condition|start|start-pre|start-post) operation timed out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ def verb(case: Case) -> str:
 def _never_started(case: Case) -> bool:
     incident, main = case.incident, case.incident.main
     if incident.control is not None:
-        return incident.control.command in ("ExecCondition", "ExecStartPre", "ExecStart")
+        return incident.control.command in _OF_START
+    if any(_START_TIMED_OUT.search(line.message) for line in case.manager):
+        return True
     if case.unit.get("Type") == "oneshot":
         return False
     lived = _lived(case)

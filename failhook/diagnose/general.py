@@ -14,6 +14,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.rank import CONSEQUENCE
 from failhook.diagnose.text import Level, Message
+from failhook.diagnose.together import taken_back, together
 
 _FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
@@ -64,8 +65,10 @@ def _score(case: Case, message: Message, *, above: bool) -> float:  # noqa: C901
     if failures and _CAUSE_AFTER.search(text):
         score += 0.4
     if CONSEQUENCE.search(text):
-        score -= 0.7 if _NAMES_A_THING.search(text) or failures else 1.6
+        score -= 1.0 if _NAMES_A_THING.search(text) or failures else 1.6
     if _HEDGED.search(text):
+        score -= 1.5
+    if taken_back(case, message):
         score -= 1.5
     if _BANNER.search(message.raw):
         score -= 3.0
@@ -97,7 +100,7 @@ def _general(case: Case) -> Iterator[Finding]:
     best = telling(case, case.messages)
     for score, message in best[:3]:
         sure = min(0.62, GUESS + 0.05 * (score - 1.5))
-        text = quote(_with_next(case, message))
+        text = quote(together(case, message))
         yield Finding(
             "unclear",
             fails(case, f"“{text}”"),
@@ -110,16 +113,6 @@ def _general(case: Case) -> Iterator[Finding]:
         words = [message for message in case.messages if any(map(str.isalpha, message.text))]
         if words:
             yield _unclear(case, words[-1])
-
-
-def _with_next(case: Case, message: Message) -> str:
-    """A line that ends with a colon and the one that it announces, or with its DETAIL."""
-    following = next((one for one in case.messages if one.number == message.number + 1), None)
-    if following is None or following.identifier != message.identifier:
-        return message.text
-    if message.text.rstrip().endswith(":") or "DETAIL:" in following.raw:
-        return f"{message.text}{'' if message.text.endswith(':') else ':'} {following.text}"
-    return message.text
 
 
 def _unclear(case: Case, last: Message) -> Finding:

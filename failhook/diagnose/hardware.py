@@ -29,7 +29,7 @@ _KERNEL = (
 _IO = re.compile(r"input/output error|\bEIO\b|errno[ =:]*5\b|os error 5\b", re.IGNORECASE)
 _CLOCK = re.compile(
     r"(?:clock|time) (?:is|was|has) .{0,40}(?:wrong|skew|behind|ahead|moved|jump|back|future)"
-    r"|clock skew|system time|not yet valid|timestamp.{0,30}in the future|adjtimex|CAP_SYS_TIME",
+    r"|clock skew|(?:set|step|adjust|chang)\w{0,5} (?:the )?system (?:time|clock)|not yet valid|timestamp.{0,30}in the future|adjtimex|CAP_SYS_TIME",
     re.IGNORECASE,
 )
 

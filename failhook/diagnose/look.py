@@ -42,6 +42,7 @@ _PACKAGE_MANAGERS = ("dpkg", "apt", "apt-get", "aptitude", "unattended-upgr", "r
 # e_machine of the ELF header (elf(5)), as uname -m calls it.
 _MACHINES = {3: "i386", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64",
              183: "aarch64", 243: "riscv64", 258: "loongarch64"}  # fmt: skip
+_NOTHING = PathFact("missing")
 _SAME = {"i686": "i386", "i586": "i386", "ppc64le": "ppc64", "armv7l": "arm", "armv6l": "arm"}
 
 
@@ -52,7 +53,8 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     uids = dict.fromkeys([*subjects.uids, *([] if own is None else [own])])
     users = [machine.user(uid) for uid in uids]
     paths = {path: machine.path(path, users) for path in subjects.paths}
-    lines = machine.lines(subjects.places, users)
+    paths |= machine.configurations(subjects.configurations, users)
+    lines = machine.lines([*subjects.places, *_lone(subjects, paths)], users)
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
     closed = [one.blocked_at for fact in paths.values() for one in fact.access if one.blocked_at]
@@ -84,6 +86,14 @@ def _root(*, system: bool) -> Path:
     except OSError:
         return Path("/")
     return _ROOT if system else Path("/")
+
+
+def _lone(subjects: Subjects, paths: dict[str, PathFact]) -> list[Place]:
+    """The lines that messages speak of without a file: of the one configuration that is there."""
+    files = [path for path in subjects.configurations if paths.get(path, _NOTHING).kind == "file"]
+    if len({paths[path].real or path for path in files}) != 1:
+        return []
+    return [Place(files[0], number) for number in subjects.lone_lines]
 
 
 def _known(found: dict[str, T | None]) -> dict[str, T]:
@@ -118,6 +128,11 @@ class _Machine:
         """What ``path`` is, following its links by hand."""
         walk = Walk(self.mount_of, self._root, users)
         return walk.to(path)
+
+    def configurations(self, names: Iterable[str], users: list[User]) -> dict[str, PathFact]:
+        """Those that are there: most of the usual places are empty."""
+        seen = {path: self.path(path, users) for path in names}
+        return {path: fact for path, fact in seen.items() if fact.exists}
 
     def _open(self, path: str, max_bytes: int = _CERTIFICATE_BYTES) -> bytes | None:
         """The start of a regular file of this machine; None where it is none."""

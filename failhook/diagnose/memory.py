@@ -20,8 +20,8 @@ _CGROUP = re.compile(
 )
 _NO_MEMORY = re.compile(
     r"cannot allocate memory|\bENOMEM\b|out of memory|\bMemoryError\b|std::bad_alloc|memory exhausted"
-    r"|(?:failed|unable) to (?:allocate|reserve|mmap)|OutOfMemoryError|heap out of memory|errno[ =:]*12\b"
-    r"|could not (?:allocate|reserve)|virtual memory|allocation fail|failed to allocate|mmap failed",
+    r"|(?:failed to|unable to|could not) (?:allocate|reserve|mmap)\b.{0,60}(?:memory|bytes|buffer|heap|page|[kmg]i?b\b)|OutOfMemoryError|heap out of memory|errno[ =:]*12\b"
+    r"|virtual memory (?:is |was )?exhausted|(?:no|insufficient|not enough) virtual memory|(?:memory|malloc|heap|buffer).{0,20}allocation fail|mmap failed",
     re.IGNORECASE,
 )
 _HEAP = re.compile(
@@ -29,10 +29,24 @@ _HEAP = re.compile(
     r"|Allowed memory size of (?P<php>\d+) bytes exhausted",
 )
 _FILES = re.compile(
-    r"too many open files|\bEMFILE\b|errno[ =:]*24\b|os error 24\b|open files? limit|file descriptors?"
-    r".{0,40}(?:limit|insufficient|exhaust|too (?:low|small|few))|(?:raise|increase).{0,40}ulimit"
-    r"|\bFD limit|setrlimit",
+    r"too many open files|\bEMFILE\b|errno[ =:]*24\b|os error 24\b|file descriptors?.{0,40}(?:insufficient"
+    r"|exhaust|too (?:low|small|few))|(?:raise|increase).{0,40}ulimit|setrlimit.{0,40}(?:nofile|files)",
     re.IGNORECASE,
+)
+# Programs tell their limit also where it is enough.
+_FILE_LIMIT = re.compile(
+    r"open files? limit|file descriptors?.{0,40}limit|\bFD limit", re.IGNORECASE
+)
+_NOT_ENOUGH = re.compile(
+    r"too (?:low|small|few)|insufficient|exceed|reached|cannot|can't|unable|could not|fail|not enough"
+    r"|exhaust|raise|increase|at least",
+    re.IGNORECASE,
+)
+WATCHES = re.compile(
+    r"inotify|fsnotify|file ?watch(?:er|es)|max_user_(?:watches|instances)", re.IGNORECASE
+)
+_SPENT = re.compile(
+    r"no space left|ENOSPC|too many open files|EMFILE|limit|errno[ =:]*(?:24|28)\b", re.IGNORECASE
 )
 _FORK = re.compile(
     r"(?:fork|clone|thread|process).{0,80}(?:resource temporarily unavailable|EAGAIN|errno[ =:]*11\b)"
@@ -155,16 +169,29 @@ def _no_memory(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _watches(case: Case, message: Message) -> Finding | None:
+    """inotify(7) says ENOSPC and EMFILE for limits of its own."""
+    if not (WATCHES.search(message.text) and _SPENT.search(message.text)):
+        return None
+    return from_message(
+        case, message, "watches",
+        what="it watches more files than fs.inotify.max_user_watches or max_user_instances allow: "
+        f"“{quote(message.text, 150)}”",
+        advice="raise them in /etc/sysctl.d, or watch less", confidence=SAID + 0.1,
+    )  # fmt: skip
+
+
 def _files(case: Case, message: Message) -> Finding | None:
-    if not _FILES.search(message.text):
+    text = message.text
+    if not _FILES.search(text) and not (_FILE_LIMIT.search(text) and _NOT_ENOUGH.search(text)):
         return None
     limit = case.unit.number("LimitNOFILESoft") or case.unit.number("LimitNOFILE")
-    text = f"LimitNOFILE={limit}" if limit else "its limit"
+    shown = f"LimitNOFILE={limit}" if limit else "its limit"
     return from_message(
         case, message, "open-files",
-        what=f"it needs more open files than {text} allows: “{quote(message.text, 170)}”",
+        what=f"it needs more open files than {shown} allows: “{quote(text, 170)}”",
         advice="raise LimitNOFILE= in the unit, or find what does not close its files",
-        confidence=SAID + 0.1, more=[case.checked(text, "unit/show.txt")],
+        confidence=SAID + 0.1, more=[case.checked(shown, "unit/show.txt")],
     )  # fmt: skip
 
 
@@ -204,7 +231,7 @@ def _write_execute(case: Case, message: Message) -> Finding | None:
 
 
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, _write_execute, _heap, _files, _processes, _no_memory))
+    return list(each(case, _write_execute, _heap, _watches, _files, _processes, _no_memory))
 
 
 CAUSES = (

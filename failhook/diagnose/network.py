@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-import time
 
+from failhook.diagnose import tls
 from failhook.diagnose.case import Case, Listener
 from failhook.diagnose.finding import (
     LIKELY,
@@ -36,28 +36,43 @@ _DENIED = re.compile(
     r"permission denied|EACCES|operation not permitted|errno[ =:]*13\b", re.IGNORECASE
 )
 _BINDS = re.compile(r"\bbind|listen", re.IGNORECASE)
+_LISTENS = re.compile(
+    r"\bbind|\blisten(?!ing on)|(?:fail|cannot|unable|could|error).{0,20}listening on|endpoint|server socket|udp socket|network socket|make_sock|start(?:ing)? (?:\w+ )?(?:server|listener)",
+    re.IGNORECASE,
+)
+_COMPLAINS = re.compile(
+    r"\b(?:can(?:no|')t|could not|couldn't|unable|fail(?:ed|ure|s)?|error|unavailable|refus(?:ed|es))\b",
+    re.IGNORECASE,
+)
+_CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
+_LOCAL = re.compile(r"(?<![\w.])(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):(?P<port>\d{1,5})(?!\d)")
+_CONNECTS = re.compile(r"connect|fetch|resolv|upstream", re.IGNORECASE)
 _REFUSED = re.compile(
-    r"connection refused|ECONNREFUSED|actively refused|errno[ =:]*111\b", re.IGNORECASE
+    r"connection refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|ECONNREFUSED|actively refused|errno[ =:]*111\b",
+    re.IGNORECASE,
 )
 _TIMED_OUT = re.compile(
-    r"connection timed out|ETIMEDOUT|connect(?:ion)? time(?:d)?[ -]?out|errno[ =:]*110\b"
+    r"connection timed out|ETIMEDOUT|connect(?:ion)? (?:timed[ -]?out|time-?out(?!s?\b[ \w]{0,12}[=:]? ?(?:\d|is\b|set\b|to\b)))|errno[ =:]*110\b"
     r"|no route to host|EHOSTUNREACH|network is unreachable|ENETUNREACH|host is (?:down|unreachable)",
     re.IGNORECASE,
 )
 _UNRESOLVED = re.compile(
-    r"(?:name or service not known|temporary failure in name resolution|could not resolve"
-    r"|couldn't resolve|cannot resolve|can't resolve|unable to resolve|failed to resolve"
-    r"|no such host|unknown host|ENOTFOUND|EAI_AGAIN|EAI_NONAME|nodename nor servname"
+    r"(?:name or service not known|temporary failure in name resolution"
+    r"|(?:could not|couldn't|cannot|can't|unable to|failed to) resolve(?! (?:the |all )?['\"]?(?:placeholder|dependenc"
+    r"|module|import|symbol|reference|type|plugin|package|conflict|path|class|bean|property|variable|version|tag"
+    r"|revision|ref\b|schema|template|\.{0,2}/))"
+    r"|no such host|unknown host|\bENOTFOUND\b|EAI_AGAIN|EAI_NONAME|nodename nor servname"
     r"|host (?:name )?(?:not found|lookup fail)|name resolution|host not found|getaddrinfo"
-    r"|no address associated|UnknownHostException|not (?:be )?resolved)",
+    r"|no address associated|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
     re.IGNORECASE,
 )
 _PORT = re.compile(
-    r"(?:(?P<host>\[[0-9a-fA-F:.%\w]{2,45}\]|(?<![\w*.-])[\w*-]{1,63}(?:\.[\w-]{1,63}){0,8}|\*|::)[:#]"
-    r"(?P<port>\d{1,5})(?![\w:.-]))"
+    r"(?:(?P<host>\[[0-9a-fA-F:.%\w]{2,45}\]|(?<!\d:)(?<![\w*.-])[\w*-]{1,63}(?:\.[\w-]{1,63}){0,8}|\*|::)[:#]"
+    r"(?P<port>\d{1,5})(?![\w.-]|:\w))"
     r"|port[\s=:#'\"(]{1,4}(?P<named>\d{1,5})(?!\w)"
-    r"|(?<![\w.])(?P<bare>:\d{1,5})(?![\w:.-])"
-    r"|['\"], {0,2}(?P<argument>\d{2,5})(?=\s?[),])",
+    r"|(?<![\w.])(?P<bare>:\d{1,5})(?![\w.-]|:\w)"
+    r"|['\"], {0,2}(?P<argument>\d{2,5})(?=\s?[),])"
+    r"|\}, {0,2}(?P<erlang>\d{2,5})(?=\s?[},])",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
@@ -66,43 +81,35 @@ _ADDRESS = re.compile(
 )
 _HOST = re.compile(
     r"(?<![\w.@/-])(?P<name>[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62}){1,8})(?![\w/-])"
-    r"|['\"](?P<quoted>[a-z0-9][\w.-]{1,100})['\"]|host(?:name)?[ :=]{1,3}(?P<after>[a-z0-9][\w.-]{1,100})",
-    re.IGNORECASE,
-)
-_EXPIRED = re.compile(
-    r"certificate (?:has |is )?expired|certificate verify failed.*expired|cert.{0,30}\bexpired"
-    r"|expired.{0,30}certificate|CERT_HAS_EXPIRED|not yet valid",
-    re.IGNORECASE,
-)
-_MISMATCH = re.compile(
-    r"key values mismatch|(?:key|certificate).{0,60}(?:do(?:es)? not match|mismatch|don't match)",
+    r"|['\"](?P<quoted>[a-z0-9][\w.-]{1,100})['\"]|host(?:name)?[ :=]{1,3}(?!name\b|not\b|could\b|in\b|is\b|for\b|lookup\b|of\b)(?P<after>[a-z0-9][\w.-]{1,100})",
     re.IGNORECASE,
 )
 _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b", re.IGNORECASE)
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
 _PRIVILEGED = 1024
+_FEW = 4
 _FILE_SUFFIXES = (".py", ".js", ".go", ".rb", ".pl", ".c", ".conf", ".cnf", ".cfg", ".yml", ".yaml",
                   ".java", ".rs", ".php", ".lua", ".service", ".socket", ".json", ".toml", ".ini",
                   ".so", ".sock", ".pem", ".key", ".crt", ".log", ".pid")  # fmt: skip
 
 
-def ports_in(text: str) -> list[int]:
-    """The ports that a line names, those with an address first."""
+def ports_in(text: str, *, sure: bool = False) -> list[int]:
+    """The ports that a line names, those with an address first; if ``sure``, no others."""
     found: list[int] = []
     later: list[int] = []
     for match in _PORT.finditer(text):
         if match["port"] and (match["host"] or "").lower().endswith(_FILE_SUFFIXES):
             continue  # main.py:12 is a line of a file
-        bare = match["argument"] or (match["bare"] or ":0")[1:]
+        bare = match["argument"] or match["erlang"] or (match["bare"] or ":0")[1:]
         number = int(match["port"] or match["named"] or bare)
         if 0 < number < 65536:
-            (later if match["bare"] or match["argument"] else found).append(number)
-    return list(dict.fromkeys([*found, *later]))
+            (found if match["port"] or match["named"] else later).append(number)
+    return list(dict.fromkeys(found if sure else [*found, *later]))
 
 
 def _near(case: Case, message: Message) -> list[int]:
     """Ports of the line, else of the lines around it, else of the unit's command line."""
-    if ports := ports_in(message.text):
+    if ports := ports_in(message.text) or _held_numbers(case, message.text):
         return ports
     around = [
         one
@@ -111,14 +118,21 @@ def _near(case: Case, message: Message) -> list[int]:
     ]
     around.sort(key=lambda one: abs(one.number - message.number))
     for one in around:
-        if ports := ports_in(one.text):
+        if ports := ports_in(one.text, sure=True):
+            return ports
+    for one in around:  # a number after a colon may be anything, unless somebody listens there
+        if ports := [port for port in ports_in(one.text) if case.listener(port) is not None]:
             return ports
     return _on_the_command_line(case)
 
 
 def _on_the_command_line(case: Case) -> list[int]:
     """Numbers of the unit's command line that are ports somebody else listens on."""
-    numbers = re.findall(r"(?<![\w.])\d{2,5}(?![\w.])", case.unit.get("ExecStart") or "")
+    return _held_numbers(case, case.unit.get("ExecStart") or "")
+
+
+def _held_numbers(case: Case, text: str) -> list[int]:
+    numbers = re.findall(r"(?<![\w.])\d{2,5}(?![\w.])", text)
     return [int(one) for one in dict.fromkeys(numbers) if case.listener(int(one)) is not None]
 
 
@@ -145,6 +159,8 @@ def _port_taken(case: Case, message: Message) -> Finding | None:
     if ports and any(one.port == ports[0] for one in held):
         return _held(case, message, ports[0], next(one for one in held if one.port == ports[0]))
     what = f"port {ports[0]} was already in use" if ports else "an address was already in use"
+    if not ports and (others := _others(case, protocol)):
+        what = f"{what}, it is unclear which (others listen on {others})"
     return from_message(
         case, message, "port-taken",
         what=f"{what} (nobody holds it any more): “{quote(message.text, 160)}”"
@@ -152,6 +168,48 @@ def _port_taken(case: Case, message: Message) -> Finding | None:
         else f"{what}: “{quote(message.text, 160)}”",
         advice=f"find out who held it: ss -ltnp 'sport = :{ports[0]}'" if ports else "ss -ltnp",
     )  # fmt: skip
+
+
+def _cannot_listen(case: Case, message: Message) -> Finding | None:
+    """A line that complains of listening without saying why; who holds its port does."""
+    text = message.text
+    if not (_LISTENS.search(text) and _COMPLAINS.search(text)) or _CONNECTS.search(text):
+        return None
+    protocol = "udp" if "udp" in message.lower else ""
+    for port in dict.fromkeys([*ports_in(text), *_held_numbers(case, text)]):
+        holder = case.listener(port, protocol)
+        if holder is not None:
+            return _held(case, message, port, holder)
+    return None
+
+
+def _cannot_connect(case: Case, message: Message) -> Finding | None:
+    """A line that complains of connecting without saying why, and on this machine nobody listens."""
+    text = message.text
+    if not (case.looked and _CONNECTS_TO.search(text) and _COMPLAINS.search(text)):
+        return None
+    for match in _LOCAL.finditer(text):
+        port = int(match["port"])
+        if 0 < port < 65536 and not any(one.port == port for one in case.listeners):
+            return from_message(
+                case, message, "connection-refused",
+                what=f"nobody listens on {match.group()}: “{quote(text, 160)}”",
+                advice="start the server that belongs there, before this unit (After=, Wants=)",
+                confidence=SAID + 0.05,
+                more=[case.checked(f"no listener on port {port}", "system/listening.txt")],
+            )  # fmt: skip
+    return None
+
+
+def _others(case: Case, protocol: str) -> str:
+    """The few ports that others hold: one of them it is. Where there are many, none is named."""
+    held = {
+        one.port: one
+        for one in case.listeners
+        if one.unit != case.incident.unit and one.protocol.startswith(protocol or "tcp")
+    }
+    shown = [f"{port}: {one.holder}" for port, one in sorted(held.items())]
+    return ", ".join(shown) if len(shown) <= _FEW else ""
 
 
 def _is_socket(case: Case, path: str) -> bool:
@@ -296,42 +354,6 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
-def _expired(case: Case, message: Message) -> Finding | None:
-    if not _EXPIRED.search(message.text):
-        return None
-    for path, dates in case.facts.certificates.items():
-        if dates.not_after < case.facts.at:
-            day = time.strftime("%Y-%m-%d", time.gmtime(dates.not_after))
-            return from_message(
-                case, message, "certificate-expired",
-                what=f"the certificate {path} expired on {day}{_peer(case)}: “{quote(message.text, 120)}”",
-                advice=f"renew {path}", confidence=SEEN,
-                more=[case.checked(f"{path} is valid until {day}")],
-            )  # fmt: skip
-    return from_message(
-        case, message, "certificate-expired",
-        what=f"a certificate has expired: “{quote(message.text, 180)}”",
-        advice="renew it, and check the clock: timedatectl", confidence=SAID + 0.05,
-    )  # fmt: skip
-
-
-def _peer(case: Case) -> str:
-    """The one server that the command line names."""
-    hosts = set(re.findall(r"\b[a-z+]{2,10}://([\w.-]+)", case.unit.get("ExecStart") or ""))
-    return f" (connecting to {hosts.pop()})" if len(hosts) == 1 else ""
-
-
-def _mismatch(case: Case, message: Message) -> Finding | None:
-    if not _MISMATCH.search(message.text):
-        return None
-    return from_message(
-        case, message, "key-mismatch",
-        what=f"a private key does not belong to its certificate: “{quote(message.text, 180)}”",
-        advice="compare: openssl x509 -noout -pubkey -in CERT; openssl pkey -pubout -in KEY",
-        confidence=SAID + 0.05,
-    )  # fmt: skip
-
-
 def _family(case: Case, message: Message) -> Finding | None:
     if not _FAMILY.search(message.text):
         return None
@@ -350,8 +372,9 @@ def _family(case: Case, message: Message) -> Finding | None:
 def _said(case: Case) -> list[Finding]:
     return list(
         each(
-            case, _family, _privileged, _port_taken, _not_here, _refused, _unresolved, _expired,
-            _mismatch, _unreachable,
+            case, _family, _privileged, _port_taken, _not_here, _refused, _unresolved, tls.expired,
+            tls.mismatch, tls.not_trusted, tls.unreadable, _unreachable, _cannot_listen,
+            _cannot_connect,
         )
     )  # fmt: skip
 

@@ -20,18 +20,21 @@ _PLACES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         file_pattern("file")
-        + r"['\"\])]{0,2}[:(] ?(?:line ?)?(?P<line>\d{1,7})(?![\d.]*[.:]\d{1,3}\.)",
+        + r"['\"\])]{0,2}[:(] ?(?:line:? ?)?(?P<line>\d{1,7})(?![\d.]*[.:]\d{1,3}\.)",
         file_pattern("file") + r"\[(?P<line>\d{1,7})\]",
         file_pattern("file")
-        + r"['\"\])]{0,2},? {0,2}(?:at |on |in )?\(?line[ :#=]{1,3}(?P<line>\d{1,7})",
+        + r"['\"\])]{0,2},? {0,2}(?:at |on |in )?\(?line(?: number)?[ :#=]{1,3}\[?(?P<line>\d{1,7})",
         r"line[ :#=]{1,3}(?P<line>\d{1,7})(?:,? (?:col(?:umn)?|char(?:acter)?|pos(?:ition)?)[ :]{0,2}\d{1,6})?"
         r"\)?,? {0,2}(?:of|in|from|\(|:|,)[ :]{0,2}(?:the )?(?:config(?:uration)?(?: file)? ?)?(?:file ?:? ?)?"
         r"['\"\[(]{0,2}" + file_pattern("file"),
+        file_pattern("file") + r"['\"\])]{0,2}[:,]? {0,2}(?:At |\()(?P<line>\d{1,7})[:,] ?\d{1,6}",
+        r"file:/{0,3}(?P<file>/[\w./@%+=~-]{2,300}); lineNumber: (?P<line>\d{1,7})",
         r"['\"\[(]"
         + file_pattern("file")
         + r"['\"\])]{1,2}[,:]? {0,2}line[ :]{1,2}(?P<line>\d{1,7})",
     )
 )
+_SLASHES = re.compile(r"^/{2,3}")  # of a file:// URL
 _PROGRAM_PLACES = (
     "http:",
     "https:",
@@ -46,6 +49,13 @@ _PROGRAM_TEXT = (
     ".h", ".hpp", ".java", ".kt", ".scala", ".rs", ".php", ".lua", ".erl", ".ex", ".exs", ".sh",
     ".cs", ".ml", ".hs", ".tcl", ".vala", ".service", ".socket",
 )  # fmt: skip
+CONFIGS = (
+    ".conf", ".cnf", ".cfg", ".ini", ".yml", ".yaml", ".json", ".toml", ".xml", ".properties",
+    ".hcl", ".vcl", ".cf", ".rc",
+)  # fmt: skip
+# db.example.org:5432 is a host and a port: what has no directory is a file by its ending only.
+_FILES = (*CONFIGS, ".zone", ".rules", ".list", ".options", ".tmpl", ".tpl", ".sql", ".txt", ".csv",
+          ".env", ".map", ".inc", ".acl", ".def", ".j2")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +74,19 @@ def place_in(text: str) -> Place | None:
     found: list[tuple[int, Place]] = []
     for pattern in _PLACES:
         found += [
-            (match.start(), Place(match["file"], match["line"]))
+            (match.start(), Place(_SLASHES.sub("/", match["file"]), match["line"]))
             for match in pattern.finditer(text)
-            if not is_program_text(match["file"])
+            if _is_file(match) and not is_program_text(match["file"])
         ]
     return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _is_file(match: re.Match[str]) -> bool:
+    """And no host of a URL, nor one with a port."""
+    name = match["file"]
+    if name.startswith("//"):
+        return name.startswith("///")
+    return "/" in name or "line" in match.group().lower() or name.lower().endswith(_FILES)
 
 
 def is_program_text(name: str) -> bool:

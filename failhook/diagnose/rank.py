@@ -34,14 +34,30 @@ CONSEQUENCE = re.compile(
     r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
     r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
     r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|see .{0,30}\babove|please (?:fix|check|see)"
-    r"|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
+    r"|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
+    re.IGNORECASE,
+)
+
+# The program says that it went on.
+HARMLESS = re.compile(
+    r"\busing (?:the |its )?(?:built-?in )?defaults?\b|\bignor(?:ed|ing)\b|\bcontinuing\b|\bskipp(?:ed|ing)\b"
+    r"|\bfall(?:ing|s)? ?back\b|\bnon-?fatal\b|\bnot fatal\b|\b(?:is|are|will be) optional\b"
+    r"|\bdeprecat",
     re.IGNORECASE,
 )
 
 
 def rank(case: Case, findings: Iterable[Finding]) -> list[Finding]:
     """The findings, the most convincing first; of several that say the same, one."""
+    findings = list(findings)
     by_number = {message.number: message for message in case.messages}
+    explained = {one.at for one in findings if not one.cause.startswith(("crash", "unclear"))}
+    findings = [
+        replace(one, confidence=one.confidence - 0.05)
+        if one.cause.startswith("crash") and one.at in explained
+        else one  # an exception that is known for what it is says more by that
+        for one in findings
+    ]
     weighed = [
         (
             _weight(case, finding, by_number.get(finding.at) if finding.at is not None else None),
@@ -70,12 +86,24 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     weight += _BY_LEVEL[message.level]
     if CONSEQUENCE.search(message.text[:500]) and not finding.cause.startswith("crash"):
         weight -= 0.2
+    if HARMLESS.search(message.text[:500]):
+        weight -= 0.3
+    if message.level in (Level.WARNING, Level.TALK) and _error_after(case, message):
+        weight -= 0.15
     if _is_old_news(case, message):
         weight -= 0.1
     end = _end(case)
     if end and message.at and end - message.at > _NEAR_S:
         weight -= 0.25
     return weight
+
+
+def _error_after(case: Case, message: Message) -> bool:
+    """It went on after its warning, until something that it calls an error."""
+    return any(
+        one.level >= Level.ERROR and not CONSEQUENCE.search(one.text[:500])
+        for one in case.messages[message.number + 1 :]
+    )
 
 
 def _is_old_news(case: Case, message: Message) -> bool:

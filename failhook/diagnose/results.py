@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import telling
 from failhook.diagnose.subjects import commands
-from failhook.incident import Phase, Proof
+from failhook.incident import Control, Phase, Proof
 from failhook.systemd.exit_status import status_name
 
 _START_TIMED_OUT = re.compile(
@@ -199,6 +200,8 @@ def _signal(case: Case) -> Iterator[Finding]:
         "timeout", "watchdog", "oom-kill",
     ):  # fmt: skip
         return
+    if _ended_badly(incident.control):
+        return  # systemd itself ended the main process, because that command had failed
     signal = incident.exit_status or "?"
     program = _program(case)
     if signal == "SYS":
@@ -218,6 +221,12 @@ def _signal(case: Case) -> Iterator[Finding]:
         else ("see who closed the other end; IgnoreSIGPIPE=yes is the default")
     )
     yield _of(case, "signal", what, advice, case.said("Main process exited"), LIKELY - 0.05)
+
+
+def _ended_badly(control: Control | None) -> bool:
+    return control is not None and (control.exit_code, control.exit_status) not in (
+        ("exited", "0"), (None, None),
+    )  # fmt: skip
 
 
 def _system_call(case: Case, program: str) -> Finding:
@@ -269,9 +278,26 @@ def _control(case: Case) -> Iterator[Finding]:
     control = case.incident.control
     if control is None or (control.exit_status in _OF_SETUP and case.setup):
         return
-    yield _exited(
-        case, f"{control.command}={_program(case)}", control.exit_code, control.exit_status
-    )
+    program = _program(case)
+    found = _exited(case, f"{control.command}={program}", control.exit_code, control.exit_status)
+    yield _with_own_words(case, control, program, found)
+
+
+def _with_own_words(case: Case, control: Control, program: str, found: Finding) -> Finding:
+    """What that command itself said, beside a main process that may have said much more."""
+    pids = {str(one.pid) for one in case.unit.commands if one.property == control.command}
+    name = program.rpartition("/")[2]
+    own = [one for one in case.messages if one.identifier == name or one.pid in pids - {"0"}]
+    if not own:
+        return found
+    told = telling(case, own)
+    last = told[0][1] if told else own[-1]
+    _, _, how = found.sentence.partition(f"{program} ")
+    ended = how.partition(";")[0]
+    words = f"{control.command}={program} {ended}: “{quote(last.text, 200)}”"
+    sure = LIKELY + 0.03 if told else LIKELY - 0.05
+    proof = (case.proof(last), *found.proof)
+    return replace(found, sentence=fails(case, words), confidence=sure, proof=proof)
 
 
 def _exit_status(case: Case) -> Iterator[Finding]:
@@ -346,7 +372,7 @@ def _job(case: Case) -> Iterator[Finding]:
         names = ", ".join(one.name for one in waiting[:3])
         for_ = f" for {names}, which is still starting" if waiting else ""
         limit = case.unit.get("JobTimeoutUSec") or "?"
-        what = f"its start job waited{for_} longer than JobTimeoutSec={limit}"
+        what = f"its start job waited longer than JobTimeoutSec={limit}{for_}"
         yield _of(
             case,
             "job-timeout",

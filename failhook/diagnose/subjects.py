@@ -68,6 +68,8 @@ class Subjects:
     directories: tuple[str, ...] = ()  # the unit's own
     libraries: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    configurations: tuple[str, ...] = ()  # where the program's own may lie
+    lone_lines: tuple[str, ...] = ()  # numbers of lines that a message gave without a file
 
 
 def paths_in(text: str) -> list[str]:

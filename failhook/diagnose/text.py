@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 MAX_LINE = 4000
+# Of all lines together: each character is looked at by a hundred patterns.
+_BUDGET, _WHOLE, _CUT = 160_000, 12, 160
 _ROUNDS = 10
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -32,7 +35,7 @@ _TIME = re.compile(
     r")[\])>]?(?=[\s:,|\]-]|\Z)"
 )
 _PID = re.compile(
-    r"\[\d{1,8}\]:?|\(\d{1,8}\):?|\d{1,8}#\d{1,8}:|\d{1,8}:[A-Z](?= )|pid[= ]\d{1,8}[:,]?"
+    r"\d{1,3}\(\d{1,8}\)(?= )|\[\d{1,8}\]:?|\(\d{1,8}\):?|\d{1,8}#\d{1,8}:|\d{1,8}:[A-Z](?= )|pid[= ]\d{1,8}[:,]?"
     r"|\[pid[: ]\d{1,8}(?::tid \d{1,16})?\]|\[[\w.-]{1,40}(?:\(\d+\))?:\d{1,8}(?::\d+)?\]"
     r"|<\d{1,3}(?:\.\d{1,6}){0,3}>|\d{1,8}(?= \[)|tid[= ]\d{1,16}"
 )
@@ -41,7 +44,7 @@ _WORD_LEVEL = re.compile(
     r"(?P<end>\s?[:|]|\s?-(?= )|(?<=[\])>])|(?=\s{1,4}\S))\s{0,8}"
 )
 _KLOG = re.compile(
-    r"(?P<word>[IWEF])\d{4} [\d:.]{8,20} {1,8}\d{1,8} [\w.-]{1,60}:\d{1,6}\]|(?P<sign>[.\-*#])(?= )"
+    r"(?P<word>[IWEF])\d{4} [\d:.]{8,20} {1,8}\d{1,8} [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
 )
 _SOURCE = re.compile(r"\([\w./-]{1,60}\.(?:c|cc|cpp|h|go|py|rs)[.:]\d{1,6}\)")
 _MARK = re.compile(
@@ -55,7 +58,7 @@ _LOGFMT_FIELD = re.compile(
 )
 # /etc/x.conf:3: error: …
 _INNER = re.compile(
-    r"(?:[^\s:]{1,200}:){0,3}\d{0,6}:?\s{0,3}(?P<word>fatal|panic|error|critical|err|emerg)(?: error)?:",
+    r"(?:[^\s:]{1,200}:){0,3}\d{0,6}:?\s{0,3}(?P<word>fatal|panic|error|critical|err|emerg|warning|warn)(?: error)?:",
     re.IGNORECASE,
 )
 _NAME = re.compile(
@@ -140,7 +143,7 @@ def _peel_once(  # noqa: PLR0911 - one return for each thing that stands before 
         return line[match.end() :], _MARKS.get(match["mark"] or "", Level.UNKNOWN)
     match = _KLOG.match(line)
     if match is not None:
-        word = match["word"]
+        word = match["word"] or match["mark"]
         level = _BY_WORD[word.lower()] if word else _SIGNS[match["sign"]]
         return line[match.end() :], level
     match = _WORD_LEVEL.match(line)
@@ -183,17 +186,49 @@ def _structured(line: str) -> tuple[str, Level] | None:
     return ": ".join(dict.fromkeys(said)), _BY_WORD.get(level["word"].lower(), Level.UNKNOWN)
 
 
+_JSON_SAID = ("msg", "message", "@m", "@mt", "error", "err", "exception", "reason", "@x")
+_JSON_LEVEL = ("level", "lvl", "severity", "log.level", "levelname", "s", "@l")
+_JSON_INSIDE = ("attr", "error", "err", "exception", "log", "fields", "context", "data")
+_MAX_SAID = 6
+
+
 def _from_json(line: str) -> tuple[str, Level] | None:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    names = ("msg", "message", "error", "err", "exception")
-    said = [text for name in names if isinstance(text := entry.get(name), str) and text]
+    said = [text for name in _JSON_SAID if isinstance(text := entry.get(name), str) and text]
+    for name in _JSON_INSIDE:  # {"msg": …, "attr": {"path": …, "error": …}}
+        if isinstance(inside := entry.get(name), dict):
+            said += [_brief(key, value) for key, value in inside.items() if _tells(key, value)]
     if not said:
         return None
-    word = next((entry[name] for name in ("level", "lvl", "severity") if name in entry), "")
-    return ": ".join(said)[:MAX_LINE], _BY_WORD.get(str(word).lower(), Level.UNKNOWN)
+    word = next((entry[name] for name in _JSON_LEVEL if name in entry), "")
+    inner = entry.get("log")
+    if not word and isinstance(inner, dict):
+        word = inner.get("level", "")
+    return ": ".join(dict.fromkeys(said[:_MAX_SAID]))[:MAX_LINE], _json_level(word)
+
+
+def _tells(key: str, value: object) -> bool:
+    return (
+        isinstance(value, str | int)
+        and bool(value)
+        and key not in ("stack", "level", "name", "type")
+    )
+
+
+def _brief(key: str, value: object) -> str:
+    text = str(value).strip()
+    return text if key in (*_JSON_SAID, "errmsg", "what") else f"{key} {text}"
+
+
+def _json_level(word: object) -> Level:
+    """A word, or a number as bunyan and pino have it: 50 is an error."""
+    if isinstance(word, int) and not isinstance(word, bool):
+        steps = ((60, Level.FATAL), (50, Level.ERROR), (40, Level.WARNING), (10, Level.TALK))
+        return next((level for least, level in steps if word >= least), Level.UNKNOWN)
+    return _BY_WORD.get(str(word).lower(), Level.UNKNOWN)
 
 
 def of_priority(priority: str | None) -> Level:
@@ -204,3 +239,17 @@ def of_priority(priority: str | None) -> Level:
 def with_level(message: Message, level: Level) -> Message:
     """The message, as grave as ``level`` at least."""
     return message if level <= message.level else replace(message, level=level)
+
+
+def within_budget(messages: Sequence[Message]) -> list[Message]:
+    """The messages; where they are too much to look at, all but the last few are cut."""
+    if sum(len(one.raw) for one in messages) <= _BUDGET:
+        return list(messages)
+    last = len(messages) - _WHOLE
+    size = max(_CUT, (_BUDGET - _WHOLE * MAX_LINE) // max(1, last))
+    return [
+        one
+        if number >= last or len(one.raw) <= size
+        else replace(one, raw=one.raw[:size], text=one.text[:size])
+        for number, one in enumerate(messages)
+    ]

@@ -368,6 +368,30 @@ def _lua(messages: Sequence[Message]) -> Iterator[Crash]:
             return
 
 
+# -- Elixir ---------------------------------------------------------------------------------------
+
+_ELIXIR = re.compile(r"^\*\* \((?P<kind>[A-Z][\w.]{1,80})\) (?P<message>.{1,2000})$")
+_ELIXIR_FRAME = re.compile(
+    r"^\s+(?P<app>\([^)]{1,80}\) )?(?P<file>[\w/.-]{1,200}\.exs?):(?P<line>\d{1,7}): (?P<function>.{1,200})$"
+)
+
+
+def _elixir(messages: Sequence[Message]) -> Iterator[Crash]:
+    for index, message in enumerate(messages):
+        head = _ELIXIR.match(message.raw.strip())
+        if head is None:
+            continue
+        found = [(one, _ELIXIR_FRAME.match(one.raw)) for one in messages[index + 1 : index + 40]]
+        lines = [message, *(one for one, frame in found if frame)]
+        frames = [
+            _Frame(frame["file"], frame["line"], frame["function"])
+            for _, frame in found
+            if frame is not None and not frame["app"]
+        ]
+        yield _crash("elixir", head["kind"], head["message"], frames, lines, message)
+        return
+
+
 # -- C and C++ ------------------------------------------------------------------------------------
 
 _ASSERT = re.compile(
@@ -400,7 +424,7 @@ def _native(messages: Sequence[Message]) -> Iterator[Crash]:
 
 
 _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
-    _python, _java, _javascript, _go, _rust, _php, _ruby, _perl, _lua, _native,
+    _python, _java, _javascript, _go, _rust, _php, _ruby, _perl, _lua, _elixir, _native,
 )  # fmt: skip
 
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Which configuration does a program read, where its message gives a line number and no file?
+
+The one that its command line names; else, where exactly one of the usual places has a file, that
+one. Where there are several it is not said: a guess would send people to the wrong file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+
+from failhook.diagnose.facts import Facts
+from failhook.diagnose.place import CONFIGS, file_pattern, is_program_text, place_in
+from failhook.diagnose.subjects import Subjects, commands, paths_in
+from failhook.diagnose.text import Message
+from failhook.systemd.unit import UnitState
+
+_CONFIGS_OF_A_PATH = (".rules", ".local", ".config", ".list", ".zone", ".options", ".default")
+LINE_ONLY = re.compile(
+    r"(?:at |on |in )?\bline(?: number)?[ :#=]{1,3}\[?(?P<line>\d{1,7})\]?"
+    r"(?:[,:]? (?:col(?:umn)?)[ :]{0,2}\d{1,6})?",
+    re.IGNORECASE,
+)
+_ANY_FILE = re.compile(file_pattern("file"))
+_OPTION = re.compile(
+    r"(?:^|\s)(?:-c|-f|-C|--?(?:config|conf|cfg|configuration|config[-_.]?file|conf[-_]?file|file))"
+    r"[= ](?P<file>/[^\s;]{2,500})"
+)
+# What the libraries for YAML, TOML, JSON and INI say, mostly without the file.
+_OF_A_LIBRARY = re.compile(
+    r"\b(?:yaml|toml|json|hcl|ini|xml)\w*: (?:line|unmarshal|cannot|invalid|unknown|unexpected|syntax)"
+    r"|(?:did not|could not) find expected|mapping values are not allowed|cannot start any token"
+    r"|expecting (?:property name|value|'.' delimiter)|invalid character '.{1,4}' (?:looking|after|in)\b"
+    r"|unexpected (?:end of JSON|token .{1,12} in JSON)|cannot unmarshal|(?:JSON|TOML)DecodeError"
+    r"|contains no section headers|unclosed section",
+    re.IGNORECASE,
+)
+_ENDINGS = ("conf", "cfg", "cnf", "ini", "yml", "yaml", "toml", "json", "xml")
+_MAX = 60
+_DAEMON = re.compile(r"(?:[_-](?:server|daemon|service)|(?<=\w\w)d)$")
+_MESSAGES, _LINES = 200, 4
+
+
+def file_in(text: str) -> str | None:
+    """A file of the line that is a configuration by its name or its place."""
+    for match in _ANY_FILE.finditer(text):
+        name = match["file"]
+        low = name.lower()
+        named = low.endswith(CONFIGS) or ("/" in name and low.endswith(_CONFIGS_OF_A_PATH))
+        if named or (name.startswith("/etc/") and not name.endswith("/")):
+            return name
+    return None
+
+
+def on_command_line(unit: UnitState) -> list[str]:
+    """Configurations that the unit's program is started with."""
+    found: list[str] = []
+    for setting, program, argv in commands(unit):
+        if setting != "ExecStart":
+            continue
+        found += [match["file"] for match in _OPTION.finditer(argv)]
+        found += [
+            path
+            for path in paths_in(argv)
+            if path != program and (path.lower().endswith(CONFIGS) or path.startswith("/etc/"))
+        ]
+    return [path for path in dict.fromkeys(found) if not is_program_text(path)][:_MAX]
+
+
+def candidates(unit: UnitState) -> list[str]:
+    """Where its configuration may lie: what the command line says, else the usual places."""
+    return on_command_line(unit) or list(dict.fromkeys(_usual(unit)))[:_MAX]
+
+
+def _usual(unit: UnitState) -> Iterator[str]:
+    names = _names(unit)
+    for name in names:
+        yield f"/etc/{name}.conf"
+        yield f"/etc/{name}/config"
+    for directory, name in product(names, names):
+        for ending in _ENDINGS:
+            yield f"/etc/{directory}/{name}.{ending}"
+
+
+def _names(unit: UnitState) -> list[str]:
+    programs = [path for setting, path, _ in commands(unit) if setting == "ExecStart"]
+    whole = [path.rpartition("/")[2] for path in programs] + [_stem(unit)]
+    short = [_DAEMON.sub("", name) for name in whole]
+    names = dict.fromkeys(one for one in (*whole, *short) if re.fullmatch(r"[\w.+-]{1,40}", one))
+    return list(names)[:3]
+
+
+def _stem(unit: UnitState) -> str:
+    return unit.name.partition(".")[0].partition("@")[0]
+
+
+def with_configuration(
+    subjects: Subjects, unit: UnitState, messages: Sequence[Message]
+) -> Subjects:
+    """``subjects`` and where its configuration may lie, if a message gives a line and no file."""
+    numbers = [
+        match["line"]
+        for message in messages[-_MESSAGES:]
+        if (match := LINE_ONLY.search(message.text[:600])) and place_in(message.text[:600]) is None
+    ]
+    lines = tuple(dict.fromkeys(numbers))[-_LINES:]
+    return replace(subjects, configurations=tuple(candidates(unit)), lone_lines=lines)
+
+
+def the_one(unit: UnitState, facts: Facts) -> str | None:
+    """The configuration that it reads; None where that is not certain."""
+    if named := on_command_line(unit):
+        files = [path for path in named if _may_be_file(facts, path)]
+        return files[0] if len(files) == 1 else None
+    usual = [path for path in candidates(unit) if _is_file(facts, path)]
+    real = {facts.paths[path].real or path for path in usual}
+    return usual[0] if len(real) == 1 else None
+
+
+def is_data_error(text: str) -> bool:
+    """Data that a library could not read."""
+    return _OF_A_LIBRARY.search(text) is not None
+
+
+def _is_file(facts: Facts, path: str) -> bool:
+    fact = facts.paths.get(path)
+    return fact is not None and fact.kind == "file"
+
+
+def _may_be_file(facts: Facts, path: str) -> bool:
+    fact = facts.paths.get(path)
+    return fact is None or fact.kind in ("file", "unknown")

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""The verdict on failures of real programs, recorded: what is at fault is named.
+
+Of what is held out only totals are seen here, as by ``python3 -m tests.corpus score``.
+"""
+
+import re
+from functools import cache
+
+import pytest
+
+from tests.corpus.failures import Failure, load
+from tests.corpus.score import Score, score
+
+KNOWN = tuple(each for each in load("known") if each.bundle.exists())
+HELD_OUT = tuple(each for each in load("held_out") if each.bundle.exists())
+
+# What a verdict may miss: it says that it is unclear. Why nothing better can be said:
+SILENT = "the program writes nothing at all: neither to the journal nor to a log of its own"
+ELSE = "recorded in a bed without a private address: it fails for that, and that is what is said"
+MISSED = {
+    "alertmanager-port-taken": ELSE,
+    "alertmanager-receiver-undefined": ELSE,
+    "alertmanager-unknown-field": ELSE,
+    "privoxy-log-directory-gone": SILENT,
+    "rsyslog-included-file-missing": SILENT,
+    "rsyslog-module-not-installed": SILENT,
+    "rsyslog-unknown-parameter": SILENT,
+    "vsftpd-unrecognised-variable": "it says so on its standard input only, which is /dev/null",
+}
+# Floors, not exact values: what the verdict reached when they were written. A change that falls
+# below one has made it worse for programs that nobody has seen.
+HELD_OUT_NAMED = 0.89
+HELD_OUT_WRONG = 0.09
+MEDIAN_S, WORST_S = 0.15, 2.0  # of CPU (issue 3)
+
+
+@cache
+def _scored(failure: Failure) -> Score:
+    return score(failure)
+
+
+@pytest.mark.parametrize("failure", KNOWN, ids=lambda each: each.name)
+def test_the_sentence_names_what_is_at_fault(failure: Failure) -> None:
+    scored = _scored(failure)
+    assert scored.verdict is not None
+    if failure.name in MISSED:
+        assert not scored.named, "it may leave the table"
+        assert not scored.wrong
+    else:
+        assert scored.named, scored.sentence
+
+
+@pytest.mark.parametrize(
+    "failure", [each for each in KNOWN if each.near_miss], ids=lambda each: each.name
+)
+def test_what_looks_likely_is_not_said(failure: Failure) -> None:
+    """In our own words, that is: what the program said is quoted, whatever it is."""
+    own = re.sub("“[^”]*”", "", _scored(failure).sentence)
+    assert not [words for words in failure.near_miss if re.search(words, own, re.IGNORECASE)]
+
+
+def test_how_often_it_is_right_and_how_often_wrong() -> None:
+    scores = [_scored(each) for each in KNOWN]
+    assert sum(one.named for one in scores) / len(scores) >= 0.95
+    assert sum(one.wrong for one in scores) / len(scores) < 0.03
+
+
+def test_programs_that_were_never_looked_at() -> None:
+    scores = [score(each) for each in HELD_OUT]
+    named = sum(one.named for one in scores) / len(scores)
+    wrong = sum(one.wrong for one in scores) / len(scores)
+    # Nothing but two numbers: a message with a sentence in it would give the held-out part away.
+    assert named >= HELD_OUT_NAMED
+    assert wrong <= HELD_OUT_WRONG
+
+
+def test_it_takes_no_time() -> None:
+    times = sorted(_scored(each).cpu_s for each in KNOWN)
+    assert times[len(times) // 2] < MEDIAN_S
+    assert times[-1] < WORST_S
+
+
+def test_the_tables_name_failures_that_exist() -> None:
+    names = {each.name for each in load("known")}
+    assert names >= set(MISSED)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Looks at the machine: what is seen, and that nothing an attacker plants is opened or waited for."""
+# ruff: noqa: E501 - a row of a table is one line
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from failhook.diagnose.facts import Facts, PathFact
+from failhook.diagnose.look import look
+from failhook.diagnose.place import Place
+from failhook.diagnose.subjects import Subjects
+from failhook.diagnose.walk import Mount, User, Walk, gid_of, name_of, uid_of
+from tests.unit.diagnose.test_case import pem
+
+NOBODY = User(65534, frozenset([65534]))
+ROOTED = pytest.mark.skipif(os.geteuid() != 0, reason="files of root can only be made by root")
+
+
+@pytest.fixture(autouse=True)
+def _in_time() -> Iterator[None]:
+    """Whatever blocks is ended after two seconds."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError("it blocks")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(2)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def _look(**subjects: object) -> Facts:
+    return look(Subjects(**subjects), system=False)  # type: ignore[arg-type]
+
+
+def _path(path: Path | str) -> PathFact:
+    return _look(paths=(str(path),)).paths[str(path)]
+
+
+def test_kinds(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "round").symlink_to("about")
+    (tmp_path / "about").symlink_to("round")
+    kinds = {name: _path(tmp_path / name).kind for name in ("file", "fifo", "link", "dangling", "round", "no")}  # fmt: skip
+    assert kinds == {
+        "file": "file", "fifo": "fifo", "link": "file", "dangling": "missing", "round": "loop",
+        "no": "missing",
+    }  # fmt: skip
+    assert _path(tmp_path).kind == "directory"
+    assert _path("/dev/zero").kind == "device"
+    assert _path(tmp_path / "link").real == str(tmp_path / "file")
+    assert _path(tmp_path / "dangling").real == str(tmp_path / "nowhere")
+
+
+def test_what_is_missing_on_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert _path(tmp_path / "a/b/c").missing_at == str(tmp_path / "a")
+    assert _path(tmp_path / "file/b").not_a_directory == str(tmp_path / "file")
+    assert _path(f"{tmp_path}/x/../file").kind == "missing"  # as the kernel goes
+    assert _path(f"{tmp_path}/./file/").kind == "file"
+    assert _path(f"{tmp_path}/../{tmp_path.name}").kind == "directory"
+
+
+@pytest.mark.parametrize("path", ["/", "/..", "/" + "x" * 5000, "/\0", "/" + "x/" * 2000])
+def test_odd_paths(path: str) -> None:
+    assert _path(path).kind in ("directory", "missing", "unknown")
+
+
+def test_links_end(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"l{number}").symlink_to(f"l{number + 1}")
+    (tmp_path / "l30").write_text("x")
+    assert _path(tmp_path / "l0").kind == "loop"
+    assert _path(tmp_path / "l20").kind == "file"
+
+
+def test_network_file_systems_are_not_touched(tmp_path: Path) -> None:
+    """A dead server would never answer."""
+    dead = tmp_path / "net"
+
+    def mount_of(path: str) -> Mount | None:
+        return Mount(str(dead), "nfs4", "rw") if path.startswith(str(dead)) else None
+
+    fact = Walk(mount_of, "", []).to(f"{dead}/x")
+    assert (fact.kind, fact.mount) == ("unknown", str(dead))
+    (tmp_path / "link").symlink_to(dead / "x")
+    assert Walk(mount_of, "", []).to(str(tmp_path / "link")).kind == "unknown"
+
+
+@ROOTED
+def test_access_by_mode_and_owner(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(0o700)
+    (closed / "x").write_text("x")
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0o640)
+    os.chown(tmp_path / "secret", 0, 65534)
+
+    def of(user: User, path: str) -> tuple[bool, bool, bool, str | None]:
+        access = Walk(lambda _: None, str(tmp_path), [user]).to(path).may(user.uid)
+        assert access is not None
+        return access.read, access.write, access.execute, access.blocked_at
+
+    assert of(NOBODY, "/closed/x") == (False, False, False, "/closed")
+    assert of(NOBODY, "/secret") == (True, False, False, None)  # by its group
+    assert of(User(0, frozenset([0])), "/secret") == (True, True, False, None)
+
+
+def test_programs(tmp_path: Path) -> None:
+    def of(data: bytes) -> object:
+        (tmp_path / "p").write_bytes(data)
+        return _look(programs=(f"{tmp_path}/p",)).programs[f"{tmp_path}/p"]
+
+    sh = os.path.realpath("/bin/sh")
+    assert "interpreter_exists=True, script=True" in repr(of(f"#!{sh} -e\n".encode()))
+    assert "interpreter_exists=False" in repr(of(b"#! /nowhere/ruby2.5\n"))
+    assert "carriage_return=True" in repr(of(b"#!/bin/sh\r\n"))
+    assert "known=False, empty=True" in repr(of(b""))
+    assert "known=False, empty=False" in repr(of(b"echo hello\n"))
+    elf = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\0" + b"\x16\0" + b"\0" * 40
+    assert "machine='s390x'" in repr(of(elf))
+    loader = b"\x7fELF\x02\x01\x01" + b"\0" * 20 + b"\0/lib/ld-nowhere.so.2\0"
+    assert "ld-nowhere.so.2', interpreter_exists=False" in repr(of(loader))
+    assert "script=True" in repr(of(b"#!"))
+
+
+@pytest.mark.parametrize("what", ["fifo", "device", "directory", "loop"])
+def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, what: str) -> None:
+    place = tmp_path / "p.pem"
+    if what == "fifo":
+        os.mkfifo(place)
+    elif what == "device":
+        place.symlink_to("/dev/zero")
+    elif what == "directory":
+        place.mkdir()
+    else:
+        place.symlink_to(place)
+    name = str(place)
+    facts = _look(
+        paths=(name,), programs=(name,), certificates=(name,), places=(Place(name, "1"),),
+        directories=(name,), configurations=(name,), lone_lines=("1",),
+    )  # fmt: skip
+    assert not facts.programs
+    assert not facts.certificates
+    assert not facts.lines
+
+
+@ROOTED
+def test_only_lines_that_root_wrote_and_everybody_may_read(tmp_path: Path) -> None:
+    place = tmp_path / "a.conf"
+    place.write_text("one\n  two /srv/x\nthree\n")
+    place.chmod(0o644)
+    name = str(place)
+
+    def lines() -> dict[str, str]:
+        places = (Place(name, "2"), Place(name, "9"), Place("a.conf", "1"), Place(name, None))
+        return dict(_look(places=places).lines)
+
+    assert lines() == {f"{name}:2": "two /srv/x"}
+    assert "/srv/x" in _look(places=(Place(name, "2"),)).paths  # and what it names is looked at
+    place.chmod(0o640)
+    assert not lines()
+    place.chmod(0o666)
+    assert not lines()
+    place.chmod(0o644)
+    os.chown(place, 65534, 65534)
+    assert not lines()
+
+
+@ROOTED
+def test_a_lone_line_is_read_from_the_one_configuration(tmp_path: Path) -> None:
+    one, other = tmp_path / "a.conf", tmp_path / "b.conf"
+    one.write_text("first\nsecond\n")
+    one.chmod(0o644)
+    both = (str(one), str(other))
+    assert _look(configurations=both, lone_lines=("2",)).lines == {f"{one}:2": "second"}
+    assert str(other) not in _look(configurations=both).paths
+    other.write_text("x\n")
+    assert not _look(configurations=both, lone_lines=("2",)).lines
+
+
+def test_certificates_libraries_hosts_users(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").write_bytes(pem(b"700101000000Z", b"700102000000Z"))
+    facts = _look(
+        certificates=(f"{tmp_path}/a.pem",), libraries=("libc.so.5",), hosts=("localhost", "no.x"),
+        users=("root", "no such user", "x\0y"), groups=("root", "no such group"), uids=(0, 2**32),
+    )  # fmt: skip
+    assert facts.certificates[f"{tmp_path}/a.pem"].not_after == 86400.0
+    assert any(name.startswith("libc.so") for name in facts.libraries["libc.so.5"])
+    assert facts.hosts["no.x"] is False
+    assert (facts.users["root"], facts.users["no such user"]) == (0, None)
+    assert facts.users["x\0y"] is None
+    assert facts.groups["no such group"] is None
+    assert facts.names[0] == "root"
+    assert facts.addresses
+    assert facts.machine == os.uname().machine
+
+
+@ROOTED
+def test_files_of_others_in_the_units_own_directories(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("x")
+    (tmp_path / "log").chmod(0o600)
+    assert _look(directories=(str(tmp_path),), runs_as="nobody").foreign == (f"{tmp_path}/log",)
+    assert not _look(directories=(str(tmp_path),), runs_as="root").foreign
+
+
+def test_names_and_numbers_of_users() -> None:
+    assert uid_of("root") == gid_of("root") == 0
+    assert uid_of("12") == gid_of("12") == 12
+    assert uid_of("no such") is gid_of("no such") is None
+    assert name_of(2**40) is None
