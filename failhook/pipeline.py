@@ -81,7 +81,7 @@ def work(
     asked = _Asked(incident)  # they answer while the disk is busy
     store.save(incident)
     collectors = _collectors(configuration, incident)
-    collectors += changes.collectors(store.places, incident.unit)
+    collectors += changes.collectors(store.places, incident.unit, configuration.collect.skip)
     before, synced = asked.answers()
     redactor = _redactor(configuration, before, incident)
     context = _context(store, incident, before, synced=synced)
@@ -339,6 +339,8 @@ def fold(store: Store, incident: Incident, like: Incident) -> Incident:
         state=State.CLOSED,
         stage=Stage.DONE,
         verdict=like.verdict or verdict,
+        changes=like.changes,
+        last_well=like.last_well,
         signature=signature,
         count=tally.count,
         problems=(*incident.problems, reason),

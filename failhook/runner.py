@@ -326,6 +326,8 @@ class Runner:
         if not self._has_work() and not self._settled and quiet >= SETTLE_S:
             self._settled = 1
             self._look_again()
+        if self._settled == 1 and not self._has_work() and self._watcher.is_due(quiet):
+            self._settled = 2
             self._store.close()  # an SQLite connection must not cross a fork
             self._watcher.start(self._well)
             self._well.clear()

@@ -85,16 +85,14 @@ def _file(before: Fingerprint, old: FileMark, new: FileMark, *, same_key: bool) 
             yield _change(old.path, _words(old), _words(new), at)
         return
     content = _content_differs(old, new, same_key=same_key)
-    if not (content or old.late or (old.mode, old.owner) != (new.mode, new.owner)):
-        return
-    words = _words(new)
+    was, now = _differing(old, new, size=content)
     if content:
-        words += ", content changed"
+        now.append("content changed")
     if old.late:
-        words += ", changed after the unit was started"
-        yield _change(old.path, _words(old) if content else "unknown", words, _when(new, None))
-        return
-    yield _change(old.path, _words(old), words, _when(new, before.seen))
+        now.append("changed after the unit was started")
+    if now:
+        at = _when(new, None if old.late else before.seen)
+        yield _change(old.path, ", ".join(was) or "unknown", ", ".join(now), at)
 
 
 def _content_differs(old: FileMark, new: FileMark, *, same_key: bool) -> bool:
@@ -115,10 +113,19 @@ def _when(mark: FileMark, since: float | None) -> float | None:
 
 
 def _words(mark: FileMark) -> str:
-    if mark.missing:
-        return ABSENT
+    return ABSENT if mark.missing else ", ".join(_traits(mark))
+
+
+def _traits(mark: FileMark) -> list[str]:
     size = [] if mark.size is None else [f"{mark.size} bytes"]
-    return ", ".join([f"mode {mark.mode:04o}", f"owner {mark.owner}", *size])
+    return [f"mode {mark.mode:04o}", f"owner {mark.owner}", *size]
+
+
+def _differing(old: FileMark, new: FileMark, *, size: bool) -> tuple[list[str], list[str]]:
+    """Mode, owner and size, where they are not as they were; the size too where ``size``."""
+    was, now = _traits(old), _traits(new)
+    kept = [at for at in (0, 1) if was[at] != now[at]] + ([2] if size else [])
+    return [was[at] for at in kept], [now[at] for at in kept]
 
 
 def _mounts(before: Fingerprint, after: Fingerprint) -> Iterator[Change]:

@@ -109,7 +109,8 @@ def dump(one: Fingerprint) -> bytes:
 
 
 def _slim(mark: FileMark) -> dict[str, Any]:
-    return {name: value for name, value in asdict(mark).items() if value not in (None, False, "")}
+    fields = asdict(mark).items()  # 0 is the size of an empty file, and equal to False
+    return {name: value for name, value in fields if value not in (None, "") and value is not False}
 
 
 def load(data: bytes) -> Fingerprint:

@@ -22,7 +22,7 @@ MAX_PACKAGES = 400
 _MAX_STATUS = 64 << 20
 _MAX_LIST = 32 << 20
 _LOG_TAIL = 512 << 10
-_RPM_S = 1.5
+RPM_S = 1.5
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # below / or below /usr (usrmerge)
 # 2026-11-20 17:57:02 status installed grafana:amd64 11.2
 _LOGGED = re.compile(
@@ -57,12 +57,12 @@ class Packages:
         return {}
 
 
-def manager(root: Path = Path("/"), run: Run = proc.run) -> Packages:
-    """The one that this machine has."""
+def manager(root: Path = Path("/"), run: Run = proc.run, limit_s: float = RPM_S) -> Packages:
+    """The one that this machine has; ``limit_s`` is for each call of a program."""
     if (root / "var/lib/dpkg/status").exists():
         return Dpkg(root)
     if root == Path("/") and shutil.which("rpm", path=proc.SEARCH_PATH):
-        return Rpm(run)
+        return Rpm(run, limit_s)
     return Packages()
 
 
@@ -99,7 +99,7 @@ class Dpkg(Packages):
             for entry in entries:
                 if entry.name.endswith(".list"):
                     lines = _head(Path(entry.path), _MAX_LIST).split(b"\n")
-                    for line in wanted.keys() & set(lines) if lines else ():
+                    for line in [line for line in lines if line in wanted]:
                         found.setdefault(wanted[line], entry.name.removesuffix(".list"))
         return found
 
@@ -112,6 +112,8 @@ class Dpkg(Packages):
     def times(self, names: Iterable[str]) -> dict[str, float]:
         wanted = set(names)
         found: dict[str, float] = {}
+        if not wanted:
+            return found
         for log in (self._log, self._log.with_name("dpkg.log.1")):
             for name, at in _logged(_tail(log, _LOG_TAIL)):
                 for key in (name, name.partition(":")[0]):
@@ -150,24 +152,26 @@ def _logged(data: bytes) -> Iterator[tuple[str, float]]:
 class Rpm(Packages):
     """One bounded call for all paths; its database is no text."""
 
-    def __init__(self, run: Run = proc.run) -> None:
+    def __init__(self, run: Run = proc.run, limit_s: float = RPM_S) -> None:
         self._run = run
+        self._limit_s = limit_s
         self._times: dict[str, float] = {}
 
     def stamp(self) -> str:
-        for name in ("rpmdb.sqlite", "Packages.db", "Packages"):
+        found: list[str] = []
+        for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages"):
             for base in ("/usr/lib/sysimage/rpm", "/var/lib/rpm"):
                 with contextlib.suppress(OSError):
                     state = Path(base, name).stat()
-                    return f"{state.st_mtime_ns}:{state.st_size}"
-        return ""
+                    found.append(f"{state.st_mtime_ns}:{state.st_size}")
+        return " ".join(found)
 
     def owners(self, paths: Iterable[str]) -> dict[str, str]:
         asked = list(paths)[:MAX_PACKAGES]
         if not asked:
             return {}
         argv = ["rpm", "-qf", "--qf", _RPM_FORMAT, "--", *asked]
-        lines = self._run(argv, timeout_s=_RPM_S, max_bytes=1 << 20).text.splitlines()
+        lines = self._run(argv, timeout_s=self._limit_s, max_bytes=1 << 20).text.splitlines()
         known = [_RPM_LINE.fullmatch(line) for line in lines]
         if len(lines) == len(asked):
             pairs = zip(asked, known, strict=True)
@@ -180,7 +184,7 @@ class Rpm(Packages):
         if not asked:
             return {}
         argv = ["rpm", "-q", "--qf", _RPM_FORMAT, "--", *asked]
-        done = self._run(argv, timeout_s=_RPM_S, max_bytes=1 << 20)
+        done = self._run(argv, timeout_s=self._limit_s, max_bytes=1 << 20)
         if done.returncode is None:
             return {}
         found: dict[str, list[str]] = {name: [] for name in asked}

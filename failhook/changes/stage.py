@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Container
 from functools import partial
 
 from failhook.changes.keep import Keep
@@ -15,21 +16,28 @@ from failhook.incident import JsonObject, rfc3339
 from failhook.places import Places
 from failhook.plugin import Collector, Context, Sink
 
+NAME = "changes"
+SUMMARY = "what changed since the unit last ran well"
 ITEM = "changes.json"
-TIMEOUT_S = 3.0
-_LOOK_S = 2.0
+TIMEOUT_S = 1.0
+_LOOK_S = 0.5
+_PACKAGES_S = 0.4
 
 
-def collectors(places: Places, unit: str) -> list[Collector]:
+def collectors(places: Places, unit: str, skip: Container[str] = ()) -> list[Collector]:
     """The collector, where there is something to compare ``unit`` with."""
-    if not Keep(places).path(unit).exists():
+    if NAME in skip or not Keep(places).path(unit).exists():
         return []
-    what = "what changed since the unit last ran well"
-    compare = partial(_collect, places)
-    return [Collector("changes", what, compare, TIMEOUT_S, shares_process=True)]
+    return [collector(places)]
+
+
+def collector(places: Places) -> Collector:
+    """The collector of a failhook that keeps its fingerprints in ``places``."""
+    return Collector(NAME, SUMMARY, partial(_collect, places), TIMEOUT_S, shares_process=True)
 
 
 def _collect(places: Places, context: Context, sink: Sink) -> None:
+    from failhook.changes import packages
     from failhook.changes.compare import Times, compare
     from failhook.changes.take import Machine, again
 
@@ -38,8 +46,17 @@ def _collect(places: Places, context: Context, sink: Sink) -> None:
     if before is None:
         sink.problem("the fingerprint of the unit is damaged and will be replaced")
         return
-    machine = Machine(key=keep.key(), until=time.monotonic() + _LOOK_S, system=not context.user)
+    machine = Machine(
+        key=keep.key(),
+        until=time.monotonic() + _LOOK_S,
+        packages=packages.manager(limit_s=_PACKAGES_S),
+        system=not context.user,
+    )
     now = again(context.unit, machine, before, now=context.incident.first_seen)
+    if time.monotonic() > machine.until:
+        sink.problem(f"not all files could be looked at within {_LOOK_S:g} s")
+    if before.packages and not now.packages:
+        sink.problem("the versions of packages could not be read")
     differing = [name for name, one in now.packages.items() if one != before.packages.get(name)]
     times = Times(machine.packages.times(differing), _booted())
     changes = compare(before, now, times)

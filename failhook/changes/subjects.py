@@ -18,7 +18,7 @@ PROPERTIES = (
     "ActiveEnterTimestamp", "ExecMainStartTimestamp", "ExecMainExitTimestamp", "ExecMainCode",
     "ExecMainStatus", "FragmentPath", "SourcePath", "DropInPaths", "ExecCondition", "ExecStartPre",
     "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost", "EnvironmentFiles",
-    "User", "DynamicUser", "WorkingDirectory", "RootDirectory", "RequiresMountsFor",
+    "User", "DynamicUser", "WorkingDirectory", "RootDirectory", "RootImage", "RequiresMountsFor",
     "StateDirectory", "LogsDirectory", "CacheDirectory", "ConfigurationDirectory", "What", "Where",
 )  # fmt: skip
 _OURS = "/50-failhook.conf"

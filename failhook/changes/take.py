@@ -60,8 +60,10 @@ class Machine:
     until: float = float("inf")
     packages: Packages = field(default_factory=packages.manager)
     system: bool = True  # mounts are as PID 1 sees them, which an ordinary user may not know
+    known: Mapping[str, FileMark] = field(default_factory=dict)  # with digests of the same key
+    automounts: set[str] = field(default_factory=set)  # filled with `mounts`
     _hashed: int = 0
-    _mounts: list[mounts.Mount] | None = None
+    _mounts: dict[str, mounts.Mount] | None = None
     _names: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @property
@@ -70,18 +72,33 @@ class Machine:
         return hashlib.sha256(b"name of " + self.key).hexdigest()[:12]
 
     @property
-    def mounts(self) -> list[mounts.Mount]:
-        """All mounts, the innermost last."""
+    def mounts(self) -> dict[str, mounts.Mount]:
+        """All mounts by their point; of those that cover one another the one that is seen."""
         if self._mounts is None:
-            table = (self.root / "proc/1/mountinfo",) if self.system else ()
-            local, remote = mounts.read(table)
-            self._mounts = sorted([*local, *remote], key=lambda one: len(one.point))
+            self._mounts = {}
+            for line in self._mount_table().split("\n"):
+                one = mounts.parse(line)
+                if one is not None:
+                    self._mounts[one.point] = one
+                    self.automounts |= {one.point} if one.type == "autofs" else set()
         return self._mounts
+
+    def _mount_table(self) -> str:
+        for whose in ("1", "self") if self.system else ("self",):
+            with contextlib.suppress(OSError):
+                table = self.root / "proc" / whose / "mountinfo"
+                return table.read_text("utf-8", "surrogateescape")
+        return ""
 
     def is_out_of_reach(self, path: str) -> bool:
         """Looking there may hang, or mount something."""
-        inside = [one for one in self.mounts if _is_below(path, one.point)]
-        return bool(inside) and (inside[-1].remote or inside[-1].type == "autofs")
+        innermost = next((self.mounts[one] for one in _upward(path) if one in self.mounts), None)
+        return innermost is not None and (innermost.remote or innermost.type == "autofs")
+
+    def use(self, known: Fingerprint | None) -> None:
+        """Spare to read what is as it was then."""
+        if known is not None and known.key == self.key_name:
+            self.known = known.files
 
     def mark(self, path: str, kind: Kind, *, most: int = _MAX_HASHED) -> FileMark | None:
         """``path`` as it is; None where it is no plain file or must not be touched."""
@@ -103,13 +120,11 @@ class Machine:
         mark = FileMark(path, kind, mode=stat.S_IMODE(state.st_mode), owner=self._owner(state))
         if kind is not Kind.PROGRAM and is_restless(path):
             return mark
-        return replace(
-            mark,
-            size=state.st_size,
-            modified=state.st_mtime,
-            changed=state.st_ctime,
-            digest=self._digest(stream, most) if state.st_size < most else None,
-        )
+        mark = replace(mark, size=state.st_size, modified=state.st_mtime, changed=state.st_ctime)
+        old = self.known.get(path)
+        if old is not None and _times(old) == _times(mark):  # nobody can set st_ctime back
+            return replace(mark, digest=old.digest)
+        return replace(mark, digest=self._digest(stream, most) if state.st_size < most else None)
 
     def _digest(self, stream: BinaryIO, most: int) -> str | None:
         """With a key of this machine: a short secret cannot be guessed from it elsewhere."""
@@ -179,8 +194,16 @@ class Machine:
         return real if self.root == Path("/") else real.removeprefix(str(self.root))
 
 
-def _is_below(path: str, point: str) -> bool:
-    return point in ("/", path) or path.startswith(point + "/")
+def _times(mark: FileMark) -> tuple[int | None, float | None, float | None]:
+    return mark.size, mark.modified, mark.changed
+
+
+def _upward(path: str) -> Iterator[str]:
+    """``path`` and the directories that it lies in, "/" last."""
+    while path and path != "/":
+        yield path
+        path = path.rpartition("/")[0]
+    yield "/"
 
 
 def _user_name(uid: int) -> str:
@@ -200,10 +223,11 @@ def _group_name(gid: int) -> str:
 def take(
     state: UnitState, machine: Machine, known: Fingerprint | None = None, *, now: float
 ) -> Fingerprint:
-    """The unit as it runs now. ``known``, an earlier one, only spares the search for packages.
+    """The unit as it runs now. ``known``, an earlier one, only spares work.
 
     Never raises for what the machine has or lacks.
     """
+    machine.use(known)
     pid = state.number("MainPID") or 0
     libraries, opened = machine.process(pid) if pid else ([], [])
     marks, directories = _files(state, machine, opened)
@@ -228,7 +252,9 @@ def take(
 
 def again(state: UnitState, machine: Machine, before: Fingerprint, *, now: float) -> Fingerprint:
     """The unit as it is now, where it does not run: what ``before`` saw is looked at once more."""
+    machine.use(before)
     marks, directories = _files(state, machine, (), before)
+    same = before.stamp and before.stamp == machine.packages.stamp()
     return Fingerprint(
         unit=before.unit,
         seen=now,
@@ -236,7 +262,7 @@ def again(state: UnitState, machine: Machine, before: Fingerprint, *, now: float
         key=machine.key_name,
         files=marks,
         directories=tuple(directories),
-        packages=machine.packages.versions(before.packages),
+        packages=before.packages if same else machine.packages.versions(before.packages),
         mounts=_mounts(state, machine, {*marks, *before.files, *before.mounts}),
         users=_users(before.users),
     )
@@ -271,7 +297,9 @@ def as_installed_then(
         old = known.packages.get(name)
         late = times.get(name, 0.0) > fresh.started
         kept[name] = old if late and old is not None else one
-    return replace(fresh, packages=kept)
+    if kept == fresh.packages:
+        return fresh
+    return replace(fresh, packages=kept, stamp="")  # which speaks of what is installed now
 
 
 @dataclass(slots=True)
@@ -301,6 +329,8 @@ def _files(
 ) -> tuple[dict[str, FileMark], list[str]]:
     looked = _Looked(machine)
     looked.look(subjects.unit_files(state), Kind.UNIT)
+    if (state.get("RootDirectory") or "/") != "/" or state.get("RootImage"):
+        return looked.marks, []  # its paths are not ours
     programs = subjects.programs(state, machine.head)
     looked.look(programs, Kind.PROGRAM)
     looked.look([*subjects.named(state), *opened], Kind.FILE)
@@ -337,23 +367,27 @@ def _owned(
     wanted = {path: machine.resolved(path) for path in dict.fromkeys([*programs, *libraries])}
     stamp = machine.packages.stamp()
     if known is not None and stamp and known.stamp == stamp and known.owned.keys() >= wanted.keys():
-        return {path: known.owned[path] for path in wanted}
+        return {path: known.owned[path] for path in wanted} | _unplaced(known.owned)
     found = machine.packages.owners(set(wanted.values()))
-    named = {path: found.get(real, "") for path, real in wanted.items()}
-    # rpm cannot always say which path a package is of.
-    return named | {path: name for path, name in found.items() if path.startswith("?")}
+    return {path: found.get(real, "") for path, real in wanted.items()} | _unplaced(found)
+
+
+def _unplaced(owned: Mapping[str, str]) -> dict[str, str]:
+    """rpm cannot always say which path a package is of."""
+    return {path: name for path, name in owned.items() if path.startswith("?")}
 
 
 def _mounts(state: UnitState, machine: Machine, marks: Iterable[str]) -> dict[str, Mounted]:
-    paths = {*marks, *subjects.places(state)}
+    places = {place for path in (*marks, *subjects.places(state)) for place in _upward(path)}
     found: dict[str, Mounted] = {}
-    for one in machine.mounts:
-        if any(_is_below(path, one.point) for path in paths):
-            words = one.options.split(",")
-            if "ro" in words:  # of the mount or of the whole file system
-                words = [word for word in words if word != "rw"]
-            options = ",".join(word for word in _TELLING if word in words)
-            found[one.point] = Mounted(one.source[:200], one.type[:40], options)
+    for point in sorted(places & machine.mounts.keys() - machine.automounts):
+        # Automounts are there and not there while all is well.
+        one = machine.mounts[point]
+        words = one.options.split(",")
+        if "ro" in words:  # of the mount or of the whole file system
+            words = [word for word in words if word != "rw"]
+        options = ",".join(word for word in _TELLING if word in words)
+        found[point] = Mounted(one.source[:200], one.type[:40], options)
     return found
 
 

@@ -19,14 +19,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from failhook import files
+from failhook.gather import offspring
 from failhook.places import Places
 
 if TYPE_CHECKING:
     from failhook.changes.keep import Keep
+    from failhook.changes.packages import Packages
     from failhook.systemd.unit import UnitState
 
 logger = logging.getLogger(__name__)
 LIMIT_S = 2.0
+QUIET_S = 11.0  # those that were started when the last work ended run well by now, or not at all
+_SELDOM_S = 300.0  # where it is never quiet for so long
 MAX_UNITS = 32
 MAX_ASKED = 500
 _MAX_ROWS = 5000
@@ -44,6 +49,12 @@ class Watcher:
         self._pid = 0
         self._until = 0.0
         self._killed = False
+        self._last = time.monotonic()
+
+    def is_due(self, quiet_s: float) -> bool:
+        """Is it time to look, when nothing has happened for ``quiet_s``?"""
+        seldom = time.monotonic() - self._last >= _SELDOM_S
+        return not self._pid and (quiet_s >= QUIET_S or seldom)
 
     @property
     def busy(self) -> bool:
@@ -61,7 +72,8 @@ class Watcher:
             return
         if pid == 0:
             self._be_it(well)
-        self._pid, self._until, self._killed = pid, time.monotonic() + LIMIT_S, False
+        self._pid, self._last, self._killed = pid, time.monotonic(), False
+        self._until = self._last + LIMIT_S
 
     def _be_it(self, well: Collection[str]) -> None:
         """In the child: never returns."""
@@ -69,6 +81,7 @@ class Watcher:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
+            offspring.close_all_but()  # a peer of the runner would wait for us as well
             with contextlib.suppress(OSError):
                 os.nice(10)
             look(self._places, well)
@@ -102,12 +115,16 @@ class Watcher:
 
 
 def look_once(places: Places, units: Collection[str], *, limit_s: float = LIMIT_S) -> bool:
-    """Look at ``units`` in a process of its own and wait for that, no longer than ``limit_s``."""
+    """Look at ``units``, or at all watched ones where there is none, in a process of its own, and
+    wait for that, no longer than ``limit_s``."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            look_at(places, units)
+            if units:
+                look_at(places, units)
+            else:
+                look(places, ())
             code = 0
         finally:
             os._exit(code)
@@ -146,11 +163,11 @@ def look_at(
     well: Collection[str] = (),
 ) -> int:
     """Take the fingerprint of those of ``units`` that run well; how many were looked at."""
-    from failhook.changes import healthy, subjects
+    from failhook.changes import healthy, packages, subjects
     from failhook.changes.keep import Keep
     from failhook.systemd import unit
 
-    keep = Keep(places)
+    keep, installed = Keep(places), packages.manager()
     until = time.monotonic() + LIMIT_S
     states = unit.show_many(units, subjects.PROPERTIES, user=places.user, timeout_s=1.5)
     fit = [
@@ -161,14 +178,44 @@ def look_at(
         )
     ]
     fit.sort(key=lambda state: keep.seen(state.name))  # the longest unseen first
-    for number, state in enumerate(fit[:MAX_UNITS]):
-        if time.monotonic() > until - 0.2:
-            return number
-        _look_at(keep, state, until, user=places.user)
-    return min(len(fit), MAX_UNITS)
+    looked = 0
+    with _Marker(places) as marker:
+        for state in fit[:MAX_UNITS]:
+            if time.monotonic() > until - 0.2:
+                break
+            if marker.begin(state.name):
+                _look_at(keep, state, installed, until, user=places.user)
+                looked += 1
+    return looked
 
 
-def _look_at(keep: Keep, state: UnitState, until: float, *, user: bool) -> None:
+class _Marker:
+    """Says at whom we look, for whoever looks next: one that hangs has its turn only every second
+    time, so that it costs the others nothing but time."""
+
+    def __init__(self, places: Places) -> None:
+        self._path = places.run / "looking"  # tmpfs
+        self._stuck = ""
+
+    def __enter__(self) -> _Marker:
+        with contextlib.suppress(OSError):
+            self._stuck = files.read_bounded(self._path, 1024).decode("utf-8", "surrogateescape")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+    def begin(self, unit: str) -> bool:
+        """False: the last look did not come back from it."""
+        with contextlib.suppress(OSError):
+            files.write(self._path, unit.encode("utf-8", "surrogateescape"))
+        return unit != self._stuck
+
+
+def _look_at(
+    keep: Keep, state: UnitState, installed: Packages, until: float, *, user: bool
+) -> None:
     from failhook.changes import take
 
     known = keep.load(state.name)
@@ -178,7 +225,7 @@ def _look_at(keep: Keep, state: UnitState, until: float, *, user: bool) -> None:
         if now - known.seen > _REFRESH_S:
             keep.save(replace(known, seen=now))
         return
-    machine = take.Machine(key=keep.key(), until=until, system=not user)
+    machine = take.Machine(key=keep.key(), until=until, packages=installed, system=not user)
     fresh = take.as_begun(take.take(state, machine, known, now=now), known)
     if known is not None:
         now_there = fresh.packages

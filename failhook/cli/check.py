@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from failhook import places
+from failhook.changes import stage as changes
 from failhook.cli import terminal
 from failhook.cli.errors import UsageError
 from failhook.cli.terminal import styled, visible
@@ -67,9 +68,10 @@ def _one(path: Path) -> Configuration:
 def _further(configuration: Configuration) -> list[Problem]:
     """What reading alone does not see: names of collectors."""
     problems = []
+    names = (*table.NAMES, changes.NAME)
     for name in configuration.collect.skip:
-        if name not in table.NAMES:
-            hint = f"there are: {', '.join(table.NAMES)}"
+        if name not in names:
+            hint = f"there are: {', '.join(names)}"
             problems.append(_problem(configuration, ("collect", "skip"), f"no {name!r}", hint))
     return problems
 

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     if wrong and len(wrong) == len(options.unit) and not options.all:
         raise NotFound("nothing was changed")
     print("\n".join(changes.said) if changes.said else "already so, nothing to change")
-    if options.unit and not options.dry_run:
+    if not options.dry_run:
         _remember(options)
     return 1 if wrong else 0
 
@@ -72,7 +72,9 @@ def run(options: argparse.Namespace) -> int:
 def _remember(options: argparse.Namespace) -> None:
     """How those that run now look: so that their first failure can be compared with it."""
     found = places.find(user=options.user)
-    names = [word if "." in word else f"{word}.service" for word in options.unit]
+    names = (
+        () if options.all else [word if "." in word else f"{word}.service" for word in options.unit]
+    )
     if os.geteuid() == 0 or options.user:
         with contextlib.suppress(OSError):
             watch.look_once(found, names)

@@ -15,7 +15,7 @@ from failhook.bundle.layout import BundleError
 from failhook.bundle.verify import judged
 from failhook.cli import terminal
 from failhook.cli.errors import UsageError
-from failhook.cli.show import verdict_lines
+from failhook.cli.show import changed_lines, verdict_lines
 from failhook.cli.terminal import styled, visible
 from failhook.config import load
 from failhook.diagnose.case import make
@@ -124,6 +124,8 @@ def _document(name: str, incident: Incident | None, problems: tuple[str, ...]) -
         "host": known.get("host"),
         "first_seen": known.get("first_seen"),
         "verdict": known.get("verdict"),
+        "last_well": known.get("last_well"),
+        "changes": known.get("changes"),
         "problems": list(problems),
     }
 
@@ -137,7 +139,7 @@ def _print(
         sentence = incident.verdict.summary if incident.verdict else f"{incident.unit} failed"
         print(styled(visible(sentence), "strong"))
         print(f"  on {visible(incident.host)}, {terminal.full_clock(incident.first_seen)}")
-        for line in verdict_lines(incident):
+        for line in (*verdict_lines(incident), *changed_lines(incident)):
             print(line)
     for problem in problems:
         print(f"  {styled('Damaged', 'bad')}   {visible(problem)}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 
 from failhook import places
+from failhook.changes import stage as changes
 from failhook.cli import terminal
 from failhook.collect import table
 from failhook.config import load
@@ -22,7 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List them."""
-    collect = load.load(places.find(user=options.user)).collect
+    found_in = places.find(user=options.user)
+    collect = load.load(found_in).collect
     found = [
         (
             one.name,
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
             one.max_bytes,
             one.summary,
         )
-        for one in table.load(table.NAMES)
+        for one in (*table.load(table.NAMES), changes.collector(found_in))
     ]
     found += [
         (one.name, one.type, one.timeout_s, one.max_bytes, " ".join(one.paths or one.argv))

@@ -48,7 +48,7 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
         when = f"{terminal.clock(incident.recovered_at)}, after {terminal.span(down)}"
         yield f"  {styled('recovered', 'good')} {when}"
     yield from verdict_lines(incident)
-    yield from _changed(incident)
+    yield from changed_lines(incident)
     yield from _words(incident)
     yield ""
     for note in incident.notes:
@@ -81,7 +81,7 @@ def verdict_lines(incident: Incident) -> Iterator[str]:
         yield from _wrapped("Or", other.summary.removeprefix(f"{incident.unit} "))
 
 
-def _changed(incident: Incident) -> Iterator[str]:
+def changed_lines(incident: Incident) -> Iterator[str]:
     """What is not as it was when the unit last ran well; nothing where that was never seen."""
     if incident.last_well is None:
         return

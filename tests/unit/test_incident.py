@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from failhook.incident import (
     Bundle,
+    Change,
     Control,
     Evidence,
     Process,
@@ -38,7 +39,8 @@ FULL = replace(
     verdict=Verdict(
         "it failed", "port-taken", 0.9, "move it", (Proof("journal", "in use", "j:1"),)
     ),
-    changes=({"what": "grafana", "before": "11.1", "after": "11.2", "at": rfc3339(AT)},),
+    changes=(Change("grafana (dpkg)", "11.1", "11.2", AT), Change("mount /srv", "a", "not there")),
+    last_well=AT - 3600,
     evidence=(Evidence("journal", Status.OK, 12, 345, truncated=True),),
     actions=({"name": "tell-ops", "type": "webhook", "state": "delivered", "attempts": 1},),
     bundle=Bundle("/x/bundle.tar.gz", 41000, "0" * 64),
@@ -56,6 +58,7 @@ def test_every_field_of_the_contract_is_there() -> None:
         (("control",), ("command", "exit_code", "exit_status")),
         (("verdict",), ("summary", "cause", "confidence", "advice", "evidence")),
         (("verdict", "evidence", 0), ("source", "text", "ref")),
+        (("changes", 0), ("what", "before", "after", "at")),
         (("evidence", 0), ("name", "status", "took_ms", "bytes", "truncated")),
         (("bundle",), ("path", "bytes", "sha256")),
         (("changes", 0), ("what", "before", "after", "at")),
@@ -96,7 +99,7 @@ def test_what_is_unknown_is_null_and_never_guessed() -> None:
 
 def test_what_has_no_place_in_an_incident_is_refused() -> None:
     with pytest.raises(TypeError):
-        replace(incident(), changes=({"what": object()},)).to_json()  # type: ignore[dict-item]
+        replace(incident(), actions=({"what": object()},)).to_json()  # type: ignore[dict-item]
 
 
 def test_ids_tell_runs_units_and_boots_apart() -> None:

@@ -53,7 +53,7 @@ def test_nothing_changed() -> None:
 def test_a_file_that_was_edited() -> None:
     found = compare(BEFORE, with_file(replace(CONF, size=12, modified=600.0)), Times())
     assert [(one.what, one.at) for one in found] == [("/etc/a.conf", 600.0)]
-    assert found[0].after == "mode 0644, owner root, 12 bytes, content changed"
+    assert (found[0].before, found[0].after) == ("10 bytes", "12 bytes, content changed")
     same_size = with_file(replace(CONF, digest="bb", modified=600.0))
     assert "content changed" in said(same_size)[0]
 
@@ -74,14 +74,18 @@ def test_a_file_that_was_put_in_place_with_an_old_time_has_the_time_of_that() ->
 @pytest.mark.parametrize(
     ("mark", "words"),
     [
-        (replace(CONF, mode=0o600), "mode 0600, owner root, 10 bytes"),
-        (replace(CONF, owner="daemon"), "mode 0644, owner daemon, 10 bytes"),
-        (FileMark("/etc/a.conf", missing=True), ABSENT),
+        (replace(CONF, mode=0o600), "mode 0644 -> mode 0600"),
+        (replace(CONF, owner="daemon"), "owner root -> owner daemon"),
+        (
+            replace(CONF, mode=0o600, size=0),
+            "mode 0644, 10 bytes -> mode 0600, 0 bytes, content changed",
+        ),
+        (FileMark("/etc/a.conf", missing=True), f"mode 0644, owner root, 10 bytes -> {ABSENT}"),
     ],
 )
 def test_modes_owners_and_what_is_gone(mark: FileMark, words: str) -> None:
     (line,) = said(with_file(mark))
-    assert line.endswith(f" -> {words}")
+    assert line == f"/etc/a.conf: {words}"
 
 
 def test_a_new_file_where_all_files_were_known_and_a_new_drop_in() -> None:

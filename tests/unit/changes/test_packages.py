@@ -177,7 +177,7 @@ class FakeRpm:
         self.asked.append(list(argv))
         names = argv[argv.index("--") + 1 :]
         lines = [self._answers.get(name, f"package {name} is not installed\n") for name in names]
-        return proc.Completed(self._returncode, "".join(lines).encode(), b"", truncated=False)
+        return proc.Completed(tuple(argv), self._returncode, "".join(lines).encode(), b"")
 
 
 def test_rpm_names_owners() -> None:

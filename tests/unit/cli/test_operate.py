@@ -196,15 +196,18 @@ def test_files_that_are_named(failhook: CommandLine, tmp_path: Path) -> None:
 @root_only
 def test_collectors_and_what_they_may_cost(failhook: CommandLine) -> None:
     failhook.configure(
-        "[collect]\nskip = ['boot']\n[collector.app]\ntype = 'files'\npaths = ['/var/log/app/*']\n"
+        "[collect]\nskip = ['boot', 'changes']\n"
+        "[collector.app]\ntype = 'files'\npaths = ['/var/log/app/*']\n"
     )
     said = failhook("plugins")
     assert said.code == 0
     names = [line.split()[0] for line in said.out.splitlines()[1:]]
-    assert names == [*table.NAMES, "app"]
+    assert names == [*table.NAMES, "changes", "app"]
     document = failhook("plugins", "--json").document["collectors"]
     origins = {one["name"]: one["origin"] for one in document}
     assert (origins["journal"], origins["boot"], origins["app"]) == ("built in", "off", "files")
+    assert origins["changes"] == "off"
+    assert failhook("check").code == 0
     assert all(one["timeout_s"] > 0 and one["max_bytes"] > 0 for one in document)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from failhook.incident import (
+    Change,
     Control,
     Evidence,
     Phase,
@@ -18,6 +19,7 @@ from failhook.incident import (
     Verdict,
 )
 from failhook.item import Item
+from failhook.store import codec
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.cli.test_list import HOSTILE
 from tests.unit.samples import AT
@@ -68,6 +70,49 @@ def test_repeats_and_recovery(failhook: CommandLine) -> None:
     assert "  recovered " in out
     assert ", after 1 min" in out
     assert ", last " in failhook("show", first.id).out
+
+
+def test_what_changed_since_it_ran_well_newest_first(failhook: CommandLine) -> None:
+    failhook.add(
+        1,
+        last_well=AT,
+        changes=(
+            Change("/etc/a.conf", "10 bytes", "12 bytes, content changed", AT + 60),
+            Change("grafana (dpkg)", "11.1", "11.2", AT + 30),
+            Change(f"mount /{HOSTILE}", "ext4 rw", "ext4 ro"),
+        ),
+    )
+    lines = failhook("show").out.splitlines()
+    (at,) = [n for n, line in enumerate(lines) if line.startswith("  Ran well  last seen ")]
+    assert lines[at + 1].startswith("  Changed   ")
+    assert lines[at + 1].endswith("  /etc/a.conf: 10 bytes -> 12 bytes, content changed")
+    assert lines[at + 2].endswith("  grafana (dpkg): 11.1 -> 11.2")
+    assert lines[at + 3].startswith("  Changed   mount /")
+    assert lines[at + 3].endswith(": ext4 rw -> ext4 ro")
+
+
+def test_nothing_changed_and_nothing_known(failhook: CommandLine) -> None:
+    failhook.add(1)
+    assert "Changed" not in failhook("show").out
+    failhook.add(2, last_well=AT)
+    out = failhook("show").out
+    assert "  Ran well  last seen " in out
+    assert "  Changed   nothing that failhook looks at" in out
+    document = failhook("show", "--json").document["incident"]
+    assert (document["changes"], document["last_well"]) == ([], "2026-11-21T21:49:37.250000Z")
+
+
+def test_a_bundle_says_what_changed_as_well(failhook: CommandLine) -> None:
+    change = Change("/etc/a.conf", "10 bytes", "12 bytes", AT + 60)
+    one = failhook.add(1, last_well=AT, changes=(change,))
+    packed = failhook.pack(one, Item("incident.json", codec.dump(one), "failhook"))
+    assert packed.bundle is not None
+    out = failhook("explain", packed.bundle.path).out
+    assert "  Ran well  last seen " in out
+    assert "/etc/a.conf: 10 bytes -> 12 bytes" in out
+    (told,) = failhook("explain", packed.bundle.path, "--json").document["explained"]
+    assert told["last_well"] == "2026-11-21T21:49:37.250000Z"
+    assert [entry["what"] for entry in told["changes"]] == ["/etc/a.conf"]
 
 
 @pytest.mark.parametrize(

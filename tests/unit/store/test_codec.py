@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from failhook import incident as model
 from failhook.incident import Incident, rfc3339, unix_time
-from failhook.store.codec import CodecError, dump, load
+from failhook.store.codec import CodecError, dump, load, load_changes
 from tests.unit.samples import incident
 from tests.unit.test_incident import FULL
 
@@ -48,6 +48,7 @@ EVIDENCE = st.builds(
     truncated=st.booleans(),
     reason=MAYBE,
 )
+CHANGE = st.builds(model.Change, TEXT, TEXT, TEXT, MAYBE_TIME)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "id": TEXT,
     "host": TEXT,
@@ -75,7 +76,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "signature": MAYBE,
     "dying_words": _several(TEXT),
     "verdict": st.none() | VERDICT,
-    "changes": _several(OBJECT),
+    "changes": _several(CHANGE),
+    "last_well": MAYBE_TIME,
     "evidence": _several(EVIDENCE),
     "actions": _several(OBJECT),
     "bundle": st.none() | st.builds(model.Bundle, TEXT, NUMBER, TEXT),
@@ -169,6 +171,10 @@ def test_a_wrong_type_is_noticed_and_never_half_believed() -> None:
         (("evidence", 0, "status"), "fine"),
         (("evidence", 0, "truncated"), "no"),
         (("triggers", 0, "at"), "now"),
+        (("changes", 0, "at"), "now"),
+        (("changes", 0, "what"), None),
+        (("changes", 0, "after"), 7),
+        (("last_well",), "soon"),
         (("phase",), "moon"),
         (("first_seen",), "yesterday"),
         (("first_seen",), "0001-01-01T00:00:00"),
@@ -214,6 +220,40 @@ def test_a_newer_schema_is_refused_in_words() -> None:
     data = dump(FULL).replace(b'"schema": 1', b'"schema": 2')
     with pytest.raises(CodecError, match="newer failhook"):
         load(data)
+
+
+def test_a_document_of_before_there_were_changes() -> None:
+    document = json.loads(dump(FULL))
+    del document["incident"]["last_well"], document["incident"]["changes"]
+    one = load(json.dumps(document).encode())
+    assert (one.changes, one.last_well) == ((), None)
+
+
+def test_the_changes_of_a_bundle_are_read_as_those_of_an_incident() -> None:
+    document = FULL.to_json()
+    told = {"last_well": document["last_well"], "changes": document["changes"]}
+    assert load_changes(json.dumps(told).encode()) == (FULL.changes, FULL.last_well)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"7",
+        b"null",
+        b"\xff",
+        b"[" * 100000,
+        b'{"changes": 7}',
+        b'{"changes": [7]}',
+        b'{"changes": [{"what": null}]}',
+        b'{"changes": [], "last_well": NaN}',
+        b'{"changes": [], "last_well": "soon"}',
+    ],
+)
+def test_what_is_no_list_of_changes(data: bytes) -> None:
+    with pytest.raises(CodecError):
+        load_changes(data)
 
 
 def test_numbers_that_json_does_not_have() -> None:
