@@ -54,6 +54,7 @@ _NAMES_IT = re.compile(
 _OPTION = re.compile(
     r"(?<![\w-])--?[a-z]|\b(?:flag|argument|usage|command[ -]line)s?\b", re.IGNORECASE
 )
+_SOURCE = re.compile(r"\(?\b\w{1,60}\.(?:c|cc|cpp|h|go|rs|py|java|js|rb|ex|erl|y|l):\d{1,7}\)?")
 _EINVAL = re.compile(r"[:(] ?invalid argument\b(?! ?['\"`-])", re.IGNORECASE)
 _LOGIN = re.compile(
     r"\b40[13]\b|unauthori[sz]ed|authenticat(?:ion|ed?)\b(?! (?:method|option|setting|type))|forbidden|\bjwt\b",
@@ -174,12 +175,21 @@ def _somewhere(case: Case, message: Message, text: str) -> Finding:
     if file is not None:
         place = Place(file, line["line"] if line else None)
         return _at_place(case, message, text, place, plain=False, sure=SAID)
-    return _nowhere(case, message, text, named=_NAMES_IT.search(_without_verb(text)) is not None)
+    named = _NAMES_IT.search(_without_itself(case, message, _without_verb(text))) is not None
+    return _nowhere(case, message, text, named=named)
 
 
 def _without_verb(text: str) -> str:
     """Without what only introduces: ``error: unknown option``."""
     return re.sub(r"^(?:[\w ./-]{0,40}: )?(?:fatal )?(?:error|failed|failure)s?:? ", "", text)
+
+
+def _without_itself(case: Case, message: Message, text: str) -> str:
+    """Without the program's own name, and the place in its source: no setting is called so."""
+    for name in {message.identifier, case.incident.unit.partition(".")[0]}:
+        if len(name) > 2:
+            text = text.replace(name, " ")
+    return _SOURCE.sub(" ", text)
 
 
 def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding:

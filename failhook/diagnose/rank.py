@@ -18,6 +18,7 @@ from failhook.diagnose.finding import Finding
 from failhook.diagnose.text import Level, Message
 
 _NEAR_S = 30.0
+_AT_EASE = 5
 _BY_LEVEL = {
     Level.FATAL: 0.05,
     Level.ERROR: 0.04,
@@ -42,7 +43,7 @@ CONSEQUENCE = re.compile(
 HARMLESS = re.compile(
     r"\busing (?:the |its )?(?:built-?in )?defaults?\b|\bignor(?:ed|ing)\b|\bcontinuing\b|\bskipp(?:ed|ing)\b"
     r"|\bfall(?:ing|s)? ?back\b|\bnon-?fatal\b|\bnot fatal\b|\b(?:is|are|will be) optional\b"
-    r"|\bdeprecat",
+    r"|\bdeprecat|\bdisabling\b|\bwill (?:be )?(?:disabled|retry|try again)\b|\bretrying\b|\bproceeding\b",
     re.IGNORECASE,
 )
 
@@ -90,6 +91,8 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
         weight -= 0.3
     if message.level in (Level.WARNING, Level.TALK) and _error_after(case, message):
         weight -= 0.15
+    if message.level >= Level.ERROR and _went_on(case, message):
+        weight -= 0.12
     if _is_old_news(case, message):
         weight -= 0.1
     end = _end(case)
@@ -104,6 +107,14 @@ def _error_after(case: Case, message: Message) -> bool:
         one.level >= Level.ERROR and not CONSEQUENCE.search(one.text[:500])
         for one in case.messages[message.number + 1 :]
     )
+
+
+def _went_on(case: Case, message: Message) -> bool:
+    """It talked at ease after that, before the error that it died of."""
+    after = case.messages[message.number + 1 :]
+    last = max((at for at, one in enumerate(after) if one.level >= Level.ERROR), default=0)
+    at_ease = [one for one in after[:last] if one.level is Level.TALK]
+    return sum(not CONSEQUENCE.search(one.text[:500]) for one in at_ease) > _AT_EASE
 
 
 def _is_old_news(case: Case, message: Message) -> bool:

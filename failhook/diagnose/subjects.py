@@ -24,7 +24,7 @@ _QUOTED = re.compile(
     r"(?P<q>['\"`])(?P<path>/[^'\"`\n]{1,500})['\"`]|\[(?P<boxed>/[^\[\]\s]{1,500})\]"
 )
 _PLAIN = re.compile(r"(?<![\w.:/~*\])}-])/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}")
-_TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=]{1,60}$")
+_TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=\\]{1,60}$")
 _EXEC_PATH = re.compile(r"^\{ path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ", re.MULTILINE)
 _LIBRARY = re.compile(r"(?P<name>lib[\w.+-]{1,80}\.so(?:\.\d{1,6}){0,4})")
 _USER = re.compile(
@@ -50,6 +50,7 @@ _PATH_SETTINGS = (
 )  # fmt: skip
 _COMMANDS = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload",
              "ExecStop", "ExecStopPost")  # fmt: skip
+_WITH_COLONS = ("/dev/", "/sys/", "/run/udev/")
 _NEVER = ("/proc/", "/sys/", "/dev/null")
 
 
@@ -80,12 +81,17 @@ def paths_in(text: str) -> list[str]:
     ]
     quoted = [(at, at + len(path) + 1) for at, path in found]
     found += [
-        (match.start(), match.group())
+        (match.start(), _before_colon(match.group()))
         for match in islice(_PLAIN.finditer(text), 2 * _MAX_OF_LINE)
         if not any(start <= match.start() <= end for start, end in quoted)
     ]
     cleaned = [_TRAILING.sub("", path) for _, path in sorted(found)[:_MAX_OF_LINE]]
     return [path for path in dict.fromkeys(cleaned) if 1 < len(path) <= _MAX_PATH]
+
+
+def _before_colon(path: str) -> str:
+    """What follows a colon is a line, a reason or the next path; but for names of devices."""
+    return path if path.startswith(_WITH_COLONS) else path.partition(":")[0]
 
 
 def commands(state: UnitState) -> Iterator[tuple[str, str, str]]:
