@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The fingerprints on disk: one small file per unit, private, replaced by rename, never many.
 
-What is damaged counts as not there and is replaced by the next one.
+What is damaged counts as not there and is replaced by the next one. Imports little: every failure
+asks whether there is one.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import re
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from failhook import files
-from failhook.changes import fingerprint
-from failhook.changes.fingerprint import Fingerprint
 from failhook.places import Places
+
+if TYPE_CHECKING:
+    from failhook.changes.fingerprint import Fingerprint
 
 KEY = "key"
 MAX_UNITS = 500
@@ -39,6 +42,8 @@ class Keep:
 
     def load(self, unit: str) -> Fingerprint | None:
         """The one of ``unit``; None where there is none or it is damaged."""
+        from failhook.changes import fingerprint
+
         with contextlib.suppress(OSError, fingerprint.Damaged):
             data = files.read_bounded(self.path(unit), fingerprint.MAX_BYTES + 1)
             found = fingerprint.load(data)
@@ -47,6 +52,8 @@ class Keep:
 
     def save(self, one: Fingerprint) -> bool:
         """Keep it; False where it is too large for that. Raises OSError."""
+        from failhook.changes import fingerprint
+
         data = fingerprint.dump(one)
         if len(data) > fingerprint.MAX_BYTES:
             return False

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What changed since a unit last ran well, under a real systemd."""
 
+import re
 import time
 
 from tests.bed import Machine
@@ -65,9 +66,17 @@ def test_what_was_edited_since(hooked: Hooked) -> None:
     assert edited["at"] is not None and incident["last_well"] < edited["at"]
     added = changes["/etc/systemd/system/edited.service.d/10-nice.conf"]
     assert added["before"] == "not there"
-    shown = bed.run(["failhook", "show", "edited"]).text
+    shown = bed.run(["failhook", "show", "last"]).text
+    print(shown)
     assert "Ran well  last seen " in shown
-    assert "Changed " in shown and "/etc/edited.conf: " in shown
+    with_time = r"Changed +\d\d:\d\d  "
+    assert re.search(rf"{with_time}/etc/edited.conf: \d+ bytes -> \d+ bytes, content", shown)
+    assert re.search(rf"{with_time}/etc/systemd/system/edited.service.d/10-nice.conf: not", shown)
+    path = bed.run(["failhook", "bundle", incident["id"]]).text.strip()
+    assert "/etc/edited.conf: " in bed.run(["failhook", "explain", path]).text
+    (evidence,) = [one for one in incident["evidence"] if one["name"] == "changes"]
+    print(evidence)
+    assert evidence["status"] == "ok" and evidence["took_ms"] <= 1000
     files = hooked.bundle_files(incident)
     assert b"/etc/edited.conf" in files["changes.json"]
     assert all(_SECRET.encode() not in content for content in files.values())
@@ -96,6 +105,25 @@ def _install(bed: Machine, version: str, body: str) -> None:
     bed.shell(
         "dpkg-deb --build --root-owner-group /root/deb /root/acme.deb && dpkg -i /root/acme.deb"
     )
+
+
+def test_one_that_was_repaired_is_remembered_as_it_runs_then(hooked: Hooked) -> None:
+    bed = hooked.machine
+    unit = "repaired.service"
+    start = "ExecStart=sh -c 'grep -q calm /etc/repaired.conf && exec sleep 600'\n"
+    bed.write("/etc/repaired.conf", "wild\n")
+    bed.units({unit: service("both", start)})
+    bed.systemctl("start", unit, check=False)
+    (first,) = hooked.wait_done(unit)
+    assert (first["changes"], first["last_well"]) == ([], None)
+    bed.write("/etc/repaired.conf", "calm\n")
+    bed.systemctl("restart", unit)
+    bed.wait(lambda: _known(bed, unit) != b"", timeout=25, what="the fingerprint")
+    assert b'"libc6' in _known(bed, unit)  # what the process has mapped can be seen
+    bed.write("/etc/repaired.conf", "mild\n")
+    bed.systemctl("restart", unit, check=False)
+    *_, second = hooked.wait_done(unit, count=2)
+    assert set(_changes(second)) == {"/etc/repaired.conf"}
 
 
 def test_enable_remembers_who_runs(hooked: Hooked) -> None:

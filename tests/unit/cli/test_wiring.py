@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from failhook.changes.keep import Keep
 from failhook.setup.dropins import NAME, OURS
 from failhook.setup.layout import USER_UNITS, Layout, layout
 from failhook.spool import Spool
@@ -272,3 +273,24 @@ def test_collecting_of_a_failed_run(failhook: CommandLine, programs: Programs) -
     assert json.dumps(document).count(run) == 1
     assert (document["exit_code"], document["exit_status"]) == ("exited", "3")
     assert document["phase"] == "failed"
+
+
+# -- what is remembered ---------------------------------------------------------------------------
+
+RUNS = (
+    "Id=web.service\\nLoadState=loaded\\nActiveState=active\\nResult=success\\n"
+    "OnFailure=failhook@web.service.service\\n"
+    "ActiveEnterTimestamp=Thu 2026-01-01 00:00:00.000000 UTC\\n"
+)
+
+
+@pytest.mark.parametrize("words", [("web",), ("--all",)])
+def test_enabling_remembers_those_that_run_well(
+    failhook: CommandLine, systemd: Programs, installed: Layout, words: tuple[str, ...]
+) -> None:
+    systemd.add("systemctl", SHOW.format(RUNS))
+    assert failhook("enable", "--user", "--dry-run", *words).code == 0
+    assert Keep(failhook.where).load("web.service") is None
+    assert failhook("enable", "--user", *words).code == 0
+    assert Keep(failhook.where).load("web.service") is not None
+    assert installed.drop_ins.exists()
