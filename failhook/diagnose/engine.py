@@ -80,7 +80,8 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
     if not findings:
         return None
     found = tracebacks.crashes(case)
-    first, *others = [_with_place(found, one) for one in findings[: 1 + _MAX_OTHERS]]
+    first = _with_place(found, findings[0])
+    others = [one for one in findings[1:] if _says_more(found, first, one)]
     return Verdict(
         summary=_with_upgrade(case, first.sentence),
         cause=first.cause,
@@ -89,10 +90,23 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
         evidence=first.proof,
         others=tuple(
             Suspect(one.sentence, one.cause, one.confidence)
-            for one in others
-            if one.confidence >= _WORTH_SAYING
+            for one in (_with_place(found, each) for each in others[:_MAX_OTHERS])
         ),
     )
+
+
+def _says_more(found: Iterable[Crash], first: Finding, other: Finding) -> bool:
+    """It is about something else than the verdict, and says what."""
+    if other.confidence < _WORTH_SAYING:
+        return False
+    if other.cause == "unclear" and first.cause != "unclear":
+        return False
+    if first.at is None or other.at is None:
+        return True
+    of_one_crash = any(
+        one.first <= first.at <= one.last and one.first <= other.at <= one.last for one in found
+    )
+    return first.at != other.at and not of_one_crash
 
 
 def _asked(case: Case, causes: Sequence[Cause]) -> Iterable[Finding]:

@@ -185,7 +185,9 @@ def denied(case: Case, message: Message) -> Finding | None:
     """A file that its user may not read, write or reach."""
     if not _DENIED.search(message.text):
         return None
-    paths = [*_paths(case, message), *_of_line(case, message)] or _foreign(case, message)
+    paths = [*_paths(case, message), *_of_line(case, message)]
+    if not paths and not _NOT_PERMITTED.search(message.text):
+        paths = _foreign(case, message)
     uid = message.uid if message.uid is not None else case.uid
     writes = _WRITES.search(message.text) is not None
     for path in paths:
@@ -213,11 +215,16 @@ def denied(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+# EPERM: of something that only root may do, not of a file's mode
+_NOT_PERMITTED = re.compile(r"operation not permitted|\bEPERM\b", re.IGNORECASE)
+
+
 def _foreign(case: Case, message: Message) -> list[str]:
     """Files in the unit's own directories that its user may not use: left there by root, mostly."""
     return [
         path
         for path in case.facts.foreign
+        if not path.startswith("/etc/")  # is as a rule root's, to be read
         if "log" not in message.lower or "log" in path.rpartition("/")[2].lower()
     ]
 

@@ -50,6 +50,10 @@ _PATH_SETTINGS = (
 )  # fmt: skip
 _COMMANDS = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload",
              "ExecStop", "ExecStopPost")  # fmt: skip
+# What follows is the path of a request, not of a file.
+_OF_URL = re.compile(
+    r"\b(?:(?i:ur[li]|route|endpoint)|GET|POST|PUT|HEAD|DELETE|PATCH)['\"]?[:=]? ?['\"]?$"
+)
 _WITH_COLONS = ("/dev/", "/sys/", "/run/udev/")
 _NEVER = ("/proc/", "/sys/", "/dev/null")
 
@@ -84,6 +88,7 @@ def paths_in(text: str) -> list[str]:
         (match.start(), _before_colon(match.group()))
         for match in islice(_PLAIN.finditer(text), 2 * _MAX_OF_LINE)
         if not any(start <= match.start() <= end for start, end in quoted)
+        and not _OF_URL.search(text[max(0, match.start() - 16) : match.start()])
     ]
     cleaned = [_TRAILING.sub("", path) for _, path in sorted(found)[:_MAX_OF_LINE]]
     return [path for path in dict.fromkeys(cleaned) if 1 < len(path) <= _MAX_PATH]
