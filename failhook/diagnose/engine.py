@@ -81,7 +81,11 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
         return None
     found = tracebacks.crashes(case)
     first = _with_place(found, findings[0])
-    others = [one for one in findings[1:] if _says_more(found, first, one)]
+    others: dict[str, Finding] = {}  # by what they say, whatever line they quote for it
+    for one in findings[1:]:
+        what = one.sentence.partition("“")[0]
+        if what != first.sentence.partition("“")[0] and _says_more(found, first, one):
+            others.setdefault(what, one)
     return Verdict(
         summary=_with_upgrade(case, first.sentence),
         cause=first.cause,
@@ -90,7 +94,7 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
         evidence=first.proof,
         others=tuple(
             Suspect(one.sentence, one.cause, one.confidence)
-            for one in (_with_place(found, each) for each in others[:_MAX_OTHERS])
+            for one in (_with_place(found, each) for each in [*others.values()][:_MAX_OTHERS])
         ),
     )
 
