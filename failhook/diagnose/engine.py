@@ -127,7 +127,7 @@ def _with_place(found: Iterable[Crash], finding: Finding) -> Finding:
         return finding
     for crash in found:
         inside = crash.first <= finding.at <= crash.last
-        if inside and crash.file and crash.file not in finding.sentence:
+        if inside and crash.is_own and crash.file and crash.file not in finding.sentence:
             return replace(finding, sentence=f"{finding.sentence} ({crash.place})")
     return finding
 

@@ -41,6 +41,11 @@ class Crash:
     at: Message
 
     @property
+    def is_own(self) -> bool:
+        """The place is in the user's own code, not in a library's."""
+        return self.file is not None and not _LIBRARY_PATH.search(self.file)
+
+    @property
     def place(self) -> str:
         """``/srv/app/main.py line 12, in load``."""
         if self.file is None:
