@@ -202,11 +202,12 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
             head.prepare(_warm_head)
             _warm(channel)
             gc.freeze()
-            while message := channel.recv(_MAX_JOB):
+            while message := _next(channel):
                 job, concurrency = pickle.loads(message)  # noqa: S301 - of the runner, our parent
                 unit = job.unit
                 worker.run(places, configuration, job, concurrency=concurrency, crews=crews)
-                channel.send(_DONE)
+                with contextlib.suppress(ConnectionError):  # the runner has gone meanwhile
+                    channel.send(_DONE)
     except OSError as error:
         logger.error("%s: %s", unit, error)
         code = NO_SPACE if error.errno in _FULL else 1
@@ -215,6 +216,14 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
         code = 1
     finally:
         os._exit(code)
+
+
+def _next(channel: socket.socket) -> bytes:
+    """The next job; empty when the runner has gone."""
+    try:
+        return channel.recv(_MAX_JOB)
+    except ConnectionError:
+        return b""
 
 
 def _warm_head() -> None:

@@ -141,7 +141,9 @@ def test_nothing_known_is_no_verdict() -> None:
 
 def test_an_upgrade_is_named_and_others_are_listed() -> None:
     facts = Facts(paths={"/srv/x": gone("/srv/x")}, upgrading=("dpkg (pid 7)",))
-    verdict = judge(case("open /srv/x: no such file or directory", "unknown option 'y'", facts=facts))
+    verdict = judge(
+        case("open /srv/x: no such file or directory", "unknown option 'y'", facts=facts)
+    )
     assert verdict.summary.endswith("(while dpkg (pid 7) was at work)")
     assert any("'y'" in other.summary for other in verdict.others)
     assert all(proof.text for proof in verdict.evidence)
