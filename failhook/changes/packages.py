@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from failhook import proc
@@ -198,11 +198,6 @@ class Rpm(Packages):
 
     def times(self, names: Iterable[str]) -> dict[str, float]:
         return {name: self._times[name] for name in names if name in self._times}
-
-
-def named(owners: Mapping[str, str]) -> list[str]:
-    """The packages, each once, no more than `MAX_PACKAGES`."""
-    return sorted(set(owners.values()))[:MAX_PACKAGES]
 
 
 def _head(path: Path, most: int) -> bytes:
