@@ -20,6 +20,7 @@ from failhook.bundle.writer import BundleWriter
 from failhook.changes import stage as changes
 from failhook.classify import classify, normalised
 from failhook.collect import table
+from failhook.collector import Collector, Context
 from failhook.config.model import Configuration
 from failhook.describe import reason, summary
 from failhook.diagnose import stage as diagnosis
@@ -27,7 +28,6 @@ from failhook.gather.lane import Crews
 from failhook.gather.stage import Gathered, gather
 from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
-from failhook.plugin import Collector, Context
 from failhook.redact import Redactor
 from failhook.store import codec, counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store

@@ -12,9 +12,9 @@ from collections.abc import Container
 from functools import partial
 
 from failhook.changes.keep import Keep
+from failhook.collector import Collector, Context, Sink
 from failhook.incident import JsonObject, rfc3339
 from failhook.places import Places
-from failhook.plugin import Collector, Context, Sink
 
 NAME = "changes"
 SUMMARY = "what changed since the unit last ran well"

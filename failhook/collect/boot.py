@@ -11,7 +11,7 @@ import json
 import time
 from pathlib import Path
 
-from failhook.plugin import Collector, Context, Sink
+from failhook.collector import Collector, Context, Sink
 from failhook.systemd import journal
 from failhook.systemd.boot import boot_id
 from failhook.systemd.export import Entry

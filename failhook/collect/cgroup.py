@@ -7,7 +7,7 @@ systemd removes the cgroup when the unit has ended; only an ``ExecStopPost=`` ho
 from __future__ import annotations
 
 from failhook.collect.columns import table
-from failhook.plugin import Collector, Context, Sink, Skipped
+from failhook.collector import Collector, Context, Sink, Skipped
 
 
 def collect(context: Context, sink: Sink) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from failhook import proc
-from failhook.plugin import Collector, Context, Sink
+from failhook.collector import Collector, Context, Sink
 
 _GRACE_S = 1.0  # to hand over what a command printed that had to be stopped
 

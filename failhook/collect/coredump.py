@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from failhook import proc
-from failhook.plugin import Collector, Context, Sink, Skipped
+from failhook.collector import Collector, Context, Sink, Skipped
 from failhook.systemd import cores, journal
 from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query

@@ -9,7 +9,7 @@ from failhook import proc
 from failhook.collect.columns import table
 from failhook.collect.later import Later
 from failhook.collect.now import need_this_boot
-from failhook.plugin import Collector, Context, Sink
+from failhook.collector import Collector, Context, Sink
 
 # activating includes auto-restart; a state that a systemd does not know is an error there.
 _STATES = "--state=failed,activating,deactivating,reloading"

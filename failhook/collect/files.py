@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from failhook.plugin import Collector, Context, Sink, Skipped
+from failhook.collector import Collector, Context, Sink, Skipped
 from failhook.safe_open import open_regular
 
 _MAX_FILES = 200

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from failhook import proc
 from failhook.collect.accounts import uid_of
 from failhook.collect.later import Later
-from failhook.plugin import Collector, Context, Sink
+from failhook.collector import Collector, Context, Sink
 from failhook.systemd import cores, history, journal
 from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query

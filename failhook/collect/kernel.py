@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from failhook.collect.now import of_this_boot
-from failhook.plugin import Collector, Context, Sink
+from failhook.collector import Collector, Context, Sink
 from failhook.systemd import journal
 from failhook.systemd.journal import Query
 

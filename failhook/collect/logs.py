@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from failhook.collect.now import of_this_boot
-from failhook.plugin import Collector, Context, Sink, Skipped
+from failhook.collector import Collector, Context, Sink, Skipped
 from failhook.safe_open import open_regular
 from failhook.systemd.journal import visible
 

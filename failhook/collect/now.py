@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from failhook.plugin import Context, Skipped
+from failhook.collector import Context, Skipped
 from failhook.systemd.boot import boot_id
 
 

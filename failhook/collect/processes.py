@@ -17,7 +17,7 @@ from typing import Any
 from failhook.collect.accounts import user_name
 from failhook.collect.columns import duration, size, table
 from failhook.collect.now import need_this_boot
-from failhook.plugin import Collector, Context, Sink
+from failhook.collector import Collector, Context, Sink
 
 _WINDOW_S = 0.04
 _HEAVIEST = 12

@@ -18,8 +18,8 @@ from failhook.collect import mounts, network, sockets
 from failhook.collect.columns import duration, size
 from failhook.collect.later import Later
 from failhook.collect.now import of_this_boot
+from failhook.collector import Collector, Context, Sink
 from failhook.incident import Json, JsonObject
-from failhook.plugin import Collector, Context, Sink
 from failhook.systemd.journal import visible
 from failhook.version import VERSION
 

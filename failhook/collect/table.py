@@ -11,8 +11,8 @@ from failhook.collect.command import CommandOptions
 from failhook.collect.command import make as make_command
 from failhook.collect.files import FilesOptions
 from failhook.collect.files import make as make_files
+from failhook.collector import Collector
 from failhook.config.model import CustomCollector
-from failhook.plugin import Collector
 
 _MODULES = {
     "journal": "failhook.collect.journal",

@@ -20,7 +20,7 @@ from failhook import proc
 from failhook.collect.columns import table
 from failhook.collect.later import Later
 from failhook.collect.now import of_this_boot
-from failhook.plugin import Collector, Context, Sink
+from failhook.collector import Collector, Context, Sink
 from failhook.safe_open import open_regular
 from failhook.systemd import journal
 from failhook.systemd.journal import Query

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from failhook.collector import Sink
 from failhook.diagnose import (
     configuration,
     crashes,
@@ -32,7 +33,6 @@ from failhook.diagnose.stage import FACTS, VERDICT, VERDICT_PLUGINS, Own
 from failhook.diagnose.subjects import find
 from failhook.diagnose.tracebacks import Crash
 from failhook.incident import Incident, Suspect, Verdict
-from failhook.plugin import Sink
 from failhook.store import codec
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from failhook.collector import Collector, Context, Sink
 from failhook.config.custom_cause import CustomCause
 from failhook.incident import Incident
-from failhook.plugin import Collector, Context, Sink
 
 TIMEOUT_S = 4.0
 FACTS = "checks/facts.json"

@@ -23,12 +23,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from failhook.collector import Collector, Context, Skipped
 from failhook.gather import frames, offspring
 from failhook.gather.frames import End
 from failhook.gather.sink import CollectorSink, Mask
 from failhook.incident import Status
 from failhook.item import Item
-from failhook.plugin import Collector, Context, Skipped
 
 # For the traceback of a crash, beyond the collector's own limit.
 ERROR_BYTES = 32768

@@ -18,12 +18,12 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from failhook.collector import Collector, Context
 from failhook.gather import child, offspring
 from failhook.gather.child import Task, Terms
 from failhook.gather.frames import End, FrameReader, Lie, Problem
 from failhook.gather.sink import Mask
 from failhook.item import Item
-from failhook.plugin import Collector, Context
 
 _MAX_FRAMES = 4096
 _CHUNK = 1 << 18

@@ -23,13 +23,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from failhook.collector import Collector, Context
 from failhook.gather import child, lane, offspring
 from failhook.gather.frames import End, Lie
 from failhook.gather.lane import Assignment, Crew, Lane
 from failhook.gather.sink import Mask, one_line
 from failhook.incident import Evidence, Status
 from failhook.item import Item
-from failhook.plugin import Collector, Context
 
 _MAX_PROBLEMS = 20
 

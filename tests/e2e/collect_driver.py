@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime
 
 from failhook.collect import table
+from failhook.collector import Context
 from failhook.gather.stage import gather
 from failhook.incident import Incident, Process
-from failhook.plugin import Context
 from failhook.systemd import unit as units
 from failhook.systemd.boot import boot_id
 from failhook.systemd.unit import UnitState

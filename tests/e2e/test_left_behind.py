@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from failhook.collector import Collector, Context, Sink
 from failhook.gather import offspring
 from failhook.gather.stage import gather
 from failhook.incident import Incident, Status
-from failhook.plugin import Collector, Context, Sink
 from failhook.systemd.unit import UnitState
 
 _FREEZER = Path("/sys/fs/cgroup/freezer")

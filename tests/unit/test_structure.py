@@ -17,21 +17,25 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "__main__ start",
     "cli",
+    "testing",
     "recruit",
     "runner",
     "staff",
     "worker",
     "pipeline",
     "changes",
+    "actions",
     "attribute intake record settle setup spool",
     "diagnose",
     "bundle classify collect describe gather store",
     "config",
     "plugin",
-    "systemd",
+    "action collector",
+    "message systemd",
+    "values",
     "incident item places redact stream trigger",
     "mask",
-    "files hook journal_lines pattern proc safe_open version",
+    "files hook journal_lines pattern proc safe_open secret version",
 )
 # `stream` is the half of `proc` for output that is larger than memory: the same rules.
 DOORS_TO_CHILDREN = {"proc.py", "stream.py"}

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from failhook.collector import Collector, Context, Skipped
 from failhook.gather.sink import CollectorSink
 from failhook.incident import Incident, Process
 from failhook.item import Item
-from failhook.plugin import Collector, Context, Skipped
 from failhook.systemd.boot import boot_id
 from failhook.systemd.unit import UnitState
 

@@ -10,8 +10,8 @@ import pytest
 
 from failhook.collect import journal as collector
 from failhook.collect.journal import COLLECTOR
+from failhook.collector import Context
 from failhook.incident import Process
-from failhook.plugin import Context
 from failhook.systemd import history, journal
 from tests.unit.collect.bench import BASE, DATA, RUN, VERSIONS, Gave, Programs, context, run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from failhook.collect.unit import COLLECTOR
-from failhook.plugin import Context
+from failhook.collector import Context
 from failhook.systemd.unit import UnitState
 from tests.unit.collect.bench import BASE, DATA, VERSIONS, Programs, context, run
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from failhook.collector import Collector, Context, Sink
 from failhook.gather import lane
 from failhook.gather.lane import Crew
 from failhook.gather.stage import gather
 from failhook.incident import Status
-from failhook.plugin import Collector, Context, Sink
 from tests.unit.gather.test_stage import CONTEXT, no_mask
 
 _done: list[str] = []  # of this process: what a lane adds is seen in that lane alone

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from failhook.collector import Collector, Context, Sink, Skipped
 from failhook.gather import frames, offspring
 from failhook.gather.stage import Gathered, gather
 from failhook.incident import Status
 from failhook.item import Item
-from failhook.plugin import Collector, Context, Sink, Skipped
 from tests.unit.collect.bench import context
 
 CONTEXT = context()

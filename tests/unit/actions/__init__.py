@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The actions, each on its own."""
