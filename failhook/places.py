@@ -68,6 +68,26 @@ class Places:
         return self.state / "units"
 
     @property
+    def due(self) -> Path:
+        """Steps that are to be done on this machine, one file each: `failhook.queue`."""
+        return self.state / "due"
+
+    @property
+    def outbox(self) -> Path:
+        """Deliveries, one file each: `failhook.queue`."""
+        return self.state / "outbox"
+
+    @property
+    def ledger(self) -> Path:
+        """What the rules count: failures, budgets, successes, threads, mutes."""
+        return self.state / "ledger"
+
+    @property
+    def action_state(self) -> Path:
+        """A private directory per action."""
+        return self.state / "actions"
+
+    @property
     def index(self) -> Path:
         """The SQLite index, rebuilt from the incidents when it is wrong."""
         return self.state / "index.sqlite"

@@ -39,7 +39,7 @@ class OptionsWrong(ValueError):
 
 
 def incident(**changes: Any) -> Incident:
-    """A web server that found its port taken; ``changes`` are fields of `failhook.plugin.Incident`."""
+    """A server that found its port taken; ``changes`` are fields of `failhook.plugin.Incident`."""
     sample = Incident(
         id="7f3a5c1e9b20",
         host="web1.example",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +63,23 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionTable:
+    """An ``[action.NAME]`` table. What is common to all types is read; ``raw`` are the type's own
+    options as they stand there, read by `failhook.actions.table.bind` where they are used."""
+
+    name: str
+    type: str
+    raw: Mapping[str, object] = field(default_factory=dict)
+    timeout_s: float | None = None  # None: as the type has it
+    retries: int | None = None
+    dry_run: bool = False
+    urgent: bool = False  # of one that delivers: not held back by quiet hours, mutes or the brake
+    excerpt: bool = False  # of one that delivers: lines of evidence may leave the machine
+    digest_s: float = 0.0  # of one that delivers: one message for all of that time
+    file: Path = Path()
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that was read, and what was wrong with it."""
 
@@ -70,5 +88,6 @@ class Configuration:
     mask: tuple[CustomPattern, ...] = ()  # those that may be used
     causes: tuple[CustomCause, ...] = ()
     plugins: tuple[Path, ...] = ()  # Python files that may be loaded
+    actions: Mapping[str, ActionTable] = field(default_factory=dict)  # by name
     problems: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())

@@ -25,7 +25,7 @@ LAYERS = (
     "pipeline",
     "changes",
     "actions",
-    "attribute intake record settle setup spool",
+    "attribute intake outcomes record settle setup spool",
     "diagnose",
     "bundle classify collect describe gather store",
     "config",
