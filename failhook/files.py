@@ -9,9 +9,11 @@ Nothing is ever opened through a symbolic link that somebody else may have plant
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -78,6 +80,32 @@ def make_private(path: Path) -> Path:
     if state.st_mode & 0o077 and path.name != "failhook":
         path.chmod(PRIVATE_DIR)
     return path
+
+
+@contextlib.contextmanager
+def locked_directory(path: Path, *, patience_s: float) -> Iterator[None]:
+    """Look at what is in ``path`` and change it as one step: one of us at a time (flock(2)).
+
+    Who holds the lock and is stuck must not hold up everybody: it is waited for so long only.
+    Raises OSError.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        until = time.monotonic() + patience_s
+        while not try_lock(fd) and time.monotonic() < until:
+            time.sleep(0.002)
+        yield
+    finally:
+        os.close(fd)
+
+
+def try_lock(fd: int) -> bool:
+    """The lock is ours until the descriptor is closed; False: somebody else has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def temporary(path: Path) -> Path:

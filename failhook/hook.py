@@ -27,6 +27,9 @@ SOCKET = "socket"
 # A clean end, and an ExecCondition= that said "not now" (systemd.md 1.3): nothing failed.
 NO_FAILURE = ("success", "exec-condition")
 ACKNOWLEDGE_S = 1.0
+DONE = "done"
+WAIT_S = 30.0  # `--wait` without a number: well below the default of TimeoutStopSec= (90 s)
+_LOOK_S = 0.02
 _MAX_FILE = 65536
 _MAX_PROCESSES = 64
 _COUNTERS = (
@@ -68,7 +71,7 @@ _VARIABLES = (
 
 def called(environ: Mapping[str, str], arguments: Sequence[str]) -> bool:
     """Is this call systemd's (ExecStopPost=, OnFailure=) and not a person's?"""
-    words = [word for word in arguments if word != "--user"]
+    words = [word for word in arguments if word != "--user" and not _is_wait(word)]
     if words and (words[0] == "--unit" or words[0].startswith("--unit=")):
         return True
     if "SERVICE_RESULT" not in environ and "MONITOR_SERVICE_RESULT" not in environ:
@@ -107,7 +110,42 @@ def _report(environ: Mapping[str, str], arguments: Sequence[str]) -> str:
         if environ["SERVICE_RESULT"] != "success" or not _awaited(run, unit):
             return ""
         kind = "clean-stop"
-    return _deliver(run, _record(kind, unit, user, environ, path if kind == "stop-post" else None))
+    wait_s = _wait_s(arguments) if kind == "stop-post" else 0.0
+    own = path if kind == "stop-post" else None
+    left = _deliver(run, _record(kind, unit, user, environ, own, waits=wait_s > 0))
+    if left == "" and wait_s > 0:
+        _hold(run, environ.get("INVOCATION_ID", ""), wait_s)
+    return left or ""
+
+
+def _is_wait(word: str) -> bool:
+    return word == "--wait" or word.startswith("--wait=")
+
+
+def _wait_s(arguments: Sequence[str]) -> float:
+    """For how many seconds at most this stop is held until the steps before it are done."""
+    for word in arguments:
+        if _is_wait(word):
+            number = word.partition("=")[2].removesuffix("s")
+            try:
+                return float(number) if number else WAIT_S
+            except ValueError:
+                say(f"{word}: no number of seconds; waiting for {WAIT_S:g}")
+                return WAIT_S
+    return 0.0
+
+
+def _hold(run: str, invocation: str, wait_s: float) -> None:
+    """Until the runner says that this run's steps are done: a file of that name. It is in a tmpfs
+    that everybody may see; a unit that may not see it is not held."""
+    if not invocation.isalnum() or not os.path.isdir(run):
+        return
+    until = time.monotonic() + wait_s
+    while not os.path.exists(f"{run}/{DONE}/{invocation}"):
+        if time.monotonic() >= until:
+            say(f"the steps before the restart were not done within {wait_s:g} s; going on")
+            return
+        time.sleep(_LOOK_S)
 
 
 def _subject(
@@ -116,7 +154,11 @@ def _subject(
     """(kind, unit, is it the user manager's): from the call, else from our own cgroup."""
     unit, in_user_manager = unit_of(path)
     user = in_user_manager or "--user" in arguments
-    words = [word.removeprefix("--unit=") for word in arguments if word not in ("--user", "--unit")]
+    words = [
+        word.removeprefix("--unit=")
+        for word in arguments
+        if word not in ("--user", "--unit") and not _is_wait(word)
+    ]
     is_handler = any(word.startswith("--unit") for word in arguments)
     if "SERVICE_RESULT" in environ and not is_handler:
         return "stop-post", words[0] if words else unit, user
@@ -169,7 +211,13 @@ def unit_of(path: str) -> tuple[str, bool]:
 
 
 def _record(
-    kind: str, unit: str, user: bool, environ: Mapping[str, str], cgroup: str | None
+    kind: str,
+    unit: str,
+    user: bool,
+    environ: Mapping[str, str],
+    cgroup: str | None,
+    *,
+    waits: bool,
 ) -> str:
     from _json import encode_basestring_ascii as text  # `json` itself would cost half a start
 
@@ -187,6 +235,8 @@ def _record(
         ("pid", str(os.getpid())),
         ("env", mapping((name, environ[name]) for name in _VARIABLES if name in environ)),
     ]
+    if waits:
+        fields.append(("wait", "true"))
     if cgroup:
         base = _cgroup_directory(cgroup)
         fields.append(("cgroup_path", text(cgroup)))
@@ -252,8 +302,9 @@ def _read(path: str) -> str:
         os.close(fd)
 
 
-def _deliver(run: str, record: str) -> str:
-    """Into the spool, else through the socket; the record itself where there is no runner."""
+def _deliver(run: str, record: str) -> str | None:
+    """Into the spool, else through the socket: "" then, None where that failed, and the record
+    itself where there is no runner."""
     try:
         _make_spool(run)
         write_spool(run, record)
@@ -264,11 +315,12 @@ def _deliver(run: str, record: str) -> str:
         answer = _hand_over(f"{run}/{SOCKET}", record)
         if answer != "ok":
             say(f"cannot report: {answer}")
-    elif os.path.isdir(run) or os.geteuid() != 0:
+            return None
+        return ""
+    if os.path.isdir(run) or os.geteuid() != 0:
         say(f"cannot report: {problem}, and there is no {run}/{SOCKET}; see: failhook status")
-    else:
-        return record
-    return ""
+        return None
+    return record
 
 
 def _make_spool(run: str) -> None:

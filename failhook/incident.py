@@ -68,6 +68,7 @@ class TriggerNote:
     kind: str
     at: float
     result: str | None = None
+    waits: bool = False  # `failhook --wait`: the hook holds the unit until it hears from us
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ class Incident:
     exit_status_name: str | None = None
     control: Control | None = None
     main: Process = Process()
+    trigger_unit: str | None = None  # the timer or path unit that started the run
     phase: Phase = Phase.UNKNOWN
     attempt: int | None = None
     attempts: int | None = None
@@ -183,6 +185,7 @@ class Incident:
     last_well: float | None = None  # when the unit was last seen running well
     evidence: tuple[Evidence, ...] = ()
     actions: tuple[JsonObject, ...] = ()
+    decision: JsonObject | None = None  # `failhook.decide.Decision`: why this and not that
     bundle: Bundle | None = None
     pinned: bool = False
     notes: tuple[str, ...] = ()

@@ -45,6 +45,7 @@ class Entry:
     step: int | None = None  # of the ladder
     event: str | None = None  # of a delivery
     data: JsonObject | None = None
+    before_restart: bool = False
 
     def to_json(self) -> JsonObject:
         """As the incident has it."""
@@ -61,6 +62,7 @@ class Entry:
             "step": self.step,
             "event": self.event,
             "data": self.data,
+            "before_restart": self.before_restart,
         }
 
 
@@ -70,7 +72,7 @@ def with_entry(incident: Incident, entry: Entry) -> Incident:
     before = list(incident.actions)
     for number, one in enumerate(before):
         if one.get("id") == entry.id:
-            kept = {name: one.get(name) for name in ("step", "event") if fresh[name] is None}
+            kept = {name: one.get(name) for name in _OF_THE_PLAN if not fresh[name]}
             before[number] = {**fresh, **kept}
             return replace(incident, actions=tuple(before))
     while len(before) >= MOST:
@@ -79,4 +81,5 @@ def with_entry(incident: Incident, entry: Entry) -> Incident:
     return replace(incident, actions=(*before, fresh))
 
 
+_OF_THE_PLAN = ("step", "event", "before_restart")  # who carries it out need not know
 _OPEN = (Done.DUE, Done.RUNNING, Done.WAITING)

@@ -29,6 +29,7 @@ from failhook.gather.stage import Gathered, gather
 from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
 from failhook.redact import Redactor
+from failhook.response.wanted import is_wanted
 from failhook.store import codec, counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store
 from failhook.systemd import history, journal, secrets, unit
@@ -83,6 +84,7 @@ def work(
     collectors = _collectors(configuration, incident)
     collectors += changes.collectors(store.places, incident.unit, configuration.collect.skip)
     before, synced = asked.answers()
+    wanted = is_wanted(configuration, incident, before)
     redactor = _redactor(configuration, before, incident)
     context = _context(store, incident, before, synced=synced)
     haul = _Haul()
@@ -108,11 +110,13 @@ def work(
             if writer is not None and problem is None:
                 problem = _add(writer, item)
         incident = _judge(store, incident, haul)
-        return _pack(store, incident, haul, writer, problem)
+        stage_after = Stage.PACKED if wanted else Stage.DONE
+        packed = _pack(store, incident, haul, writer, problem, stage_after)
     except BaseException:
         if writer is not None:
             writer.abort()
         raise
+    return answer(store, configuration, packed, before)
 
 
 class _Asked:
@@ -217,6 +221,8 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
 def _settled(incident: Incident, state: UnitState) -> UnitState:
     """The unit once systemd has ended this run: it may still have been busy with our hook."""
     until = time.monotonic() + _SETTLE_S
+    if any(one.waits for one in incident.triggers):
+        return state  # it is busy with our hook until we are done
     while (state.get("SubState") or "").startswith(_ON_THE_WAY) and time.monotonic() < until:
         time.sleep(0.03)
         state = unit.show(incident.unit, user=incident.manager == "user")
@@ -264,6 +270,7 @@ def _pack(
     haul: _Haul,
     writer: BundleWriter | None,
     problem: str | None,
+    after_it: Stage,
 ) -> Incident:
     bundle = None
     if writer is not None and problem is None:
@@ -280,7 +287,7 @@ def _pack(
     after = replace(
         incident,
         bundle=bundle,
-        stage=Stage.DONE,
+        stage=after_it,
         problems=(*incident.problems, problem) if problem else incident.problems,
     )
     store.save(after)
@@ -324,7 +331,20 @@ def verdict_text(incident: Incident) -> str:
 # -- what is not worked in full -----------------------------------------------------------------
 
 
-def fold(store: Store, incident: Incident, like: Incident) -> Incident:
+def answer(
+    store: Store, configuration: Configuration, incident: Incident, state: UnitState | None = None
+) -> Incident:
+    """Decide about a packed incident from which something may follow. Raises OSError."""
+    if incident.stage is not Stage.PACKED:
+        return incident
+    from failhook.response import stage as response  # who has no rules does not pay for it
+
+    return response.respond(store, configuration, incident, state)
+
+
+def fold(
+    store: Store, configuration: Configuration, incident: Incident, like: Incident
+) -> Incident:
     """End a repeat without collecting: the same failure again while its unit loops.
 
     ``like`` is the incident whose evidence stands for it; the count stays exact.
@@ -337,7 +357,7 @@ def fold(store: Store, incident: Incident, like: Incident) -> Incident:
         incident,
         phase=Phase.RESTARTING,
         state=State.CLOSED,
-        stage=Stage.DONE,
+        stage=Stage.PACKED if configuration.rules else Stage.DONE,
         verdict=like.verdict or verdict,
         changes=like.changes,
         last_well=like.last_well,
@@ -348,16 +368,18 @@ def fold(store: Store, incident: Incident, like: Incident) -> Incident:
     store.save(after)
     with contextlib.suppress(OSError):
         (store.directory(after) / HOOK).unlink()
-    return after
+    return answer(store, configuration, after)
 
 
-def give_up(store: Store, incident: Incident, reason: str) -> Incident:
+def give_up(
+    store: Store, configuration: Configuration, incident: Incident, reason: str
+) -> Incident:
     """End an incident whose work failed again and again; what was recorded stays."""
     after = replace(
         incident,
-        stage=Stage.DONE,
+        stage=Stage.PACKED if configuration.rules else Stage.DONE,
         verdict=incident.verdict or Verdict(summary(incident, UnitState(incident.unit, {}))),
         problems=(*incident.problems, reason),
     )
     store.save(after)
-    return after
+    return answer(store, configuration, after)

@@ -60,6 +60,7 @@ def _fresh(key: str, trigger: Trigger) -> Incident:
         result=_failure(trigger.result),
         exit_code=trigger.exit_code,
         exit_status=trigger.exit_status,
+        trigger_unit=trigger.trigger_unit,
         phase=Phase.SHUTDOWN if trigger.during_shutdown else Phase.UNKNOWN,
         state=State.CLOSED if trigger.kind is Kind.MANUAL else State.OPEN,
     )
@@ -75,11 +76,12 @@ def _merged(known: Incident, trigger: Trigger) -> Incident:
         result=known.result or _failure(trigger.result),
         exit_code=known.exit_code or trigger.exit_code,
         exit_status=known.exit_status or trigger.exit_status,
+        trigger_unit=known.trigger_unit or trigger.trigger_unit,
     )
 
 
 def _note(trigger: Trigger) -> TriggerNote:
-    return TriggerNote(trigger.id, trigger.kind, trigger.realtime, trigger.result)
+    return TriggerNote(trigger.id, trigger.kind, trigger.realtime, trigger.result, trigger.waits)
 
 
 def _failure(result: str | None) -> str | None:

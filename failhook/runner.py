@@ -25,6 +25,7 @@ from pathlib import Path
 from failhook import files, worker
 from failhook.changes.watch import Watcher
 from failhook.config import load
+from failhook.incident import Incident
 from failhook.intake import Intake
 from failhook.places import Places
 from failhook.record import is_plain, record, recovered
@@ -184,7 +185,7 @@ class Runner:
         self._last_work = time.monotonic()
         self._settled = 0
         if trigger.kind is Kind.CLEAN_STOP:
-            recovered(self._store, trigger.unit, trigger.realtime)
+            self._tell(recovered(self._store, trigger.unit, trigger.realtime))
             self._well.add(trigger.unit)
             self._spool.done(path)
             self._open = None
@@ -334,8 +335,17 @@ class Runner:
 
     def _look_again(self) -> None:
         with contextlib.suppress(OSError):
-            if settle(self._store):
+            if changed := settle(self._store):
                 self._write_open_list()
+                self._tell(changed)
+
+    def _tell(self, changed: list[Incident]) -> None:
+        """Who heard of a trouble hears how it ended."""
+        if changed and self._configuration.actions:
+            from failhook.act import later  # nobody else pays for it
+
+            with contextlib.suppress(OSError):
+                later.tell(self._store, self._configuration, changed)
 
     def _write_open_list(self) -> None:
         units = self._store.ask(lambda index: index.units("state = 'open'"))

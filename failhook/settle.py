@@ -22,7 +22,7 @@ from failhook.systemd.unit import UnitState
 logger = logging.getLogger(__name__)
 HEALTHY_S = 5.0  # up for so long counts as well again
 _MOST = 200
-_PROPERTIES = (
+PROPERTIES = (
     "LoadState",
     "ActiveState",
     "SubState",
@@ -32,19 +32,19 @@ _PROPERTIES = (
 )
 
 
-def settle(store: Store) -> int:
-    """Look at the newest open incidents once; returns how many changed. Raises OSError."""
+def settle(store: Store) -> list[Incident]:
+    """Look at the newest open incidents once; returns those that changed. Raises OSError."""
     rows = store.rows("state = 'open' AND stage = 'done'", (), _MOST)
     incidents = [one for row in rows if (one := store.load(row.name)) is not None]
-    changed = 0
+    changed: list[Incident] = []
     for user in (False, True):
         ours = [one for one in incidents if (one.manager == "user") == user]
-        states = unit.show_many({one.unit for one in ours}, _PROPERTIES, user=user)
+        states = unit.show_many({one.unit for one in ours}, PROPERTIES, user=user)
         for incident in ours:
             state = states.get(incident.unit)
             if look(incident, state, time.time()) != incident:
                 after = store.update(incident, partial(look, state=state, now=time.time()))
-                changed += 1
+                changed.append(after)
                 logger.info("%s: now %s (%s)", after.unit, after.phase, after.state)
     return changed
 

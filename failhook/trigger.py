@@ -57,6 +57,7 @@ class Trigger:
     uid: int = 0
     unproven: bool = False  # whoever sent it had gone when he was looked at
     during_shutdown: bool = False
+    waits: bool = False  # the hook holds the unit until the steps before its restart are done
     cgroup_path: str | None = None
     cgroup: Mapping[str, str] = field(default_factory=dict)
     processes: tuple[Mapping[str, str], ...] = ()
@@ -100,6 +101,7 @@ def parse(trigger_id: str, data: bytes) -> Trigger:
         trigger_unit=_matching(environ.get("TRIGGER_UNIT"), _UNIT),
         uid=int(_number(record, "uid")),
         unproven=record.get("unproven") is True,
+        waits=record.get("wait") is True,
         cgroup_path=str(record["cgroup_path"])[:4096] if record.get("cgroup_path") else None,
         cgroup=_texts(record, "cgroup"),
         processes=_processes(record.get("processes")),

@@ -137,10 +137,13 @@ def _one(
 ) -> Incident:
     from failhook import pipeline
 
+    if incident.stage is Stage.PACKED:
+        return pipeline.answer(store, configuration, incident)
     if incident.tries >= MAX_TRIES:
-        return pipeline.give_up(store, incident, f"collecting failed {MAX_TRIES} times")
+        reason = f"collecting failed {MAX_TRIES} times"
+        return pipeline.give_up(store, configuration, incident, reason)
     if not newest and (like := _same_before(store, incident)) is not None:
-        return pipeline.fold(store, incident, like)
+        return pipeline.fold(store, configuration, incident, like)
     return work(store, configuration, incident)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 VERBS = {
     "list": "incidents, newest first",
     "show": "one incident: what failed, how, its last words, what was collected",
+    "why": "what was done about it, what was left out, and the reasons",
     "explain": "why a unit of another machine failed, from its bundle",
     "bundle": "the evidence of an incident as a tar file",
     "verify": "check a bundle, also one from elsewhere",
@@ -26,6 +27,12 @@ VERBS = {
     "run": "collect the evidence of a unit now",
     "enable": "hook failhook into units",
     "disable": "take it out of units again",
+    "ack": "say that somebody is at it: no message until the unit recovers",
+    "mute": "tell nobody of a unit or of one kind of failure",
+    "unmute": "tell people again",
+    "pause": "record failures and do nothing about them",
+    "resume": "act upon the rules again",
+    "retry": "try deliveries that wait or were given up now",
     "note": "write down what you found out about an incident",
     "forget": "remove incidents from the history",
     "prune": "bring the history within its limits now",
@@ -35,7 +42,7 @@ VERBS = {
     "uninstall": "take them away again; the history stays",
 }
 # what systemd calls; not for people
-INTERNAL = {"runner": "runner", "keep-spool": "keep_spool"}
+INTERNAL = {"runner": "runner", "keep-spool": "keep_spool", "act": "act", "deliver": "deliver"}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from datetime import datetime
 from failhook.cli import terminal
 from failhook.cli.access import open_store
 from failhook.cli.errors import UsageError
+from failhook.cli.paused import say_if_paused
 from failhook.describe import reason
 from failhook.incident import SCHEMA, State, unix_time
 from failhook.store.incidents import Store
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return _nothing(options)
     if options.json:
         return _print_json(store, where, values, options.limit or -1)
+    say_if_paused(store.places)
     limit = options.limit or 50
     rows: list[Row] = []
     for row in _folded(store, where, values, every=options.every):

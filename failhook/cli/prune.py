@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from failhook import places
+from failhook import places, values
 from failhook.cli import terminal
 from failhook.cli.access import need_store
 from failhook.cli.errors import UsageError
@@ -37,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
         if options.incidents is not None:
             keep = replace(keep, incidents=max(0, options.incidents), grace_s=0.0)
         if options.age is not None:
-            keep = replace(keep, age_s=load.duration(options.age), grace_s=0.0)
+            keep = replace(keep, age_s=values.duration(options.age), grace_s=0.0)
         if options.size is not None:
-            keep = replace(keep, size=load.size(options.size))
+            keep = replace(keep, size=values.size(options.size))
     except ValueError as error:
         raise UsageError(str(error)) from None
     done = retention.prune(need_store(options), keep, dry_run=options.dry_run)

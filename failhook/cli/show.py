@@ -7,8 +7,9 @@ import argparse
 import textwrap
 from collections.abc import Iterator
 
-from failhook.cli import terminal
+from failhook.cli import terminal, why
 from failhook.cli.access import need_store
+from failhook.cli.paused import say_if_paused
 from failhook.cli.terminal import styled, visible
 from failhook.incident import Incident, Phase, State, Status
 from failhook.store import counts
@@ -33,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         terminal.print_json("incident", incident.to_json())
         return 0
+    say_if_paused(store.places)
     print("\n".join(page(store, incident)))
     return 0
 
@@ -50,6 +52,10 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
     yield from verdict_lines(incident)
     yield from changed_lines(incident)
     yield from _words(incident)
+    if incident.actions:
+        yield ""
+        yield "  Done"
+        yield from why.done_lines(incident, indent="    ")
     yield ""
     for note in incident.notes:
         yield f"  Note      {visible(note)}"

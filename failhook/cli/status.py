@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from failhook import places
 from failhook.cli import list as listing
-from failhook.cli import terminal
+from failhook.cli import mute, terminal
 from failhook.cli.access import open_store
 from failhook.cli.terminal import styled, visible
-from failhook.incident import JsonObject
+from failhook.deliver import destination
+from failhook.deliver.destination import Destination
+from failhook.incident import JsonObject, rfc3339
 from failhook.places import Places
+from failhook.queue import Queue, name_of
+from failhook.response.circumstances import paused_text
+from failhook.response.ledger import Ledger
+from failhook.response.threads import Threads
 from failhook.setup import dropins
-from failhook.setup.layout import STARTED, layout
+from failhook.setup.layout import STARTED, USER_STARTED, layout
 from failhook.spool import Spool
 from failhook.store.incidents import Store
 from failhook.systemd import unit
@@ -44,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _facts(where: Places, store: Store | None, *, user: bool) -> JsonObject:
-    names = ["failhook.path"] if user else list(STARTED)
+    names = list(USER_STARTED if user else STARTED)
     states = unit.show_many(names, ["ActiveState", "LoadState"], user=user)
     hooked = dropins.hooked(layout(user=user).drop_ins)
     set_aside = list(where.set_aside.glob("*.json")) if store is not None else []
@@ -60,7 +69,45 @@ def _facts(where: Places, store: Store | None, *, user: bool) -> JsonObject:
         "bytes": sum(row.bytes for row in store.rows()) if store else 0,
         "free_percent": _free(where),
         "history": str(where.state),
+        **_response(where),
     }
+
+
+def _response(where: Places) -> JsonObject:
+    """What is planned, pending, muted, or stopped altogether."""
+    ledger, now = Ledger(where), time.time()
+    outbox, due = Queue(where.outbox), Queue(where.due)
+    return {
+        "paused": paused_text(ledger, now),
+        "mutes": [mute.to_json(one) for one in ledger.mutes(now)],
+        "acknowledged": [
+            {"unit": one.unit, "by": one.acked} for one in Threads(where).open_ones() if one.acked
+        ],
+        "steps": len(due.waiting()) + len(due.later()),
+        "deliveries": {
+            name: {
+                "pending": len(paths),
+                "given_up": sum(path.parent == outbox.buried for path in paths),
+                "failures": state.failures,
+                "next_try": rfc3339(state.until) if state.until else None,
+                "reason": state.reason or None,
+                "gone": bool(state.gone),
+            }
+            for name, (paths, state) in _deliveries(where, outbox).items()
+        },
+    }
+
+
+def _deliveries(where: Places, outbox: Queue) -> dict[str, tuple[list[Path], Destination]]:
+    found: dict[str, tuple[list[Path], Destination]] = {
+        one.name: ([], one) for one in destination.waiting(where)
+    }
+    for path in (*outbox.waiting(), *outbox.later(), *outbox.dead()):
+        name = name_of(path)
+        if name is not None:
+            known = found.setdefault(name.action, ([], Destination(name.action)))
+            known[0].append(path)
+    return dict(sorted(found.items()))
 
 
 def _free(where: Places) -> float | None:
@@ -95,4 +142,30 @@ def _lines(facts: JsonObject) -> list[str]:
         lines.append(
             f"Unreadable {facts['unreadable']} spool files, set aside in {facts['history']}"
         )
-    return lines
+    return [*lines, *_response_lines(facts)]
+
+
+def _response_lines(facts: JsonObject) -> Iterator[str]:
+    if facts["paused"]:
+        paused = f"all actions: {facts['paused']} (failhook resume)"
+        yield f"Paused     {styled(visible(paused), 'warn')}"
+    if facts["steps"]:
+        yield f"Steps      {facts['steps']} to be carried out"
+    deliveries = facts["deliveries"]
+    assert isinstance(deliveries, dict)
+    for name, one in deliveries.items():
+        assert isinstance(one, dict)
+        words = [f"{one['pending']} pending"]
+        words += [f"{one['given_up']} of them given up"] if one["given_up"] else []
+        words += ["wants nothing any more (410)"] if one["gone"] else []
+        words += [str(one["reason"])] if one["reason"] else []
+        words += [f"next try {one['next_try']}"] if one["next_try"] else []
+        line = f"Deliveries {name}: {', '.join(words)} (failhook retry {name})"
+        yield styled(visible(line), "warn" if one["reason"] or one["given_up"] else "quiet")
+    for one in facts["mutes"] if isinstance(facts["mutes"], list) else ():
+        assert isinstance(one, dict)
+        until = f" until {one['until']}" if one["until"] else ""
+        yield visible(f"Muted      {one['what']}{until}")
+    for one in facts["acknowledged"] if isinstance(facts["acknowledged"], list) else ():
+        assert isinstance(one, dict)
+        yield visible(f"Ack        {one['unit']}: {one['by']}")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from failhook.config.custom_cause import CustomCause
 from failhook.mask.custom import CustomPattern
+from failhook.values import Rate
+
+_RESTARTS, _REBOOTS, _BRAKE = Rate(20, 3600.0), Rate(2, 86400.0), Rate(10, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,60 @@ class ActionTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One rung of a ladder: from the ``first`` failure on. ``last`` None: until the next rung."""
+
+    first: int
+    last: int | None
+    do: tuple[str, ...]  # names of actions, in order
+    before_restart: bool = False  # `failhook --wait` holds systemd's own restart until it is done
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which failures it speaks of, and what is done at the first, second, nth of them.
+
+    An empty tuple matches everything; ``phases`` empty: all but what a person or the machine's own
+    shutdown asked for.
+    """
+
+    name: str
+    units: tuple[str, ...] = ("*",)
+    not_units: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    exit_statuses: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    started: tuple[str, ...] = ()  # "timer", "path", "socket", "restart", "boot", "hand"
+    host: tuple[tuple[str, str], ...] = ()  # fact -> glob
+    within_s: float = 3600.0
+    forgive_after_s: float = 6 * 3600.0
+    steps: tuple[Step, ...] = ()
+    goes_on: bool = False  # ``continue``: the rules after it are looked at as well
+    file: Path = Path()
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``[limits]``: over all rules, kept over reboots."""
+
+    restarts: Rate = _RESTARTS
+    reboots: Rate = _REBOOTS
+    brake: Rate = _BRAKE  # so many units at once are one cascade
+    useless: int = 3  # an action that did not help so often in a row is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """``[quiet]``: hours of the day, local time, in minutes, in which nobody is told."""
+
+    spans: tuple[tuple[int, int], ...] = ()
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)  # Monday is 0 (datetime.weekday())
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that was read, and what was wrong with it."""
 
@@ -89,5 +146,8 @@ class Configuration:
     causes: tuple[CustomCause, ...] = ()
     plugins: tuple[Path, ...] = ()  # Python files that may be loaded
     actions: Mapping[str, ActionTable] = field(default_factory=dict)  # by name
+    rules: tuple[Rule, ...] = ()  # in their order
+    limits: Limits = Limits()
+    quiet: Quiet = Quiet()
     problems: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())

@@ -22,11 +22,15 @@ LONGEST_FOR_HANDLER = 255 - len("failhook@.service")
 LONGEST_FOR_DROP_IN = 255 - len(".d")  # NAME_MAX of the file system
 # Types that can fail; a slice or a device cannot (unit.c, unit_add_dependency()).
 TYPES = ("service", "mount", "socket", "swap", "timer", "path", "automount", "scope", "target")
+# The names that end in "-" stand for all that begin so (systemd.unit(5)): failhook-act.service and
+# the transient units of actions among them.
 OURS = (
     "failhook@.service",
     "failhook.service",
-    "failhook-keep.service",
+    "failhook-.service",
     "failhook.path",
+    "failhook-.path",
+    "failhook-.timer",
     "failhook.socket",
 )
 

@@ -14,7 +14,9 @@ from failhook.setup.changes import Changes
 from failhook.setup.layout import (
     STARTED,
     SYSTEM_UNITS,
+    USER_STARTED,
     USER_UNITS,
+    WORKERS,
     Layout,
     check_ownership,
     document,
@@ -59,7 +61,7 @@ def _activate(where: Layout, changes: Changes, *, start: bool) -> None:
     scope = ["--user"] if where.user else []
     if where.tmpfiles is not None:
         proc.run(["systemd-tmpfiles", "--create", str(where.tmpfiles)])
-    started = ["failhook.path"] if where.user else list(STARTED)
+    started = list(USER_STARTED if where.user else STARTED)
     enabled = proc.run(["systemctl", *scope, "enable", "-q", "--", *started], timeout_s=30)
     if not enabled.ok:
         changes.said.append(f"could not enable {' '.join(started)}: {enabled.why()}")
@@ -94,9 +96,7 @@ def uninstall(where: Layout, places: Places, changes: Changes) -> None:
     for name in dropins.OURS:
         changes.remove(where.drop_ins / f"{name}.d" / dropins.NAME)
     if not changes.dry_run:
-        started = (
-            ["failhook.path", "failhook.service"] if where.user else [*STARTED, "failhook.service"]
-        )
+        started = [*(USER_STARTED if where.user else STARTED), *WORKERS]
         proc.run(["systemctl", *scope, "disable", "-q", "--now", "--", *started], timeout_s=30)
     for name in dropins.OURS:
         changes.remove(where.units / f"{name}.d" / dropins.NAME)

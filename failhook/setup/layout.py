@@ -19,16 +19,33 @@ import failhook
 from failhook import proc
 
 _HERE = Path(failhook.__file__).parent
+_RESPONSE_UNITS = (
+    "failhook-act.path",
+    "failhook-act.service",
+    "failhook-deliver.path",
+    "failhook-deliver.service",
+    "failhook-later.timer",
+    "failhook-later.service",
+)
 SYSTEM_UNITS = (
     "failhook.path",
     "failhook.socket",
     "failhook.service",
     "failhook@.service",
     "failhook-keep.service",
+    *_RESPONSE_UNITS,
 )
-USER_UNITS = ("failhook.path", "failhook.service", "failhook@.service")
-STARTED = ("failhook.path", "failhook.socket", "failhook-keep.service")
-
+USER_UNITS = ("failhook.path", "failhook.service", "failhook@.service", *_RESPONSE_UNITS)
+_STARTED_BY_BOTH = (
+    "failhook.path",
+    "failhook-act.path",
+    "failhook-deliver.path",
+    "failhook-later.timer",
+)
+STARTED = (*_STARTED_BY_BOTH, "failhook.socket", "failhook-keep.service")
+USER_STARTED = _STARTED_BY_BOTH
+WORKERS = ("failhook.service", "failhook-act.service", "failhook-deliver.service")
+_OWN_INTERPRETER = re.compile(r"^ExecStart=failhook (runner|act|deliver)\b", re.MULTILINE)
 
 _PLAIN_PATH = re.compile(r"[\w./+-]+")  # nothing that systemd.service(5) would quote or expand
 # A hook exits 0 even where nothing of failhook is left but the gate.
@@ -99,7 +116,7 @@ def unit_files() -> Path:
 def unit_file(name: str, *, user: bool) -> str:
     """The text of one of our unit files as it is installed. Raises LayoutError.
 
-    The runner is started by its own interpreter instead of by the search path: between a failure
+    What works is started by its own interpreter instead of by the search path: between a failure
     and its evidence stand then neither the gate nor a second start of Python.
     """
     source = unit_files() / "user" if user else unit_files()
@@ -107,7 +124,7 @@ def unit_file(name: str, *, user: bool) -> str:
     python = environment_python()
     if _PLAIN_PATH.fullmatch(python) is None:
         return text
-    return text.replace("ExecStart=failhook runner", f"ExecStart={python} -I -m failhook runner")
+    return _OWN_INTERPRETER.sub(rf"ExecStart={python} -I -m failhook \1", text)
 
 
 def document(name: str) -> str:

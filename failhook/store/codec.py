@@ -100,6 +100,7 @@ def _incident(raw: object) -> Incident:
         exit_status_name=get.text("exit_status_name"),
         control=_control(get.object("control")),
         main=_process(get.object("main")),
+        trigger_unit=get.text("trigger_unit"),
         phase=model.Phase(get.text("phase") or "unknown"),
         attempt=get.number("attempt"),
         attempts=get.number("attempts"),
@@ -115,6 +116,7 @@ def _incident(raw: object) -> Incident:
         last_well=get.time("last_well"),
         evidence=tuple(_evidence(_Reader(entry)) for entry in get.objects("evidence")),
         actions=tuple(get.objects("actions")),
+        decision=get.object("decision"),
         bundle=_bundle(get.object("bundle")),
         pinned=get.flag("pinned"),
         notes=get.texts("notes"),
@@ -183,7 +185,9 @@ class _Reader:
 
 def _trigger(get: _Reader) -> model.TriggerNote:
     at = get.time("at") or 0.0
-    return model.TriggerNote(get.need("id"), get.need("kind"), at, get.text("result"))
+    return model.TriggerNote(
+        get.need("id"), get.need("kind"), at, get.text("result"), get.flag("waits")
+    )
 
 
 def _control(raw: JsonObject | None) -> model.Control | None:

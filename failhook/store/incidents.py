@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import re
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -48,6 +46,13 @@ class NotFound(StoreError):
     """No incident answers to that name."""
 
 
+def directory_name(incident: Incident) -> str:
+    """Time, unit and id of an incident, in a name that any file system takes and that sorts."""
+    stamp = datetime.fromtimestamp(incident.first_seen, UTC).strftime("%Y%m%dT%H%M%SZ")
+    unit = _NOT_IN_NAMES.sub("_", incident.unit)[:150]
+    return f"{stamp}-{unit}-{incident.id}"
+
+
 class Store:
     """The history of one failhook. Creating it makes the directories where they are missing."""
 
@@ -76,10 +81,8 @@ class Store:
     # -- the truth ------------------------------------------------------------------------------
 
     def directory(self, incident: Incident) -> Path:
-        """Where an incident lives: time, unit and id, in a name that any file system takes."""
-        stamp = datetime.fromtimestamp(incident.first_seen, UTC).strftime("%Y%m%dT%H%M%SZ")
-        unit = _NOT_IN_NAMES.sub("_", incident.unit)[:150]
-        return self.places.incidents / f"{stamp}-{unit}-{incident.id}"
+        """Where an incident lives."""
+        return self.places.incidents / directory_name(incident)
 
     def create(self, incident: Incident, hook_record: bytes | None = None) -> Path:
         """Make the directory, complete before it has its name. Raises OSError (a full disk)."""
@@ -158,18 +161,9 @@ class Store:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        """Look at a record and write it as one step: runner and workers both do (flock(2)).
-
-        Who holds the lock and is stuck must not hold up everybody: it is waited for so long only.
-        """
-        fd = os.open(self.places.incidents, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            until = time.monotonic() + _LOCK_S
-            while not _locked(fd) and time.monotonic() < until:
-                time.sleep(0.002)
+        """Look at a record and write it as one step: runner and workers both do."""
+        with files.locked_directory(self.places.incidents, patience_s=_LOCK_S):
             yield
-        finally:
-            os.close(fd)
 
     @contextlib.contextmanager
     def lock(self, incident: Incident) -> Iterator[bool]:
@@ -180,7 +174,7 @@ class Store:
             yield False
             return
         try:
-            yield _locked(fd)
+            yield files.try_lock(fd)
         finally:
             os.close(fd)
 
@@ -307,15 +301,6 @@ class Store:
                 names = ", ".join(f"{row.id} ({row.unit})" for row in rows[:5])
                 raise NotFound(f"{word} is the beginning of several ids: {names}")
         raise NotFound(f"no incident with the id or unit {word!r}; see: failhook list")
-
-
-def _locked(fd: int) -> bool:
-    """The lock is ours until the descriptor is closed."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _with_news(incident: Incident, written: Incident | None) -> Incident:

@@ -38,7 +38,8 @@ CREATE TABLE seen (mtime_ns INTEGER NOT NULL);
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the index knows of one incident; ``document`` is its JSON without ``evidence``."""
+    """What the index knows of one incident; ``document`` is its JSON without ``evidence``
+    and ``decision``."""
 
     name: str
     id: str
@@ -61,6 +62,7 @@ def row_of(name: str, incident: Incident) -> Row:
     """The row that an incident deserves."""
     document = incident.to_json()
     document.pop("evidence")
+    document.pop("decision")
     return Row(
         name=name,
         id=incident.id,

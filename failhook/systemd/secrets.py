@@ -97,7 +97,7 @@ class _Unit:
     def read(cls, state: UnitState, root: Path) -> _Unit:
         settings = [
             (name, value)
-            for path in _unit_files(state)
+            for path in state.unit_files
             for name, value in _settings(_read(root, path))
         ]
         environment = [*_assignments(state.properties.get("Environment", ""))]
@@ -124,11 +124,6 @@ def _of(settings: Iterable[tuple[str, str]], verb: str) -> list[tuple[str, str]]
 def _split(value: str, encrypted: bool) -> tuple[str, str, bool]:
     name, _, content = value.partition(":")
     return name.strip(), content, encrypted
-
-
-def _unit_files(state: UnitState) -> list[str]:
-    drop_ins = split_words(state.properties.get("DropInPaths", "")) or []
-    return [path for path in (state.properties.get("FragmentPath", ""), *drop_ins) if path]
 
 
 def _settings(content: bytes) -> Iterator[tuple[str, str]]:

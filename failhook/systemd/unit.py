@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from failhook import proc
+from failhook.mask.quoting import split_words
 
 # ExecStart={ path=… ; argv[]=… ; … ; pid=… ; code=exited ; status=1/FAILURE }
 _EXEC_ENDED = re.compile(r"; pid=(\d{1,10}) ; code=(\w+) ; status=([\w./+-]+) }$")
@@ -69,6 +70,12 @@ class UnitState:
         value = self.properties.get(key, "")
         sound = value.isdecimal() and len(value) <= 20  # 2**64 has as many digits
         return int(value) if sound and int(value) < (1 << 64) - 1 else None
+
+    @property
+    def unit_files(self) -> list[str]:
+        """The unit's own file and its drop-ins, in the order in which systemd reads them."""
+        drop_ins = split_words(self.properties.get("DropInPaths", "")) or []
+        return [path for path in (self.properties.get("FragmentPath", ""), *drop_ins) if path]
 
     @property
     def found(self) -> bool:

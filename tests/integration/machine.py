@@ -197,7 +197,8 @@ class Machine:
         store.close()
         for one in incidents:
             document = one.to_json()
-            document.pop("evidence")
+            for left_out in ("evidence", "decision"):
+                document.pop(left_out)
             assert rows[one.id] == document
         assert len(rows) == len(incidents)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from failhook.config.load import duration, load, load_file, size
+from failhook.config.load import load, load_file
 from failhook.config.model import (
     Collect,
     Configuration,
@@ -20,6 +20,7 @@ from failhook.config.model import (
 )
 from failhook.mask.custom import CustomPattern
 from failhook.places import Places
+from failhook.values import duration, size
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are trusted")
 

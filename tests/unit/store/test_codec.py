@@ -58,13 +58,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "last_seen": TIME,
     "manager": st.sampled_from(["system", "user"]),
     "invocation_id": MAYBE,
-    "triggers": _several(st.builds(model.TriggerNote, TEXT, TEXT, TIME, MAYBE)),
+    "triggers": _several(st.builds(model.TriggerNote, TEXT, TEXT, TIME, MAYBE, st.booleans())),
     "result": MAYBE,
     "exit_code": MAYBE,
     "exit_status": MAYBE,
     "exit_status_name": MAYBE,
     "control": st.none() | st.builds(model.Control, TEXT, MAYBE, MAYBE),
     "main": st.builds(model.Process, st.none() | NUMBER, MAYBE_TIME, MAYBE_TIME),
+    "trigger_unit": MAYBE,
     "phase": st.sampled_from(model.Phase),
     "attempt": st.none() | NUMBER,
     "attempts": st.none() | NUMBER,
@@ -80,6 +81,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "last_well": MAYBE_TIME,
     "evidence": _several(EVIDENCE),
     "actions": _several(OBJECT),
+    "decision": st.none() | OBJECT,
     "bundle": st.none() | st.builds(model.Bundle, TEXT, NUMBER, TEXT),
     "pinned": st.booleans(),
     "notes": _several(TEXT),
@@ -142,6 +144,7 @@ def _wrong() -> list[tuple[str, object]]:
         **dict.fromkeys(("dying_words", "notes", "problems"), ("texts",)),
         **dict.fromkeys(("changes", "actions", "triggers", "evidence"), ()),
         "pinned": (bool,),
+        "decision": (dict,),
     }
     wrong = []
     for name in FIELDS:

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""Decide and hand over: the last stage of an incident.
+
+The decision is on disk with the incident before anything of it is queued, and the queue takes each
+step once under its id, so that a kill at any point ends with every step queued once. Nothing is
+done here: `failhook act` and `failhook deliver` do, each in a sandbox of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from failhook import files, hook
+from failhook.config.model import Configuration, Rule
+from failhook.decide import decide, look
+from failhook.incident import Incident, JsonObject, Stage, State
+from failhook.outcomes import Done, Entry, with_entry
+from failhook.places import Places
+from failhook.plan import Circumstances, Decision, Looked, Memory, Planned, planned_of
+from failhook.queue import Item, Queue, QueueFull
+from failhook.response import circumstances, messages, moment, unit_words
+from failhook.response.ledger import Ledger
+from failhook.response.moment import Moment
+from failhook.response.threads import Thread, Threads
+from failhook.response.unit_words import UnitWords
+from failhook.store.incidents import Store, directory_name
+from failhook.systemd import unit
+from failhook.systemd.unit import UnitState
+
+logger = logging.getLogger(__name__)
+UPGRADE_S = 60.0  # a failure during a package upgrade is looked at again after so long
+LOOK_S = 60.0  # and one that somebody heard of: did the unit recover by itself?
+
+
+def respond(
+    store: Store,
+    configuration: Configuration,
+    incident: Incident,
+    state: UnitState | None = None,
+) -> Incident:
+    """Decide about a packed incident, queue what follows, and return it as done. Raises OSError."""
+    if incident.decision is None:
+        if state is None:
+            state = unit.show(incident.unit, user=incident.manager == "user")
+        with Ledger(store.places).locked():
+            incident = _decided(store, configuration, incident, state)
+    _queue(store, configuration, incident)
+    after = store.update(incident, lambda one: replace(one, stage=Stage.DONE))
+    if not any(_holds(entry) for entry in after.actions):
+        let_go(store.places, after)
+    return after
+
+
+def _decided(
+    store: Store, configuration: Configuration, incident: Incident, state: UnitState
+) -> Incident:
+    """The incident with its decision, on disk; the thread and the limits follow it."""
+    ledger, threads = Ledger(store.places), Threads(store.places)
+    now = moment.now()
+    words = unit_words.read(state)
+    before = threads.find(incident.unit, incident.manager)
+    thread = threads.joined(incident)
+    facts = circumstances.gather(store, configuration, incident, state, thread, words)
+    if facts.upgrading is not None and incident.state is State.OPEN:
+        return _put_off(store, incident, facts)
+    looked = look(configuration.rules, incident, facts)
+    well_s = _well_for(incident, before)
+    memory = _memory(ledger, configuration, incident, looked, thread, (well_s, now))
+    decision = decide(configuration, incident, looked, facts, memory)
+    incident = replace(incident, decision=_with_words(decision, words))
+    for planned in decision.steps:
+        incident = with_entry(incident, _entry(incident, planned))
+    store.save(incident)
+    for planned in decision.steps:
+        limit = planned.counts_as
+        if planned.state is Done.DUE and limit is not None and limit in memory.room:
+            limits = configuration.limits
+            rate = limits.reboots if limit == "reboots" else limits.restarts
+            ledger.take(limit, step_id(incident, planned.action), rate, now)
+    told = {
+        one.action: messages.told_of(one, facts.now)
+        for one in decision.steps
+        if one.event is not None and one.state is not Done.LEFT_OUT
+    }
+    threads.save(replace(thread, told={**thread.told, **told}))
+    return incident
+
+
+def _put_off(store: Store, incident: Incident, facts: Circumstances) -> Incident:
+    """A package manager is at work: what fails then is looked at again when it is done."""
+    remark = f"a package upgrade is in progress ({facts.upgrading}): decided when it is over"
+    decision = Decision((), (), remark)
+    incident = replace(incident, decision={**decision.to_json(), "again": True})
+    store.save(incident)
+    return incident
+
+
+def _well_for(incident: Incident, before: Thread | None) -> float:
+    """For how many seconds the unit ran well before this: in this run, or since it recovered."""
+    started, exited = incident.main.started, incident.main.exited or incident.first_seen
+    ran = max(0.0, exited - started) if started is not None else 0.0
+    if before is None or before.recovered_at is None:
+        return ran
+    return max(ran, incident.first_seen - before.recovered_at)
+
+
+def _memory(
+    ledger: Ledger,
+    configuration: Configuration,
+    incident: Incident,
+    looked: tuple[Looked, ...],
+    thread: Thread,
+    at: tuple[float, Moment],
+) -> Memory:
+    """What the ledger knows, with this failure counted in each ladder that speaks of it."""
+    well_s, now = at
+    matched = [one.rule for one in looked if one.matched]
+    if any(well_s >= rule.forgive_after_s for rule in matched):
+        ledger.well_again(incident)
+    limits = configuration.limits
+    return Memory(
+        counts={rule.name: _count(ledger, rule, incident, well_s, now) for rule in matched},
+        told=thread.told,
+        useless=ledger.useless(incident),
+        room={
+            "restarts": ledger.room("restarts", limits.restarts, now),
+            "reboots": ledger.room("reboots", limits.reboots, now),
+        },
+    )
+
+
+def _count(ledger: Ledger, rule: Rule, incident: Incident, well_s: float, now: Moment) -> int:
+    forgiven = well_s >= rule.forgive_after_s
+    return ledger.count(rule.name, incident, rule.within_s, forgiven=forgiven, now=now)
+
+
+def _with_words(decision: Decision, words: UnitWords) -> JsonObject:
+    return {**decision.to_json(), "unit_problems": list(words.problems)}
+
+
+def _entry(incident: Incident, planned: Planned) -> Entry:
+    return Entry(
+        id=_id(incident, planned),
+        name=planned.action,
+        type=planned.type,
+        state=planned.state,
+        detail=planned.reason,
+        step=planned.step,
+        event=None if planned.event is None else str(planned.event),
+        before_restart=planned.before_restart,
+    )
+
+
+def step_id(incident: Incident, action: str) -> str:
+    """The id of a step of this incident: the same after every crash."""
+    return f"{incident.id}-{action}"[:80]
+
+
+def _id(incident: Incident, planned: Planned) -> str:
+    if planned.event is None:
+        return step_id(incident, planned.action)
+    return messages.item_id(incident, planned.action, planned.event)
+
+
+# -- handing over -------------------------------------------------------------------------------
+
+
+def _queue(store: Store, configuration: Configuration, incident: Incident) -> None:
+    """Queue every entry that nobody has begun. Raises OSError."""
+    decision = incident.decision or {}
+    name = directory_name(incident)
+    due = {entry["id"] for entry in incident.actions if entry["state"] in (Done.DUE, Done.WAITING)}
+    thread = Threads(store.places).find(incident.unit, incident.manager)
+    queue = Queue(store.places.due)
+    queue.make()
+    for planned in planned_of(decision):
+        key = _id(incident, planned)
+        if key not in due:
+            continue
+        with contextlib.suppress(QueueFull):  # which says so itself; the entry stays due
+            if planned.event is not None and thread is not None:
+                table = configuration.actions[planned.action]
+                told = messages.of_plan(incident, thread, planned, table)
+                messages.send(
+                    store.places, told, not_before=planned.not_before, group=planned.group
+                )
+            else:
+                queue.put(_item(key, name, planned))
+    if decision.get("again"):
+        _look_later(queue, incident, UPGRADE_S, "decide")
+    elif incident.state is State.OPEN and thread is not None and thread.is_open and due:
+        _look_later(queue, incident, LOOK_S, "look")
+
+
+def _item(key: str, incident: str, planned: Planned) -> Item:
+    return Item(
+        id=key,
+        action=planned.action,
+        kind="step",
+        incident=incident,
+        created=time.time(),
+        step=planned.step,
+        payload={"before_restart": planned.before_restart},
+    )
+
+
+def _look_later(queue: Queue, incident: Incident, seconds: float, what: str) -> None:
+    with contextlib.suppress(QueueFull):
+        queue.put(
+            Item(
+                id=f"{incident.id}-{what}",
+                action=what,
+                kind="look",
+                incident=directory_name(incident),
+                created=time.time(),
+                not_before=time.time() + seconds,
+                payload={"what": what},
+            )
+        )
+
+
+# -- `failhook --wait` --------------------------------------------------------------------------
+
+
+def _holds(entry: JsonObject) -> bool:
+    """Systemd's restart waits for this step."""
+    waiting = entry.get("state") in (Done.DUE, Done.RUNNING, Done.WAITING)
+    return bool(entry.get("before_restart")) and waiting
+
+
+def holds(incident: Incident) -> bool:
+    """A step before the restart is not done yet."""
+    return any(_holds(entry) for entry in incident.actions)
+
+
+def let_go(places: Places, incident: Incident) -> None:
+    """Tell the hook that waits with this run that its unit may go on."""
+    if incident.invocation_id is None or not any(one.waits for one in incident.triggers):
+        return
+    with contextlib.suppress(OSError):
+        signal = waiting_place(places) / incident.invocation_id
+        signal.parent.mkdir(mode=0o755, exist_ok=True)
+        files.write(signal, b"", mode=0o644)
+
+
+def waiting_place(places: Places) -> Path:
+    """Where a hook looks for the word to go on; everybody may see that there is a file."""
+    return places.run / hook.DONE
