@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from failhook import files
+from failhook import files, plugins
 from failhook.bundle.layout import BundleError
 from failhook.bundle.writer import BundleWriter
 from failhook.changes import stage as changes
@@ -29,6 +29,8 @@ from failhook.gather.stage import Gathered, gather
 from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
 from failhook.item import Item
 from failhook.redact import Redactor
+from failhook.response import unit_words
+from failhook.response.unit_words import UnitWords
 from failhook.response.wanted import is_wanted
 from failhook.store import codec, counts, retention
 from failhook.store.incidents import BUNDLE, HOOK, Store
@@ -83,8 +85,11 @@ def work(
     store.save(incident)
     collectors = _collectors(configuration, incident)
     collectors += changes.collectors(store.places, incident.unit, configuration.collect.skip)
+    collectors += plugins.collectors_to_run(store.places, configuration)
     before, synced = asked.answers()
-    wanted = is_wanted(configuration, incident, before)
+    words = unit_words.read(before)
+    collectors += _asked_for(configuration, incident, words)
+    wanted = is_wanted(configuration, incident, words)
     redactor = _redactor(configuration, before, incident)
     context = _context(store, incident, before, synced=synced)
     haul = _Haul()
@@ -172,6 +177,18 @@ def _collectors(configuration: Configuration, incident: Incident) -> list[Collec
         if any(fnmatchcase(incident.unit, pattern) for pattern in custom.units):
             chosen.append(table.make(custom.name, custom.type, custom))
     return chosen
+
+
+def _asked_for(
+    configuration: Configuration, incident: Incident, words: UnitWords
+) -> list[Collector]:
+    """The collectors of the configuration that the unit itself names (Collect=)."""
+    return [
+        table.make(custom.name, custom.type, custom)
+        for custom in configuration.collect.custom
+        if custom.name in words.collect
+        and not any(fnmatchcase(incident.unit, pattern) for pattern in custom.units)
+    ]
 
 
 def _kept(stage: Iterable[Gathered], haul: _Haul) -> Iterator[Item]:

@@ -39,7 +39,8 @@ class Circumstances:
     quiet_until: float | None = None
     unit_rules: tuple[str, ...] = ()  # Rule= of [X-Failhook]
     unit_steps: tuple[Step, ...] = ()  # Do= of [X-Failhook]
-    traits: Mapping[str, Traits] = BUILT_IN  # of each type of action that is used
+    # of each type of action that is used
+    traits: Mapping[str, Traits] = field(default_factory=lambda: BUILT_IN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Decision:
                     "not_before": one.not_before,
                     "group": one.group,
                     "before_restart": one.before_restart,
+                    "counts_as": one.counts_as,
                 }
                 for one in self.steps
             ],
@@ -130,7 +132,7 @@ def planned_of(decision: JsonObject) -> list[Planned]:
 def _planned(raw: Json) -> Planned | None:
     try:
         assert isinstance(raw, dict)
-        event, group = raw["event"], raw["group"]
+        event, group, limit = raw["event"], raw["group"], raw["counts_as"]
         return Planned(
             action=str(raw["action"]),
             type=str(raw["type"]),
@@ -143,6 +145,7 @@ def _planned(raw: Json) -> Planned | None:
             not_before=float(str(raw["not_before"])),
             group=None if group is None else str(group),
             before_restart=raw["before_restart"] is True,
+            counts_as=None if limit is None else str(limit),
         )
     except (AssertionError, KeyError, ValueError):
         return None

@@ -43,11 +43,12 @@ def respond(
     state: UnitState | None = None,
 ) -> Incident:
     """Decide about a packed incident, queue what follows, and return it as done. Raises OSError."""
-    if incident.decision is None:
-        if state is None:
-            state = unit.show(incident.unit, user=incident.manager == "user")
-        with Ledger(store.places).locked():
+    if incident.decision is None and state is None:
+        state = unit.show(incident.unit, user=incident.manager == "user")
+    with Ledger(store.places).locked():
+        if incident.decision is None and state is not None:
             incident = _decided(store, configuration, incident, state)
+        _remember(store.places, configuration, incident)
     _queue(store, configuration, incident)
     after = store.update(incident, lambda one: replace(one, stage=Stage.DONE))
     if not any(_holds(entry) for entry in after.actions):
@@ -75,19 +76,30 @@ def _decided(
     for planned in decision.steps:
         incident = with_entry(incident, _entry(incident, planned))
     store.save(incident)
-    for planned in decision.steps:
-        limit = planned.counts_as
-        if planned.state is Done.DUE and limit is not None and limit in memory.room:
-            limits = configuration.limits
-            rate = limits.reboots if limit == "reboots" else limits.restarts
-            ledger.take(limit, step_id(incident, planned.action), rate, now)
+    return incident
+
+
+def _remember(places: Places, configuration: Configuration, incident: Incident) -> None:
+    """What the decision uses up and whom it tells, in the ledger; once for each incident."""
+    if incident.decision is None or incident.decision.get("again"):
+        return  # it is decided later
+    ledger, threads = Ledger(places), Threads(places)
+    now, limits = moment.now(), configuration.limits
+    steps = planned_of(incident.decision)
+    for planned in steps:
+        rate = {"restarts": limits.restarts, "reboots": limits.reboots}.get(planned.counts_as or "")
+        if rate is not None and planned.counts_as and planned.state is Done.DUE:
+            ledger.take(planned.counts_as, step_id(incident, planned.action), rate, now)
+    before = threads.find(incident.unit, incident.manager)
+    if before is not None and incident.id in before.recent:
+        return
+    thread = threads.joined(incident)
     told = {
-        one.action: messages.told_of(one, facts.now)
-        for one in decision.steps
+        one.action: messages.told_of(one, now.at)
+        for one in steps
         if one.event is not None and one.state is not Done.LEFT_OUT
     }
     threads.save(replace(thread, told={**thread.told, **told}))
-    return incident
 
 
 def _put_off(store: Store, incident: Incident, facts: Circumstances) -> Incident:

@@ -34,9 +34,6 @@ class UnitWords:
     collect: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.rules or self.steps or self.collect)
-
 
 def read(state: UnitState) -> UnitWords:
     """From the unit's files, drop-ins last. What cannot be read says nothing."""

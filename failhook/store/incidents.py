@@ -31,6 +31,7 @@ RECORD = "incident.json"
 HOOK = "hook.json"
 BUNDLE = "bundle.tar.gz"
 RESERVE = "reserve"
+LEDGERS = ("rules", "helped", "threads")  # directories of the ledger
 RESERVE_BYTES = 1 << 20
 _MAX_RECORD = 16 << 20
 _LOCK_S = 5.0
@@ -195,7 +196,8 @@ class Store:
     def sweep(self) -> None:
         """Remove what was half made by somebody who was killed."""
         places = self.places
-        for directory in (places.state, places.signatures, places.incidents, places.run):
+        books = (places.ledger, *(places.ledger / name for name in LEDGERS))
+        for directory in (places.state, places.signatures, places.incidents, places.run, *books):
             files.sweep_temporaries(directory)
 
     def recheck(self, since: float) -> None:
