@@ -362,6 +362,11 @@ class Runner:
         self._since_prune = 0
         try:
             retention.prune(self._store, self._configuration.keep)
+            if self._configuration.rules:
+                from failhook.response.ledger import Ledger  # nobody else pays for it
+
+                windows = [rule.within_s for rule in self._configuration.rules]
+                Ledger(self._places).forget(max(self._configuration.keep.age_s, *windows))
         except OSError as error:
             logger.error("cannot bring the history within its limits: %s", error)
 

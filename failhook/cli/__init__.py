@@ -37,7 +37,7 @@ VERBS = {
     "forget": "remove incidents from the history",
     "prune": "bring the history within its limits now",
     "check": "check the configuration",
-    "plugins": "the collectors and what they may cost",
+    "plugins": "collectors and actions, also your own: list, show, new, test",
     "install": "put units and the command where systemd finds them",
     "uninstall": "take them away again; the history stays",
 }

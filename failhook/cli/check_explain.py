@@ -34,11 +34,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what the rules would do")
     group.add_argument("--explain", metavar="UNIT", help="at each failure of this unit")
     group.add_argument("--times", type=int, default=6, metavar="N", help="how many (default 6)")
-    group.add_argument("--result", choices=RESULTS, default="exit-code", help="how it fails")
+    group.add_argument(
+        "--result", choices=RESULTS, metavar="RESULT", default="exit-code", help="how it fails"
+    )
     group.add_argument("--status", metavar="STATUS", default="1", help='such as 1, "KILL"')
     group.add_argument("--cause", help="the cause of the verdict, such as port-in-use")
-    group.add_argument("--phase", choices=_PHASES, default=str(Phase.FAILED))
-    group.add_argument("--started", choices=STARTED, default="hand")
+    group.add_argument(
+        "--phase", choices=_PHASES, metavar="PHASE", default="failed", help="such as gave-up"
+    )
+    group.add_argument(
+        "--started", choices=STARTED, metavar="HOW", default="hand", help="such as timer"
+    )
 
 
 def run(options: argparse.Namespace, where: Places, configuration: Configuration) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 
 from failhook import attribute, pipeline, places
 from failhook.cli import show, terminal
@@ -76,5 +77,19 @@ def from_hook(record_text: str) -> None:
         recovered(store, trigger.unit, trigger.realtime)
         return
     named = [trigger] if is_plain(trigger) else attribute.resolve(store, trigger)
-    for one in named:
-        work_here(store, one, raw if one is trigger else None)
+    done = [work_here(store, one, raw if one is trigger else None) for one in named]
+    store.close()
+    if any(incident.decision is not None for incident in done):
+        _act_here(store.places)
+
+
+def _act_here(where: places.Places) -> None:
+    """Nobody else carries out what was planned: no unit of ours runs on this machine."""
+    from failhook.act.engine import Actor
+    from failhook.deliver.engine import Deliverer
+    from failhook.plugins.find import find_action
+
+    configuration = load.load(where)
+    find = partial(find_action, where, configuration)
+    Actor(where, configuration, find, idle_s=0.0).run()
+    Deliverer(where, configuration, find=find, idle_s=0.0).run()

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -210,6 +211,15 @@ class Ledger:
         until = raw.get("until")
         over = isinstance(until, int | float) and now >= until
         return None if over else raw
+
+    def forget(self, age_s: float) -> None:
+        """Remove what was not touched for so long: units that are no more."""
+        oldest = time.time() - age_s
+        for kind in ("rules", "helped", "threads"):
+            for path in self._all(kind):
+                with contextlib.suppress(OSError):
+                    if path.stat().st_mtime < oldest:
+                        path.unlink()
 
     # -- files ------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ from failhook.systemd.unit import UnitState
 
 logger = logging.getLogger(__name__)
 UPGRADE_S = 60.0  # a failure during a package upgrade is looked at again after so long
+_FORGOTTEN_S = 600.0  # no hook waits so long
 LOOK_S = 60.0  # and one that somebody heard of: did the unit recover by itself?
 
 
@@ -255,8 +256,12 @@ def let_go(places: Places, incident: Incident) -> None:
         return
     with contextlib.suppress(OSError):
         signal = waiting_place(places) / incident.invocation_id
-        signal.parent.mkdir(mode=0o755, exist_ok=True)
+        signal.parent.mkdir(exist_ok=True)
+        signal.parent.chmod(0o755)  # whatever the umask took away: units of others look here
         files.write(signal, b"", mode=0o644)
+        for old in signal.parent.iterdir():
+            if time.time() - old.stat().st_mtime > _FORGOTTEN_S:
+                old.unlink(missing_ok=True)
 
 
 def waiting_place(places: Places) -> Path:

@@ -11,13 +11,17 @@ import pytest
 
 from failhook.changes.keep import Keep
 from failhook.setup.dropins import NAME, OURS
-from failhook.setup.layout import USER_UNITS, Layout, layout
+from failhook.setup.layout import USER_STARTED, USER_UNITS, WORKERS, Layout, layout
 from failhook.spool import Spool
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.collect.bench import Programs
 from tests.unit.samples import spooled
 
-SHOW = 'case "$*" in *missing*) echo LoadState=not-found;; *) printf "{0}";; esac'
+# A block for every unit that is asked for, as systemctl does it.
+SHOW = """case "$*" in *missing*) echo LoadState=not-found; exit;; esac
+case "$*" in *" -- "*) ;; *) printf "{0}"; exit;; esac
+while [ "$1" != -- ]; do shift; done; shift
+for unit; do printf "Id=$unit\\n{0}\\n"; done"""
 ACTIVE = "LoadState=loaded\\nActiveState=active\\nSubState=running\\n"
 
 
@@ -59,9 +63,9 @@ def test_installing(failhook: CommandLine, systemd: Programs) -> None:
     for name in OURS:
         assert (target.units / f"{name}.d" / NAME).is_symlink()
     assert _calls(systemd) == [
-        "systemctl --user enable -q -- failhook.path",
+        f"systemctl --user enable -q -- {' '.join(USER_STARTED)}",
         "systemctl --user daemon-reload",
-        "systemctl --user restart -- failhook.path",
+        f"systemctl --user restart -- {' '.join(USER_STARTED)}",
     ]
     again = failhook("install", "--user")
     assert f"wrote {target.command}" not in again.out
@@ -81,7 +85,8 @@ def test_without_a_systemd_it_says_what_is_left_to_do(
 ) -> None:
     said = failhook("install", "--user")
     assert said.code == 0
-    assert "could not enable failhook.path: systemctl ended with status 1: no" in said.out
+    names = " ".join(USER_STARTED)
+    assert f"could not enable {names}: systemctl ended with status 1: no" in said.out
     assert programs.calls
 
 
@@ -100,7 +105,8 @@ def test_uninstalling_leaves_no_trace_but_the_history(
     assert "the history stays in" in said.out
     assert [path for path in home.rglob("*") if not path.is_dir()] == []
     assert failhook("list", "--json").document["incidents"]
-    assert "systemctl --user disable -q --now -- failhook.path failhook.service" in systemd.calls
+    names = " ".join((*USER_STARTED, *WORKERS))
+    assert f"systemctl --user disable -q --now -- {names}" in systemd.calls
     assert failhook("uninstall", "--user").out.startswith("nothing of failhook is installed")
 
 
@@ -205,7 +211,7 @@ def test_status_of_a_healthy_machine(failhook: CommandLine) -> None:
     assert "Waiting    1 triggers in the spool" in lines
     assert sum("a.service" in line for line in lines) == 5
     status = failhook("status", "--user", "--json").document["status"]
-    assert status["units"] == {"failhook.path": "active"}
+    assert status["units"] == dict.fromkeys(USER_STARTED, "active")
     assert (status["hooked"], status["waiting"], status["unreadable"]) == (["nginx.service"], 1, 0)
     assert (status["incidents"], status["open"]) == (7, 7)
     assert 0 <= status["free_percent"] <= 100
@@ -215,10 +221,13 @@ def test_status_of_a_healthy_machine(failhook: CommandLine) -> None:
 def test_status_where_nothing_is(failhook: CommandLine, programs: Programs) -> None:
     said = failhook("status", "--user")
     assert said.code == 0
-    assert "not active: failhook.path (failhook install)" in said.out
+    assert f"not active: {', '.join(USER_STARTED)} (failhook install)" in said.out
     assert "no unit yet" in said.out
     status = failhook("status", "--user", "--json").document["status"]
-    assert (status["incidents"], status["units"]) == (0, {"failhook.path": None})
+    assert (status["incidents"], status["units"]) == (
+        0,
+        dict.fromkeys(USER_STARTED),
+    )
     assert programs.calls
 
 
@@ -278,7 +287,7 @@ def test_collecting_of_a_failed_run(failhook: CommandLine, programs: Programs) -
 # -- what is remembered ---------------------------------------------------------------------------
 
 RUNS = (
-    "Id=web.service\\nLoadState=loaded\\nActiveState=active\\nResult=success\\n"
+    "LoadState=loaded\\nActiveState=active\\nResult=success\\n"
     "OnFailure=failhook@web.service.service\\n"
     "ActiveEnterTimestamp=Thu 2026-01-01 00:00:00.000000 UTC\\n"
 )
