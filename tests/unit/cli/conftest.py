@@ -92,6 +92,12 @@ class CommandLine:
         store.close()
         return packed
 
+    def save(self, one: Incident) -> None:
+        """Write an incident that is in the history."""
+        store = Store(self.where)
+        store.save(one)
+        store.close()
+
     def load(self, one: Incident) -> Incident | None:
         """As it is in the history now."""
         store = Store(self.where)

@@ -297,7 +297,7 @@ RUNS = (
 def test_enabling_remembers_those_that_run_well(
     failhook: CommandLine, systemd: Programs, installed: Layout, words: tuple[str, ...]
 ) -> None:
-    systemd.add("systemctl", SHOW.format(RUNS))
+    systemd.add("systemctl", f'printf "Id=web.service\\n{RUNS}"')
     assert failhook("enable", "--user", "--dry-run", *words).code == 0
     assert Keep(failhook.where).load("web.service") is None
     assert failhook("enable", "--user", *words).code == 0
