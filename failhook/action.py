@@ -108,3 +108,6 @@ class Action(Generic[O]):
     counts_as: str | None = None  # "restarts", "reboots"
     timeout_s: float = 30.0
     retries: int = 0
+    # How options are read that are not all told by fields: an executable's, a plugin's that is not
+    # loaded here. Gives them, or None and every mistake (`failhook.actions.table.Mistake`).
+    bind: Callable[[Mapping[str, object]], tuple[O | None, list[Any]]] | None = None

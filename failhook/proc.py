@@ -75,12 +75,15 @@ def run(  # noqa: PLR0913 - the one call everybody makes; each word is a limit
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     own_group: bool = True,
+    linger_s: float | None = None,
 ) -> Completed:
     """Run ``argv`` and return how it went; never raises for what the child does.
 
     ``keep`` says which end of an output longer than ``max_bytes`` stays: "head" (the child is
     stopped there) or "tail" (it is read to its end). With ``own_group`` the child's whole process
     group is killed when the time is over; without, the caller owns the group (collectors).
+    ``linger_s`` is how long to read on after the child has ended, where something that it started
+    holds its output; None: as long as for the child.
     """
     begun = start(
         argv,
@@ -90,6 +93,7 @@ def run(  # noqa: PLR0913 - the one call everybody makes; each word is a limit
         stdin=stdin,
         env=env,
         own_group=own_group,
+        linger_s=linger_s,
     )
     return begun()
 
@@ -103,6 +107,7 @@ def start(  # noqa: PLR0913 - as `run`
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     own_group: bool = True,
+    linger_s: float | None = None,
 ) -> Callable[[], Completed]:
     """As `run`, but returns as soon as the child is started: call what it returns, once, to read
     and wait. Until then the child can do no more than fill its pipe."""
@@ -120,7 +125,7 @@ def start(  # noqa: PLR0913 - as `run`
     except (OSError, ValueError) as error:  # ValueError: NUL in an argument
         failed = Completed(tuple(argv), None, b"", str(error).encode())
         return lambda: failed
-    reader = _Reader(child, max_bytes, keep, began + timeout_s)
+    reader = _Reader(child, max_bytes, keep, began + timeout_s, linger_s)
 
     def finish() -> Completed:
         timed_out, cut = reader.run(stdin)
@@ -157,7 +162,12 @@ class _Reader:
     """Reads both outputs until their end, the deadline, or the limit."""
 
     def __init__(
-        self, child: subprocess.Popen[bytes], max_bytes: int, keep: str, deadline: float
+        self,
+        child: subprocess.Popen[bytes],
+        max_bytes: int,
+        keep: str,
+        deadline: float,
+        linger_s: float | None,
     ) -> None:
         assert child.stdout is not None
         assert child.stderr is not None
@@ -165,6 +175,11 @@ class _Reader:
         self._max = max_bytes
         self._tail = keep == "tail"
         self._deadline = deadline
+        self._linger_s = linger_s
+        self._pidfd: int | None = None
+        if linger_s is not None:
+            with contextlib.suppress(OSError):
+                self._pidfd = os.pidfd_open(child.pid)
         self._data: dict[IO[bytes], bytearray] = {
             child.stdout: bytearray(),
             child.stderr: bytearray(),
@@ -180,6 +195,8 @@ class _Reader:
 
     def close(self) -> None:
         """Let go of the pipes; a child that still writes gets SIGPIPE."""
+        if self._pidfd is not None:
+            os.close(self._pidfd)
         for stream in (*self._data, self._child.stdin):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -194,16 +211,27 @@ class _Reader:
             if self._child.stdin is not None:
                 os.set_blocking(self._child.stdin.fileno(), False)
                 selector.register(self._child.stdin, selectors.EVENT_WRITE)
-            while selector.get_map():
+            ended = False
+            if self._pidfd is not None:
+                selector.register(self._pidfd, selectors.EVENT_READ)
+            while len(selector.get_map()) > (self._pidfd is not None and not ended):
                 left = self._deadline - time.monotonic()
                 if left <= 0:
-                    return True, False
+                    return not ended, False
                 for key, _ in selector.select(left):
-                    if key.fileobj is self._child.stdin:
+                    if key.fileobj == self._pidfd:
+                        selector.unregister(key.fileobj)
+                        ended = True
+                        self._linger()
+                    elif key.fileobj is self._child.stdin:
                         pending = self._feed(selector, pending)
                     elif self._take(selector, key.fileobj):  # type: ignore[arg-type]
                         return False, True
         return False, False
+
+    def _linger(self) -> None:
+        """The child has ended: what it wrote is in the pipes already."""
+        self._deadline = min(self._deadline, time.monotonic() + (self._linger_s or 0.0))
 
     def _feed(self, selector: selectors.BaseSelector, pending: memoryview) -> memoryview:
         stream = self._child.stdin

@@ -16,6 +16,17 @@ _MAX = 64 << 10
 # Where a credential is looked for when the unit has none of that name: systemd-creds(1), and what
 # `LoadCredential=` without a path searches (systemd.exec(5)).
 _CREDENTIAL_STORES = ("/etc/credstore", "/run/credstore", "/usr/lib/credstore")
+_watching: list[set[str]] = []
+
+
+def watch() -> set[str]:
+    """From now on every secret that is read in this process is also in the set that this returns.
+
+    For the process of one action, which ends with it: what it says is masked before it is heard.
+    """
+    seen: set[str] = set()
+    _watching.append(seen)
+    return seen
 
 
 class SecretError(Exception):
@@ -34,6 +45,12 @@ class Secret:
 
     def read(self) -> str:
         """The secret, without the newline at its end. Raises SecretError."""
+        found = self._find()
+        for seen in _watching:
+            seen.add(found)
+        return found
+
+    def _find(self) -> str:
         if self.source == "text":
             return self.value
         if self.source == "env":

@@ -10,6 +10,7 @@
 
 _shtab_failhook_commands() {
   local _commands=(
+    ack:'Say that somebody is at it: no message until the unit recovers.'
     bundle:'The evidence of an incident as a tar file.'
     check:'Check the configuration.'
     disable:'Take it out of units again.'
@@ -18,14 +19,20 @@ _shtab_failhook_commands() {
     forget:'Remove incidents from the history.'
     install:'Put units and the command where systemd finds them.'
     list:'Incidents, newest first.'
+    mute:'Tell nobody of a unit or of one kind of failure.'
     note:'Write down what you found out about an incident.'
-    plugins:'The collectors and what they may cost.'
+    pause:'Record failures and do nothing about them.'
+    plugins:'Collectors and actions, also your own: list, show, new, test.'
     prune:'Bring the history within its limits now.'
+    resume:'Act upon the rules again.'
+    retry:'Try deliveries that wait or were given up now.'
     run:'Collect the evidence of a unit now.'
     show:'One incident: what failed, how, its last words, what was collected.'
     status:'Is it wired up, what failed last, what is waiting.'
     uninstall:'Take them away again; the history stays.'
+    unmute:'Tell people again.'
     verify:'Check a bundle, also one from elsewhere.'
+    why:'What was done about it, what was left out, and the reasons.'
   )
   _describe 'failhook commands' _commands
 }
@@ -37,6 +44,18 @@ _shtab_failhook_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_defaults_added=0
+
+_shtab_failhook_ack_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--undo[tell people again]"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+  ":ID\|UNIT\|last:"
+  "(*)::what the others should know:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_ack_defaults_added=0
 
 _shtab_failhook_bundle_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -52,6 +71,14 @@ _shtab_failhook_bundle_defaults_added=0
 
 _shtab_failhook_check_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--schema[print the JSON Schema of the files]"
+  "--explain[at each failure of this unit]:UNIT:"
+  "--times[how many (default 6)]:N:"
+  "--result[how it fails]:result:(exit-code signal core-dump timeout watchdog oom-kill start-limit-hit protocol resources exec-condition mount-start-limit-hit service-start-limit-hit trigger-limit-hit unit-start-limit-hit)"
+  "--status[such as 1, \"KILL\"]:STATUS:"
+  "--cause[the cause of the verdict, such as port-in-use]:cause:"
+  "--phase[phase]:phase:(unknown failed restarting gave-up dependency job-timeout stopped shutdown reload condition)"
+  "--started[started]:started:(timer path socket restart boot hand)"
   "--json[one JSON document]"
   "--user[your own units instead of the system\'s]"
   "(*)::check these instead of what is in force:"
@@ -96,6 +123,7 @@ _shtab_failhook_explain_defaults_added=0
 _shtab_failhook_forget_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--unit[every incident of this unit that is not pinned]:unit:"
+  "--deliveries[deliveries that wait or were given up instead of incidents]:ACTION|ID:"
   "--dry-run[only say what would go]"
   "--json[what was removed, as JSON]"
   "--user[your own units instead of the system\'s]"
@@ -129,6 +157,18 @@ _shtab_failhook_list_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_list_defaults_added=0
 
+_shtab_failhook_mute_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--until[until when\: \"2h\", \"07\:00\" (the next one), or an ISO date and time]:TIME:"
+  "--reason[said wherever it is shown]:reason:"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+  ":UNIT\|SIGNATURE\|ID:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_mute_defaults_added=0
+
 _shtab_failhook_note_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--pin[keep this incident for ever]"
@@ -142,10 +182,29 @@ _shtab_failhook_note_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_note_defaults_added=0
 
+_shtab_failhook_pause_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--until[until when\: \"2h\", \"07\:00\" (the next one), or an ISO date and time]:TIME:"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+  "(*)::said wherever somebody looks:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_pause_defaults_added=0
+
 _shtab_failhook_plugins_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[one JSON document]"
+  "--kind[show, new, test\: an action or a collector]:kind:(action collector)"
+  "--way[new\: how it is installed (file)]:way:(executable file package)"
+  "--directory[new\: where to write it (.\/NAME)\; has to be empty]:DIR:"
+  "--incident[test\: an incident, \"last\", or \"sample\"]:ID:"
+  "*--option[test\: an option of the action, as in TOML or as plain text]:KEY=VALUE:"
+  "--for-real[test\: do it, not a dry run]"
   "--user[your own units instead of the system\'s]"
+  ":what:(list show new test)"
+  ":NAME:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -163,6 +222,25 @@ _shtab_failhook_prune_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_prune_defaults_added=0
+
+_shtab_failhook_resume_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_resume_defaults_added=0
+
+_shtab_failhook_retry_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[what is tried, as JSON]"
+  "--user[your own units instead of the system\'s]"
+  ":only these:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_retry_defaults_added=0
 
 _shtab_failhook_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -202,6 +280,16 @@ _shtab_failhook_uninstall_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_uninstall_defaults_added=0
 
+_shtab_failhook_unmute_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+  ":as \`failhook mute\` lists it:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_unmute_defaults_added=0
+
 _shtab_failhook_verify_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[one JSON document]"
@@ -211,6 +299,16 @@ _shtab_failhook_verify_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_verify_defaults_added=0
+
+_shtab_failhook_why_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+  ":ID\|UNIT\|last:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_why_defaults_added=0
 
 
 _shtab_failhook() {
@@ -231,6 +329,7 @@ _shtab_failhook() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_failhook-$line[1]:"
       case $line[1] in
+        ack) _arguments -C -s $_shtab_failhook_ack_options ;;
         bundle) _arguments -C -s $_shtab_failhook_bundle_options ;;
         check) _arguments -C -s $_shtab_failhook_check_options ;;
         disable) _arguments -C -s $_shtab_failhook_disable_options ;;
@@ -239,14 +338,20 @@ _shtab_failhook() {
         forget) _arguments -C -s $_shtab_failhook_forget_options ;;
         install) _arguments -C -s $_shtab_failhook_install_options ;;
         list) _arguments -C -s $_shtab_failhook_list_options ;;
+        mute) _arguments -C -s $_shtab_failhook_mute_options ;;
         note) _arguments -C -s $_shtab_failhook_note_options ;;
+        pause) _arguments -C -s $_shtab_failhook_pause_options ;;
         plugins) _arguments -C -s $_shtab_failhook_plugins_options ;;
         prune) _arguments -C -s $_shtab_failhook_prune_options ;;
+        resume) _arguments -C -s $_shtab_failhook_resume_options ;;
+        retry) _arguments -C -s $_shtab_failhook_retry_options ;;
         run) _arguments -C -s $_shtab_failhook_run_options ;;
         show) _arguments -C -s $_shtab_failhook_show_options ;;
         status) _arguments -C -s $_shtab_failhook_status_options ;;
         uninstall) _arguments -C -s $_shtab_failhook_uninstall_options ;;
+        unmute) _arguments -C -s $_shtab_failhook_unmute_options ;;
         verify) _arguments -C -s $_shtab_failhook_verify_options ;;
+        why) _arguments -C -s $_shtab_failhook_why_options ;;
       esac
   esac
 }

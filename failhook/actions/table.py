@@ -64,6 +64,8 @@ class Mistake:
 
 def bind(action: Action[Any], raw: Mapping[str, object]) -> tuple[Any | None, list[Mistake]]:
     """The options of ``action`` from what the configuration says, or every mistake in it."""
+    if action.bind is not None:
+        return action.bind(raw)
     fields = {field.name: field for field in dataclasses.fields(action.options)}
     mistakes: list[Mistake] = []
     read: dict[str, object] = {}

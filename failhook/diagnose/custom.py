@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -58,6 +59,7 @@ def of_plugins(paths: Iterable[Path]) -> list[Cause]:
             if spec is None or spec.loader is None:
                 continue
             module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module  # where dataclasses look their annotations up
             spec.loader.exec_module(module)
             found += [one for one in getattr(module, "CAUSES", ()) if isinstance(one, Cause)]
         except Exception:  # somebody else's code

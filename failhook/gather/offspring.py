@@ -19,17 +19,30 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 _ROUNDS = 5
 _DYING_S = 5.0
 # Left behind in D state; looked at again later, so that they do not stay zombies.
 _left_behind: set[int] = set()
 
 
-def keep_in_reach() -> None:
-    """Make the calling process the parent of all that its descendants leave behind."""
+def keep_in_reach(*, on: bool = True) -> None:
+    """Make the calling process the parent of all that its descendants leave behind, or not."""
     prctl = _prctl()
     if prctl is not None:
-        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
+
+
+def keeps_in_reach() -> bool:
+    """Whether `keep_in_reach` holds for the calling process."""
+    prctl = _prctl()
+    if prctl is None:
+        return False
+    import ctypes
+
+    answer = ctypes.c_int(0)
+    prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return answer.value != 0
 
 
 def die_with(parent: int) -> None:
@@ -86,14 +99,33 @@ def kill_descendants(pid: int) -> None:
             _kill(each)
 
 
-def descendants(pid: int) -> list[int]:
-    """Everything below ``pid`` that is not a zombie, from one look at /proc."""
+def own_children() -> set[int]:
+    """The children of the calling process, zombies as well."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return set()
+    try:
+        tasks = os.listdir("/proc/self/task")
+        texts = [Path(f"/proc/self/task/{task}/children").read_bytes() for task in tasks]
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        return {pid for pid, _ in _by_parent().get(os.getpid(), ())}
+    return {int(pid) for text in texts for pid in text.split()}
+
+
+def _by_parent() -> dict[int, list[tuple[int, str]]]:
     children: dict[int, list[tuple[int, str]]] = {}
     with os.scandir("/proc") as entries:
         pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
     for each in pids:
         parent, state = _parent_and_state(each)
         children.setdefault(parent, []).append((each, state))
+    return children
+
+
+def descendants(pid: int) -> list[int]:
+    """Everything below ``pid`` that is not a zombie, from one look at /proc."""
+    children = _by_parent()
     found: list[int] = []
     todo = [pid]
     while todo:

@@ -24,6 +24,7 @@ _SYSTEMD = ("systemctl", "journalctl", "coredumpctl", "systemd-tmpfiles", "syste
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Programs that start us set these, and they change what failhook does.
 _CLEANED = ("SERVICE_", "EXIT_", "MONITOR_", "TRIGGER_", "LISTEN_", "XDG_", "INVOCATION_", "NO_C")
+_LOOPBACK = ("127.0.0.1", "::1")
 _CACHES = ("__pycache__", ".hypothesis", ".mypy_cache")
 
 
@@ -53,7 +54,7 @@ class _Guard:
             "socket.connect": self._address,
             "socket.bind": self._address,
             "socket.sendto": self._address,
-            "socket.getaddrinfo": lambda args: f"a name is looked up: {args[0]!r}",
+            "socket.getaddrinfo": self._name,
         }
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
@@ -98,11 +99,14 @@ class _Guard:
             return None
         return f"the real {path.name} is started"
 
+    def _name(self, args: tuple[Any, ...]) -> str | None:
+        return None if args[0] in _LOOPBACK else f"a name is looked up: {args[0]!r}"
+
     def _address(self, args: tuple[Any, ...]) -> str | None:
         address = args[1]
         if not isinstance(address, tuple) or not isinstance(address[0], str):
             return None
-        local = address[0] in ("127.0.0.1", "::1")
+        local = address[0] in _LOOPBACK
         return None if local else f"the network is used: {address}"
 
 

@@ -188,3 +188,13 @@ def test_bytes_that_are_no_text_are_shown_all_the_same() -> None:
     done = proc.run(["printf", r"\377\n"])
     assert done.text == "\ufffd\n"
     assert proc.run(["sh", "-c", r"printf '\377' >&2; exit 1"]).why().endswith("status 1: \ufffd")
+
+
+def test_who_holds_the_output_after_the_child_is_not_waited_for() -> None:
+    script = ["sh", "-c", "echo said; setsid sleep 6 & exit 3"]
+    began = time.monotonic()
+    done = proc.run(script, timeout_s=20, linger_s=0.2)
+    assert (done.returncode, done.stdout, done.timed_out) == (3, b"said\n", False)
+    assert time.monotonic() - began < 5
+    assert proc.run(["sh", "-c", "echo said"], timeout_s=20, linger_s=0.2).stdout == b"said\n"
+    assert proc.run(["sleep", "30"], timeout_s=0.2, linger_s=0.2).timed_out

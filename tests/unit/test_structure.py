@@ -39,8 +39,8 @@ LAYERS = (
     "message systemd",
     "values",
     "incident item places redact stream trigger",
-    "mask",
-    "files hook http_client journal_lines pattern proc safe_open secret version",
+    "http_client mask",
+    "files hook journal_lines pattern proc safe_open secret version",
 )
 # `stream` is the half of `proc` for output that is larger than memory: the same rules.
 DOORS_TO_CHILDREN = {"proc.py", "stream.py"}
