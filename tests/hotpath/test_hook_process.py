@@ -114,6 +114,9 @@ def _gate(tmp_path: Path, shell: str) -> Path:
         ({}, [], True),
         ({}, ["list"], True),
         ({"SERVICE_RESULT": "success"}, ["list"], True),
+        ({"SERVICE_RESULT": "success"}, ["--wait"], False),
+        ({"SERVICE_RESULT": "success"}, ["--wait=5", "foo.service"], False),
+        ({"SERVICE_RESULT": "exit-code"}, ["--wait"], True),
     ],
 )
 def test_gate_lets_only_clean_stops_leave(

@@ -2,6 +2,8 @@
 """Who called, which unit is meant, and what goes into the spool."""
 
 import json
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +31,10 @@ def _spooled(run: Path) -> list[dict[str, object]]:
     [
         (FAILED, [], True),
         (FAILED, ["a.service"], True),
+        (FAILED, ["--wait"], True),
+        (FAILED, ["--wait=5", "a.service"], True),
+        (FAILED, ["--wait", "list"], False),
+        ({}, ["--wait"], False),
         (FAILED, ["list"], False),
         (FAILED, ["show", "a.service"], False),
         ({}, ["--unit", "a.service"], True),
@@ -135,3 +141,59 @@ def test_whatever_goes_wrong_is_said_and_swallowed(
     monkeypatch.setattr(hook, "_own_cgroup", broken)
     assert hook.main(FAILED, ["a.service"]) == ""
     assert "RuntimeError: on purpose" in capfd.readouterr().err
+
+
+# -- --wait -------------------------------------------------------------------------------------
+
+RUN_ID = "0123456789abcdef0123456789abcdef"
+
+
+def _stop(arguments: list[str], **more: str) -> float:
+    """How long a failing stop was held, in seconds."""
+    began = time.monotonic()
+    assert hook.main({**FAILED, "INVOCATION_ID": RUN_ID, **more}, arguments) == ""
+    return time.monotonic() - began
+
+
+def test_a_stop_is_held_until_its_steps_are_done(run_directory: Path) -> None:
+    done = run_directory / "done" / RUN_ID
+
+    def release() -> None:
+        done.parent.mkdir()
+        done.touch()
+
+    timer = threading.Timer(0.2, release)
+    timer.start()
+    assert 0.2 <= _stop(["--wait=30", "a.service"]) < 20
+    timer.join()
+    (record,) = _spooled(run_directory)
+    assert (record["unit"], record["wait"]) == ("a.service", True)
+
+
+def test_a_stop_is_not_held_for_ever(capfd: pytest.CaptureFixture[str]) -> None:
+    assert 0.1 <= _stop(["--wait=0.1", "a.service"]) < 20
+    assert "were not done within 0.1 s; going on" in capfd.readouterr().err
+
+
+def test_a_clean_stop_is_never_held(run_directory: Path) -> None:
+    assert _stop(["--wait=30", "a.service"], SERVICE_RESULT="success") < 20
+    assert _spooled(run_directory) == []
+
+
+@pytest.mark.parametrize("run", ["", "../../etc/passwd", "a/b"])
+def test_what_is_no_id_of_a_run_is_not_waited_for(run_directory: Path, run: str) -> None:
+    assert _stop(["--wait=30", "a.service"], INVOCATION_ID=run) < 20
+    assert len(_spooled(run_directory)) == 1
+
+
+def test_without_the_word_nobody_waits(run_directory: Path) -> None:
+    assert _stop(["a.service"]) < 20
+    assert "wait" not in _spooled(run_directory)[0]
+
+
+def test_an_odd_number_is_said_and_the_usual_one_taken(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hook, "WAIT_S", 0.05)
+    assert _stop(["--wait=soon", "a.service"]) < 20
+    assert "--wait=soon: no number of seconds; waiting for 0.05" in capfd.readouterr().err
