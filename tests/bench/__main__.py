@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python3 -m tests.bench [a b c d e f] [--smoke] [--tree bookworm]`: prints one table."""
+"""`python3 -m tests.bench [a b c d e f g] [--smoke] [--tree bookworm]`: prints one table."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from tests.bed import BedError, Machine, Tree, failhook_tree, trees, unavailable
-from tests.bench import bundles, listing, stops, storms
+from tests.bench import bundles, listing, responses, stops, storms
 from tests.bench.beds import FULL, SMOKE, Scale, say
 from tests.bench.table import Row, printed
 
@@ -18,7 +18,8 @@ b  failing stop         against bare python3 -I
 c  failure to bundle    against a shell script with the same calls, and sos report
 d  a large journal      5 million entries against 50 thousand
 e  storms               1,000 units at once; one that fails without pause
-f  failhook list        100,000 incidents"""
+f  failhook list        100,000 incidents
+g  rules and messages   a thousand rules; from the failure to a receiver's first byte"""
 
 
 def _measured(letters: str, base: Tree, scale: Scale) -> Iterator[Row]:
@@ -44,6 +45,10 @@ def _measured(letters: str, base: Tree, scale: Scale) -> Iterator[Row]:
     if "f" in letters:
         with Machine(failhook_tree(base)) as machine:
             yield from listing.long_history(machine, scale)
+    if "g" in letters:
+        yield from responses.planning(scale)
+        with Machine(failhook_tree(base)) as machine:
+            yield from responses.first_byte(machine, scale)
 
 
 def main() -> int:
@@ -57,9 +62,9 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true", help="small numbers: only that it works")
     parser.add_argument("--tree", default="bookworm", help="the release (default: bookworm)")
     options = parser.parse_args()
-    letters = "".join(options.letter) or "abcdef"
-    if unknown := set(letters) - set("abcdef"):
-        parser.error(f"not one of a to f: {' '.join(sorted(unknown))}")
+    letters = "".join(options.letter) or "abcdefg"
+    if unknown := set(letters) - set("abcdefg"):
+        parser.error(f"not one of a to g: {' '.join(sorted(unknown))}")
     if reason := unavailable():
         print(reason, file=sys.stderr)
         return 1
