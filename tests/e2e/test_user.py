@@ -5,6 +5,16 @@ import json
 
 from tests.e2e.hooked import Hooked
 
+_RULES = """
+[action.touch]
+type = "command"
+argv = ["touch", "/home/ann/touched"]
+sandbox = false
+[[rule]]
+name = "hers"
+step = [{ on = "1", do = ["touch"] }]
+"""
+
 
 def test_user_manager(fresh_hooked: Hooked) -> None:
     bed = fresh_hooked.machine
@@ -20,6 +30,8 @@ def test_user_manager(fresh_hooked: Hooked) -> None:
             "%%", "%"
         ),
     )
+    bed.run(["mkdir", "-p", "/home/ann/.config/failhook"], user="ann")
+    bed.write("/home/ann/.config/failhook/failhook.toml", _RULES)
     bed.run(["systemctl", "--user", "daemon-reload"], user="ann")
     bed.run(["systemctl", "--user", "start", "mine.service"], user="ann", check=False)
 
@@ -35,6 +47,9 @@ def test_user_manager(fresh_hooked: Hooked) -> None:
     assert (incident["unit"], incident["manager"]) == ("mine.service", "user")
     assert (incident["result"], incident["exit_status"]) == ("exit-code", "4")
     assert incident["dying_words"] == ["from ann"]
+    bed.wait(lambda: bed.exists("/home/ann/touched"), timeout=20, what="ann's action")
+    why = json.loads(bed.run(["failhook", "why", "--user", "--json"], user="ann").stdout)["why"]
+    assert [(one["name"], one["state"]) for one in why["actions"]] == [("touch", "done")]
     # the system's history is not ann's to read, and knows nothing of hers
     denied = bed.run(["failhook", "list"], user="ann", check=False)
     assert denied.returncode == 1
@@ -42,5 +57,7 @@ def test_user_manager(fresh_hooked: Hooked) -> None:
     assert fresh_hooked.incidents("mine.service") == []
     said = bed.run(["failhook", "uninstall", "--user"], user="ann", timeout=60).text
     assert "history stays" in said
-    left = bed.shell("find /home/ann -name '*failhook*' -not -path '*/state/*' || true").text
-    assert left == ""
+    found = (
+        "find /home/ann -name '*failhook*' -not -path '*/state/*' -not -path '*/.config/failhook*'"
+    )
+    assert bed.shell(f"{found} || true").text == ""
