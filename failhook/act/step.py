@@ -223,7 +223,9 @@ class Steps:
             if fresh.state is State.OPEN:
                 response.respond(self._store, self._configuration, fresh)
             return
-        later.look(self._store, self._configuration, incident)
+        after = later.look(self._store, self._configuration, incident)
+        number = item.payload.get("number")
+        response.look_again(self._places, after, number if isinstance(number, int) else 0)
 
     def _let_go(self, incident: Incident) -> None:
         """The unit goes on as soon as the steps before its restart are over."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 from failhook import files, hook
@@ -26,7 +28,6 @@ from failhook.response import circumstances, messages, moment, unit_words
 from failhook.response.ledger import Ledger
 from failhook.response.moment import Moment
 from failhook.response.threads import Thread, Threads
-from failhook.response.unit_words import UnitWords
 from failhook.store.incidents import Store, directory_name
 from failhook.systemd import unit
 from failhook.systemd.unit import UnitState
@@ -34,7 +35,9 @@ from failhook.systemd.unit import UnitState
 logger = logging.getLogger(__name__)
 UPGRADE_S = 60.0  # a failure during a package upgrade is looked at again after so long
 _FORGOTTEN_S = 600.0  # no hook waits so long
-LOOK_S = 60.0  # and one that somebody heard of: did the unit recover by itself?
+# And a trouble that somebody heard of: is the unit well, whoever did that? A few looks, ever later;
+# what happens after the last of them is told by the unit's next stop or failure.
+LOOKS_S = (60.0, 300.0, 1800.0, 7200.0, 21600.0, 86400.0)
 
 
 def respond(
@@ -61,46 +64,112 @@ def _decided(
     store: Store, configuration: Configuration, incident: Incident, state: UnitState
 ) -> Incident:
     """The incident with its decision, on disk; the thread and the limits follow it."""
-    ledger, threads = Ledger(store.places), Threads(store.places)
-    now = moment.now()
-    words = unit_words.read(state)
-    before = threads.find(incident.unit, incident.manager)
-    thread = threads.joined(incident)
-    facts = circumstances.gather(store, configuration, incident, state, thread, words)
+    facts = _facts(store, configuration, incident, state)
     if facts.upgrading is not None and incident.state is State.OPEN:
         return _put_off(store, incident, facts)
-    looked = look(configuration.rules, incident, facts)
-    well_s = _well_for(incident, before)
-    memory = _memory(ledger, configuration, incident, looked, thread, (well_s, now))
-    decision = decide(configuration, incident, looked, facts, memory)
-    incident = replace(incident, decision=_with_words(decision, words))
+    decision = _decision(store, configuration, incident, state, facts)
+    words = unit_words.read(state)
+    incident = replace(
+        incident, decision={**decision.to_json(), "unit_problems": list(words.problems)}
+    )
     for planned in decision.steps:
         incident = with_entry(incident, _entry(incident, planned))
     store.save(incident)
     return incident
 
 
+def _facts(
+    store: Store, configuration: Configuration, incident: Incident, state: UnitState
+) -> Circumstances:
+    thread = Threads(store.places).joined(incident)
+    words = unit_words.read(state)
+    return circumstances.gather(store, configuration, incident, state, thread, words)
+
+
+def _decision(
+    store: Store,
+    configuration: Configuration,
+    incident: Incident,
+    state: UnitState,
+    facts: Circumstances | None = None,
+) -> Decision:
+    """Ask `decide` with all that is known and remembered; counts this failure, once."""
+    facts = facts or _facts(store, configuration, incident, state)
+    threads = Threads(store.places)
+    before, thread = threads.find(incident.unit, incident.manager), threads.joined(incident)
+    looked = look(configuration.rules, incident, facts)
+    well_s = _well_for(incident, before)
+    ledger, now = Ledger(store.places), moment.now()
+    memory = _memory(ledger, configuration, incident, looked, thread, (well_s, now))
+    return decide(configuration, incident, looked, facts, memory)
+
+
 def _remember(places: Places, configuration: Configuration, incident: Incident) -> None:
     """What the decision uses up and whom it tells, in the ledger; once for each incident."""
     if incident.decision is None or incident.decision.get("again"):
         return  # it is decided later
-    ledger, threads = Ledger(places), Threads(places)
-    now, limits = moment.now(), configuration.limits
     steps = planned_of(incident.decision)
+    _use_up(places, configuration, incident, steps)
+    threads = Threads(places)
+    before = threads.find(incident.unit, incident.manager)
+    if before is None or incident.id not in before.recent:
+        _tell_thread(threads, incident, steps)
+
+
+def _use_up(
+    places: Places, configuration: Configuration, incident: Incident, steps: Sequence[Planned]
+) -> None:
+    """What counts in a limit takes its place there."""
+    ledger, now, limits = Ledger(places), moment.now(), configuration.limits
     for planned in steps:
         rate = {"restarts": limits.restarts, "reboots": limits.reboots}.get(planned.counts_as or "")
         if rate is not None and planned.counts_as and planned.state is Done.DUE:
             ledger.take(planned.counts_as, step_id(incident, planned.action), rate, now)
-    before = threads.find(incident.unit, incident.manager)
-    if before is not None and incident.id in before.recent:
-        return
+
+
+def _tell_thread(threads: Threads, incident: Incident, steps: Sequence[Planned]) -> None:
+    """The thread has this failure in it, and knows who is told."""
     thread = threads.joined(incident)
+    at = time.time()
     told = {
-        one.action: messages.told_of(one, now.at)
+        one.action: messages.told_of(one, at)
         for one in steps
         if one.event is not None and one.state is not Done.LEFT_OUT
     }
     threads.save(replace(thread, told={**thread.told, **told}))
+
+
+def reconsider(store: Store, configuration: Configuration, incident: Incident) -> Incident:
+    """Decide once more about an incident of which more is known now: systemd gave up.
+
+    What was done or is on its way stays; what was left out before may follow now. Raises OSError.
+    """
+    if incident.decision is None or incident.decision.get("again"):
+        return incident
+    state = unit.show(incident.unit, user=incident.manager == "user")
+    with Ledger(store.places).locked():
+        before = {str(entry.get("id")): entry.get("state") for entry in incident.actions}
+        decision = _decision(store, configuration, incident, state)
+        news = [
+            one
+            for one in decision.steps
+            if one.state is not Done.LEFT_OUT
+            and before.get(_id(incident, one), Done.LEFT_OUT) == Done.LEFT_OUT
+        ]
+        if not news:
+            return incident
+        entries = [_entry(incident, one) for one in news]
+        known = [one for one in planned_of(incident.decision) if _id(incident, one) in before]
+        kept = [one for one in known if _id(incident, one) not in {entry.id for entry in entries}]
+        merged = replace(decision, steps=(*kept, *news)).to_json()
+        incident = store.update(
+            incident,
+            lambda one: reduce(with_entry, entries, replace(one, decision=merged)),
+        )
+        _use_up(store.places, configuration, incident, news)
+        _tell_thread(Threads(store.places), incident, news)
+    _queue(store, configuration, incident)
+    return incident
 
 
 def _put_off(store: Store, incident: Incident, facts: Circumstances) -> Incident:
@@ -149,10 +218,6 @@ def _memory(
 def _count(ledger: Ledger, rule: Rule, incident: Incident, well_s: float, now: Moment) -> int:
     forgiven = well_s >= rule.forgive_after_s
     return ledger.count(rule.name, incident, rule.within_s, forgiven=forgiven, now=now)
-
-
-def _with_words(decision: Decision, words: UnitWords) -> JsonObject:
-    return {**decision.to_json(), "unit_problems": list(words.problems)}
 
 
 def _entry(incident: Incident, planned: Planned) -> Entry:
@@ -204,9 +269,9 @@ def _queue(store: Store, configuration: Configuration, incident: Incident) -> No
             else:
                 queue.put(_item(key, name, planned))
     if decision.get("again"):
-        _look_later(queue, incident, UPGRADE_S, "decide")
+        _put_look(queue, incident, "decide", UPGRADE_S, 0)
     elif incident.state is State.OPEN and thread is not None and thread.is_open and due:
-        _look_later(queue, incident, LOOK_S, "look")
+        _put_look(queue, incident, "look", LOOKS_S[0], 0)
 
 
 def _item(key: str, incident: str, planned: Planned) -> Item:
@@ -221,17 +286,28 @@ def _item(key: str, incident: str, planned: Planned) -> Item:
     )
 
 
-def _look_later(queue: Queue, incident: Incident, seconds: float, what: str) -> None:
+def look_again(places: Places, incident: Incident, number: int) -> None:
+    """After the ``number``-th later look at an incident, from 0: the next one, if there is one.
+
+    Raises OSError.
+    """
+    thread = Threads(places).find(incident.unit, incident.manager)
+    waits = incident.state is State.OPEN and thread is not None and thread.is_open
+    if waits and number + 1 < len(LOOKS_S):
+        _put_look(Queue(places.due), incident, "look", LOOKS_S[number + 1], number + 1)
+
+
+def _put_look(queue: Queue, incident: Incident, what: str, seconds: float, number: int) -> None:
     with contextlib.suppress(QueueFull):
         queue.put(
             Item(
-                id=f"{incident.id}-{what}",
+                id=f"{incident.id}-{what}-{number}",
                 action=what,
                 kind="look",
                 incident=directory_name(incident),
                 created=time.time(),
                 not_before=time.time() + seconds,
-                payload={"what": what},
+                payload={"what": what, "number": number},
             )
         )
 

@@ -233,3 +233,48 @@ step = [{{ on = "1", do = ["slow", "after"] }}]
     states = {one["name"]: one["state"] for one in incident["actions"]}
     assert states == {"slow": "interrupted", "after": "done"}
     assert bed.read("/var/lib/marks").split() == [b"x", b"y"]
+
+
+def test_when_systemd_gives_up_the_rules_are_asked_again(hooked: Hooked) -> None:
+    """While systemd restarts it a restart of ours is left out; a rule may wait for the end."""
+    bed, name = hooked.machine, "gaveup"
+    unit = f"{name}.service"
+    start = f"test -e /run/{name} && exec sleep 600; sleep 0.3; exit 6"
+    body = f"ExecStart=sh -c '{start}'\nRestart=on-failure\nRestartSec=200ms\n"
+    limits = "StartLimitIntervalSec=1min\nStartLimitBurst=3\n"
+    bed.units({unit: service("both", body, limits)})
+    text = f"""
+[action."{name}.mend"]
+type = "command"
+argv = ["touch", "/run/{name}"]
+sandbox = false
+[action."{name}.gently"]
+type = "restart"
+healthy_after = "1s"
+[[rule]]
+name = "{name}"
+unit = ["{unit}"]
+phase = ["gave-up"]
+step = [{{ on = "1", do = ["{name}.mend", "{name}.gently"] }}]
+[[rule]]
+name = "{name}-before"
+unit = ["{unit}"]
+step = [{{ on = "1", do = ["{name}.gently"] }}]
+"""
+    rules(hooked, name, text)
+    bed.systemctl("start", unit)
+    bed.wait(
+        lambda: any(
+            [one["state"] for one in incident["actions"]].count("done") == 2
+            for incident in hooked.incidents(unit)
+        ),
+        timeout=60,
+        what="the steps after systemd gave up",
+    )
+    incidents = wait_acted(hooked, unit, 3)
+    assert len(incidents) == 3
+    done = [essence(one["actions"], "name") for one in incidents]
+    assert done[:2] == [[("gently", "left out")]] * 2
+    assert sorted(done[2]) == [("gently", "done"), ("mend", "done")]
+    assert incidents[2]["state"] == "recovered"
+    assert bed.show(unit, "ActiveState")["ActiveState"] == "active"

@@ -57,8 +57,8 @@ def find(name: str) -> Action[Any] | None:
     )
 
 
-def start_actor(machine: Machine, idle_s: float = 0.15) -> Running:
-    """An actor in a session of its own."""
+def start_actor(machine: Machine, idle_s: float = 0.15, clock: float | None = None) -> Running:
+    """An actor in a session of its own; ``clock`` is what its wall clock says at first."""
     pid = os.fork()
     if pid == 0:
         code = 70
@@ -69,6 +69,9 @@ def start_actor(machine: Machine, idle_s: float = 0.15) -> Running:
                 os.dup2(log, fd)
             logging.basicConfig(stream=os.fdopen(2, "w", closefd=False), level=20, force=True)
             proc.SEARCH_PATH = machine.programs.path(proc.SEARCH_PATH)
+            if clock is not None:
+                ahead, real = clock - time.time(), time.time
+                time.time = lambda: real() + ahead
             Actor(machine.where, load.load(machine.where), find, idle_s=idle_s).run()
             code = 0
         except BaseException:  # noqa: BLE001 - a fork must not go on as the test
@@ -79,9 +82,9 @@ def start_actor(machine: Machine, idle_s: float = 0.15) -> Running:
     return machine.started[-1]
 
 
-def act(machine: Machine) -> None:
+def act(machine: Machine, clock: float | None = None) -> None:
     """An actor that is left alone until nothing is due."""
-    running = start_actor(machine)
+    running = start_actor(machine, clock=clock)
     try:
         code = running.wait(60.0)
     finally:

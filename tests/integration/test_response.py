@@ -303,3 +303,31 @@ def _check_counts(incidents: list[Incident], units: tuple[str, ...]) -> None:
                 assert isinstance(steps[0], dict)
                 numbers.append(steps[0]["number"])
         assert sorted(numbers, key=int) == [1, 2, 3, 4, 5], json.dumps(numbers)  # type: ignore[arg-type]
+
+
+def test_a_later_look_finds_out_that_the_unit_is_well(machine: Machine, log: Path) -> None:
+    rules(machine, log)
+    machine.trigger()
+    machine.run()
+    act(machine)
+    queue = Queue(machine.where.due)
+    for number in range(2):  # not yet well: it is looked at again, later
+        (path,) = queue.later()
+        assert f"-look-{number}@look" in path.name
+        queue.postpone(path, 0.0)
+        act(machine)
+    assert machine.incidents()[0].state is State.OPEN
+    since = time.strftime("%a %Y-%m-%d %H:%M:%S.000000 UTC", time.gmtime(time.time() + 30))
+    machine.programs.add(
+        "systemctl",
+        "printf 'Id=a.service\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\n"
+        f"InvocationID={'f' * 32}\\nActiveEnterTimestamp={since}\\n'",
+    )
+    (path,) = queue.later()
+    queue.postpone(path, 0.0)
+    clock = time.time() + 60
+    act(machine, clock=clock)
+    (one,) = machine.incidents()
+    assert one.state is State.RECOVERED
+    assert [event for event, _ in sent(machine)] == ["incident.opened", "incident.recovered"]
+    assert queue.later() == []
