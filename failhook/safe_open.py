@@ -36,6 +36,21 @@ def open_regular(path: str, root: str = "/") -> BinaryIO:
         os.close(parent)
 
 
+def open_directory(path: str, root: str = "/") -> int:
+    """The directory ``path`` below ``root``, as a descriptor. Raises OSError.
+
+    The way there is held to the same rules; what lies below it is the caller's to walk.
+    """
+    if not path.startswith("/") or "\0" in path:
+        raise PermissionError("not an absolute path")
+    parent, last = _walk(path, root)
+    try:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(last, flags, dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
 def _check(state: os.stat_result, parent: os.stat_result) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise PermissionError("not a regular file")

@@ -107,6 +107,8 @@ class _Run:
 
     def take(self, entry: Entry) -> bool:
         """Sort one entry in; False when nothing more would be kept."""
+        if _is_ours(entry):
+            return True
         if entry.text("MESSAGE_ID") == journal.DROPPED and entry.text("_TRANSPORT") == "driver":
             if f"from {self._unit}" in entry.text("MESSAGE"):
                 self.dropped.append(entry.text("N_DROPPED") or "some")
@@ -214,6 +216,12 @@ def _wait_unsynced(context: Context) -> None:
     time.sleep(_UNSYNCED_S)
 
 
+def _is_ours(entry: Entry) -> bool:
+    """What the action ``journal`` said of an earlier failure is no evidence of this one."""
+    known = entry.fields.get("_UID") in ("0", str(os.getuid()))
+    return known and "FAILHOOK_ID" in entry.fields
+
+
 def _before(context: Context, namespace: str | None) -> _Kept:
     """The unit's last lines before this run, from this boot."""
     incident = context.incident
@@ -237,7 +245,8 @@ def _earlier_than(invocation: str, kept: _Kept) -> Callable[[Entry], bool]:
     names = ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID", "USER_INVOCATION_ID")
 
     def take(entry: Entry) -> bool:
-        if all(entry.fields.get(name) != invocation for name in names):
+        others = all(entry.fields.get(name) != invocation for name in names)
+        if others and not _is_ours(entry):
             kept.add(journal.to_text(entry))
         return len(kept.lines) < BEFORE_LINES and not kept.full
 

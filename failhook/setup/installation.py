@@ -47,7 +47,11 @@ def install(where: Layout, changes: Changes, *, start: bool = True) -> None:
     if where.tmpfiles is not None:
         text = (unit_files() / "failhook.tmpfiles.conf").read_text(encoding="utf-8")
         changes.write(where.tmpfiles, text)
+    if where.catalog is not None:
+        text = (unit_files() / "failhook.catalog").read_text(encoding="utf-8")
+        changes.write(where.catalog, text)
     if not changes.dry_run:
+        _update_catalog(where)
         _activate(where, changes, start=start)
 
 
@@ -55,6 +59,12 @@ def _compile(path: Path) -> None:
     """With its .pyc beside it: services cannot write one, and would parse it at every failure."""
     with contextlib.suppress(py_compile.PyCompileError, OSError):
         py_compile.compile(str(path), doraise=True)
+
+
+def _update_catalog(where: Layout) -> None:
+    """So that ``journalctl -x`` knows, or has forgotten, what our entries mean."""
+    if where.catalog is not None:
+        proc.run(["journalctl", "--update-catalog"], timeout_s=30)
 
 
 def _activate(where: Layout, changes: Changes, *, start: bool) -> None:
@@ -102,8 +112,17 @@ def uninstall(where: Layout, places: Places, changes: Changes) -> None:
         changes.remove(where.units / f"{name}.d" / dropins.NAME)
     for name in USER_UNITS if where.user else SYSTEM_UNITS:
         changes.remove(where.units / name)
-    for path in (*where.documents, where.tmpfiles, where.library, where.command, places.run):
+    for path in (
+        *where.documents,
+        where.tmpfiles,
+        where.catalog,
+        where.library,
+        where.command,
+        places.run,
+    ):
         if path is not None:
             changes.remove(path)
     if changes.changed:
+        if not changes.dry_run:
+            _update_catalog(where)
         reload(changes, user=where.user)

@@ -64,6 +64,7 @@ class Layout:
     library: Path
     units: Path
     tmpfiles: Path | None
+    catalog: Path | None
     drop_ins: Path
     share: Path
     user: bool
@@ -87,6 +88,7 @@ def layout(*, user: bool) -> Layout:
             library=base / "lib/failhook",
             units=base / "lib/systemd/system",
             tmpfiles=base / "lib/tmpfiles.d/failhook.conf",
+            catalog=base / "lib/systemd/catalog/failhook.catalog",
             drop_ins=Path("/etc/systemd/system"),
             share=base / "share",
             user=False,
@@ -99,6 +101,7 @@ def layout(*, user: bool) -> Layout:
         library=home / ".local/lib/failhook",
         units=data / "systemd/user",
         tmpfiles=None,
+        catalog=None,
         drop_ins=config / "systemd/user",
         share=data,
         user=True,

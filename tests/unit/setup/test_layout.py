@@ -43,7 +43,9 @@ def test_a_users_places(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(layout(user=True).units) == "/data/systemd/user"
 
 
-@pytest.mark.parametrize("name", [*module.SYSTEM_UNITS, "failhook.tmpfiles.conf"])
+@pytest.mark.parametrize(
+    "name", [*module.SYSTEM_UNITS, "failhook.tmpfiles.conf", "failhook.catalog"]
+)
 def test_every_unit_came_with_the_package(name: str) -> None:
     assert (unit_files() / name).is_file()
 
