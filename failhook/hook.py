@@ -28,6 +28,7 @@ SOCKET = "socket"
 NO_FAILURE = ("success", "exec-condition")
 ACKNOWLEDGE_S = 1.0
 DONE = "done"
+OURS = ("failhook@", "failhook.", "failhook-")
 WAIT_S = 30.0  # `--wait` without a number: well below the default of TimeoutStopSec= (90 s)
 _LOOK_S = 0.02
 _MAX_FILE = 65536
@@ -174,7 +175,7 @@ def run_directory(environ: Mapping[str, str], user: bool) -> str:
 
 def _is_ours(unit: str) -> bool:
     """Failhook's own units never become incidents: a failing handler must not call itself."""
-    return unit.startswith(("failhook@", "failhook.", "failhook-"))
+    return unit.startswith(OURS)
 
 
 def _awaited(run: str, unit: str) -> bool:

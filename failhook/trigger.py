@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from failhook import hook
+
 MAX_BYTES = 2 << 20
 # unit-name.c:VALID_CHARS_WITH_AT, UNIT_NAME_MAX; the type suffix is one that systemd has.
 _UNIT = re.compile(
@@ -119,6 +121,8 @@ def _unit(record: Mapping[str, object]) -> str:
     unit = record.get("unit")
     if not isinstance(unit, str) or not is_unit_name(unit):
         raise TriggerError(f"{str(unit)[:80]!r} is not a unit name")
+    if unit.startswith(hook.OURS):
+        raise TriggerError(f"{unit} is failhook's own: its failure is no incident")
     return unit
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from failhook import files, isolate, outbox
+from failhook.act import later
 from failhook.action import Action, Outcome, Request, failed
 from failhook.actions import table as actions
 from failhook.actions.schema import secrets_in
@@ -151,7 +152,9 @@ class Steps:
             self._queue.replace(path, replace(item, started=None, not_before=due))
             return
         if outcome.helped is not None and state is not Done.LEFT_OUT:
-            self._learn(incident, item, helped=outcome.helped)
+            self._learn(incident, item, outcome)
+        if ready.table.type == "wall" and not self._places.user:
+            later.show_at_login(self._store)
         self._queue.done(path)
 
     def _run(self, ready: _Ready) -> Outcome:
@@ -200,13 +203,15 @@ class Steps:
 
     # -- after ------------------------------------------------------------------------------------
 
-    def _learn(self, incident: Incident, item: Item, *, helped: bool) -> None:
+    def _learn(self, incident: Incident, item: Item, outcome: Outcome) -> None:
         """Remember whether it helped; tell those who heard of the trouble that it is over."""
+        by_us = outcome.data.get("already") is not True  # it was well before we did anything
         ledger = Ledger(self._places)
-        with ledger.locked():
-            ledger.helped(incident, item.action, item.id, helped=helped)
-        if helped:
-            self.recovered(incident, time.time(), item.action)
+        if by_us:
+            with ledger.locked():
+                ledger.helped(incident, item.action, item.id, helped=bool(outcome.helped))
+        if outcome.helped:
+            self.recovered(incident, time.time(), item.action if by_us else None)
 
     def recovered(self, incident: Incident, at: float, helped: str | None) -> None:
         """The unit is well: the incident is over, and everybody who heard of it hears that."""
@@ -214,10 +219,12 @@ class Steps:
         messages.tell_news(
             self._store, self._configuration, after, Event.RECOVERED, at=at, helped=helped
         )
+        response.over(self._places, after)
 
     def _look(self, item: Item, incident: Incident) -> None:
-        from failhook.act import later
-
+        if item.payload.get("what") == "over":
+            self._over(incident)
+            return
         if item.payload.get("what") == "decide":
             fresh = self._store.update(incident, lambda one: replace(one, decision=None))
             if fresh.state is State.OPEN:
@@ -226,6 +233,22 @@ class Steps:
         after = later.look(self._store, self._configuration, incident)
         number = item.payload.get("number")
         response.look_again(self._places, after, number if isinstance(number, int) else 0)
+
+    def _over(self, incident: Incident) -> None:
+        """Count the end where the beginning was counted, and show no more what was shown."""
+        for entry in list(incident.actions):
+            if entry.get("type") == "metrics" and entry.get("state") == Done.DONE:
+                name = str(entry["name"])
+                item = Item(
+                    id=f"{incident.id}-over-{name}"[:80],
+                    action=name,
+                    kind="step",
+                    incident=directory_name(incident),
+                    created=time.time(),
+                )
+                self._queue.put(item)
+        if not self._places.user:
+            later.show_at_login(self._store)
 
     def _let_go(self, incident: Incident) -> None:
         """The unit goes on as soon as the steps before its restart are over."""

@@ -22,6 +22,7 @@ from failhook.values import Kind, Wrong
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ON = re.compile(r"([1-9][0-9]{0,5})(?:\.\.([1-9][0-9]{0,5})?)?")
 _HOURS = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)\s*-\s*([01]?\d|2[0-4]):([0-5]\d)")
+_NOT_BEFORE_A_RESTART = ("restart", "start", "stop")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # of systemd.exec(5) $SERVICE_RESULT, and what the other unit types have (systemd.md 2.3)
 RESULTS = (
@@ -246,20 +247,33 @@ def _steps(file: File, rule: Key, tables: object) -> Iterator[Step]:
 
 
 def resolved(before: Configuration) -> Configuration:
-    """Once all files are read: rules whose actions there are, and a problem for each other one."""
-    problems: list[Problem] = []
-    for rule in before.rules:
-        for step in rule.steps:
-            for name in step.do:
-                if name not in before.actions:
-                    near = difflib.get_close_matches(name, list(before.actions), 1)
-                    hint = f"did you mean {near[0]!r}?" if near else f"write [action.{name}]"
-                    what = f"there is no action {name!r}; the rule is left out"
-                    key = f"rule {rule.name}: do"
-                    problems.append(Problem(rule.file, step.line, key, what, hint))
-    kept = [
-        rule
+    """Once all files are read: the rules that can be followed, and a problem for each other one."""
+    problems = [
+        problem
         for rule in before.rules
-        if all(name in before.actions for step in rule.steps for name in step.do)
+        for step in rule.steps
+        for name in step.do
+        if (problem := _unsound(before, rule, step, name)) is not None
     ]
-    return replace(before, rules=tuple(kept), problems=(*before.problems, *problems))
+    wrong = {problem.key for problem in problems}
+    kept = tuple(rule for rule in before.rules if _key(rule) not in wrong)
+    return replace(before, rules=kept, problems=(*before.problems, *problems))
+
+
+def _key(rule: Rule) -> str:
+    return f"rule {rule.name}: do"
+
+
+def _unsound(before: Configuration, rule: Rule, step: Step, name: str) -> Problem | None:
+    """What is wrong with an action in a step."""
+    action = before.actions.get(name)
+    if action is None:
+        near = difflib.get_close_matches(name, list(before.actions), 1)
+        what = f"there is no action {name!r}; the rule is left out"
+        hint = f"did you mean {near[0]!r}?" if near else f"write [action.{name}]"
+    elif step.before_restart and action.type in _NOT_BEFORE_A_RESTART:
+        what = f"{name} cannot be done before a restart; the rule is left out"
+        hint = "the unit waits for this step: it cannot be started or stopped meanwhile"
+    else:
+        return None
+    return Problem(rule.file, step.line, _key(rule), what, hint)

@@ -34,6 +34,7 @@ from failhook.systemd.unit import UnitState
 
 logger = logging.getLogger(__name__)
 UPGRADE_S = 60.0  # a failure during a package upgrade is looked at again after so long
+_SEE_THE_END = ("metrics", "wall")  # types of action that are not over when they are done
 _FORGOTTEN_S = 600.0  # no hook waits so long
 # And a trouble that somebody heard of: is the unit well, whoever did that? A few looks, ever later;
 # what happens after the last of them is told by the unit's next stop or failure.
@@ -306,10 +307,18 @@ def _put_look(queue: Queue, incident: Incident, what: str, seconds: float, numbe
                 kind="look",
                 incident=directory_name(incident),
                 created=time.time(),
-                not_before=time.time() + seconds,
+                not_before=time.time() + seconds if seconds else 0.0,
                 payload={"what": what, "number": number},
             )
         )
+
+
+def over(places: Places, incident: Incident) -> None:
+    """The incident is over: who counts it or shows it at login has to know. Raises OSError."""
+    if any(entry.get("type") in _SEE_THE_END for entry in incident.actions):
+        queue = Queue(places.due)
+        queue.make()
+        _put_look(queue, incident, "over", 0.0, 0)
 
 
 # -- `failhook --wait` --------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from failhook import hook
 from failhook.setup.changes import Changes
 from failhook.systemd import unit
 from failhook.trigger import is_unit_name
@@ -54,7 +55,7 @@ def enable(directory: Path, name: str, changes: Changes, *, privileged: bool, us
     """Hook one unit. Raises Problem where that makes no sense, OSError."""
     if not is_unit_name(name):
         raise Problem(f"{name!r} is not the name of a unit; write it with its type: foo.service")
-    if name.startswith(("failhook@", "failhook.", "failhook-")):
+    if name.startswith(hook.OURS):
         raise Problem(f"{name} is failhook's own: its failure must not call failhook")
     kind = name.rpartition(".")[2]
     if kind not in TYPES:

@@ -278,3 +278,49 @@ step = [{{ on = "1", do = ["{name}.gently"] }}]
     assert sorted(done[2]) == [("gently", "done"), ("mend", "done")]
     assert incidents[2]["state"] == "recovered"
     assert bed.show(unit, "ActiveState")["ActiveState"] == "active"
+
+
+def test_the_end_of_a_trouble_is_counted_and_shown_no_more(hooked: Hooked) -> None:
+    """A metric and the notice at login speak of open incidents: they have to hear of the end."""
+    bed, name = hooked.machine, "ended"
+    unit = f"{name}.service"
+    bed.shell(f"mkdir -p /var/lib/{name}")
+    bed.units(
+        {unit: service("both", f"ExecStart=sh -c 'test -e /run/{name} || exit 8; sleep 600'\n")}
+    )
+    text = f"""
+[action."{name}.count"]
+type = "metrics"
+directory = "/var/lib/{name}"
+[action."{name}.shout"]
+type = "wall"
+[[rule]]
+name = "{name}"
+unit = ["{unit}"]
+step = [{{ on = "1", do = ["{name}.count", "{name}.shout"] }}]
+"""
+    rules(hooked, name, text)
+    bed.systemctl("start", unit)
+    wait_acted(hooked, unit, 1)
+    counted = bed.read(f"/var/lib/{name}/failhook.prom").decode()
+    assert f'failhook_open{{unit="{unit}"}} 1' in counted
+    assert unit in bed.read("/run/motd.d/50-failhook").decode()
+    bed.shell(f"touch /run/{name}")
+    bed.systemctl("start", unit)
+    bed.wait_state(unit, "active")
+    bed.systemctl("stop", unit)
+    bed.wait(
+        lambda: (
+            f'failhook_open{{unit="{unit}"}} 0'
+            in bed.read(f"/var/lib/{name}/failhook.prom").decode()
+        ),
+        timeout=30,
+        what="the end to be counted",
+    )
+    bed.wait(
+        lambda: (
+            not bed.exists("/run/motd.d/50-failhook")
+            or unit not in bed.read("/run/motd.d/50-failhook").decode()
+        ),
+        what="the notice to go",
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from failhook.safe_open import open_regular
+from failhook.safe_open import open_directory, open_regular
 
 
 def _content(path: object) -> bytes:
@@ -111,3 +111,22 @@ def test_a_directory_that_is_swapped_for_a_link_meanwhile(tmp_path: Path) -> Non
         stop.set()
         attacker.join()
     assert seen == {b"mine"}
+
+
+def test_a_directory_by_the_same_rules(tmp_path: Path) -> None:
+    shared, real = tmp_path / "shared", tmp_path / "real"
+    shared.mkdir()
+    real.mkdir()
+    (tmp_path / "alias").symlink_to(real)
+    (shared / "planted").symlink_to(real)
+    (tmp_path / "file").touch()
+    for path in (real, tmp_path / "alias"):
+        fd = open_directory(str(path))
+        try:
+            assert os.path.samestat(os.fstat(fd), real.stat())
+        finally:
+            os.close(fd)
+    shared.chmod(0o777)
+    for path in (shared / "planted", tmp_path / "file", tmp_path / "none", Path("relative")):
+        with pytest.raises(OSError):
+            open_directory(str(path))

@@ -34,10 +34,13 @@ RULES = """
 type = "journal"
 [action.gently]
 type = "restart"
+[action.free]
+type = "clean"
+paths = ["/var/cache/acme"]
 [[rule]]
 name = "acme"
 unit = ["a.service"]
-step = [{ on = "1", do = ["tell"] }, { on = "2", do = ["gently"], before_restart = true }]
+step = [{ on = "1", do = ["tell"] }, { on = "2", do = ["free"], before_restart = true }]
 [[rule]]
 name = "oom"
 cause = ["memory-*"]
@@ -214,8 +217,8 @@ def test_explaining_what_each_failure_brings(failhook: CommandLine) -> None:
     assert "no   rule oom: not looked at: acme matched before" in out
     first, second, third = out.split(" failure\n")[1:]
     assert "do        tell (journal)" in first
-    assert "do        gently (restart, before the restart)" in second
-    assert "gently" in third
+    assert "do        free (clean, before the restart)" in second
+    assert "free" in third
     document = failhook("check", "--explain", "a.service", "--json").document["explain"]
     assert [one["number"] for one in document["failures"]] == [1, 2, 3, 4, 5, 6]
 

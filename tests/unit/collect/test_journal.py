@@ -104,6 +104,25 @@ def test_a_recorded_failure(stored: _Journal, version: str) -> None:
     assert [json.loads(line) for line in got] == [json.loads(line) for line in expected]
 
 
+def test_what_failhook_said_of_an_earlier_failure_is_no_evidence(stored: _Journal) -> None:
+    """The action ``journal`` names the unit; but nobody else hides lines by a field of ours."""
+    ours = {"UNIT": "talker.service", "FAILHOOK_ID": "7f3a", "SYSLOG_IDENTIFIER": "failhook"}
+    told = _entry("port 80 is held by caddy", FAILED - 1, **ours)
+    foreign = _entry("not root", FAILED - 1, **{**ours, "_UID": "54321"})
+    stored.answer("run", [told, foreign, _entry("never ran", UNIT="talker.service")])
+    gave = stored.collect(context(replace(BASE, invocation_id=None)))
+    text = gave.text("journal/journal.txt")
+    assert "caddy" not in text
+    assert "not root" in text
+    assert "never ran" in text
+    stored.answer("run", [_own("last words")])
+    stored.answer("before", [told, _entry("an earlier word", FAILED - 1)])
+    gave = stored.collect(context())
+    everything = "".join(item.data.decode() for item in gave.items.values())
+    assert "caddy" not in everything
+    assert "an earlier word" in everything
+
+
 def test_the_questions(stored: _Journal) -> None:
     stored.collect(context(properties={"LogNamespace": "ns", "UID": "33"}))
     boot = f"_BOOT_ID={BASE.boot_id}"
