@@ -226,9 +226,8 @@ class Steps:
             self._over(incident)
             return
         if item.payload.get("what") == "decide":
-            fresh = self._store.update(incident, lambda one: replace(one, decision=None))
-            if fresh.state is State.OPEN:
-                response.respond(self._store, self._configuration, fresh)
+            if incident.state is State.OPEN:
+                response.respond(self._store, self._configuration, incident)
             return
         after = later.look(self._store, self._configuration, incident)
         number = item.payload.get("number")

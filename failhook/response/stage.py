@@ -48,10 +48,11 @@ def respond(
     state: UnitState | None = None,
 ) -> Incident:
     """Decide about a packed incident, queue what follows, and return it as done. Raises OSError."""
-    if incident.decision is None and state is None:
+    is_open = incident.decision is None or bool(incident.decision.get("again"))
+    if is_open and state is None:
         state = unit.show(incident.unit, user=incident.manager == "user")
     with Ledger(store.places).locked():
-        if incident.decision is None and state is not None:
+        if is_open and state is not None:
             incident = _decided(store, configuration, incident, state)
         _remember(store.places, configuration, incident)
     _queue(store, configuration, incident)
@@ -177,7 +178,9 @@ def _put_off(store: Store, incident: Incident, facts: Circumstances) -> Incident
     """A package manager is at work: what fails then is looked at again when it is done."""
     remark = f"a package upgrade is in progress ({facts.upgrading}): decided when it is over"
     decision = Decision((), (), remark)
-    incident = replace(incident, decision={**decision.to_json(), "again": True})
+    before = (incident.decision or {}).get("again")
+    again = before + 1 if isinstance(before, int) else 1  # how often it was put off
+    incident = replace(incident, decision={**decision.to_json(), "again": again})
     store.save(incident)
     return incident
 
@@ -269,8 +272,9 @@ def _queue(store: Store, configuration: Configuration, incident: Incident) -> No
                 )
             else:
                 queue.put(_item(key, name, planned))
-    if decision.get("again"):
-        _put_look(queue, incident, "decide", UPGRADE_S, 0)
+    again = decision.get("again")
+    if isinstance(again, int):
+        _put_look(queue, incident, "decide", UPGRADE_S, again)
     elif incident.state is State.OPEN and thread is not None and thread.is_open and due:
         _put_look(queue, incident, "look", LOOKS_S[0], 0)
 

@@ -28,6 +28,7 @@ class Options:
     takes: float = option(DURATION, "how long it takes", default=0.02)
     fails: int = option(NUMBER, "how many tries fail first", default=0)
     helps: bool = option(FLAG, "whether the unit is well then", default=False)
+    useless: bool = option(FLAG, "whether it is said that it did not help", default=False)
 
 
 def _mark(request: Request[Options]) -> Outcome:
@@ -37,6 +38,8 @@ def _mark(request: Request[Options]) -> Outcome:
     _write(options.log, f"end {request.id} {request.attempt}\n")
     if request.attempt <= options.fails:
         return failed(f"not at try {request.attempt}", retry_after_s=1.0)
+    if options.useless:
+        return Outcome(False, "of no use", helped=False, final=True)
     return done("marked", helped=options.helps or None)
 
 

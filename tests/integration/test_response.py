@@ -13,6 +13,7 @@ from failhook.incident import Incident, State
 from failhook.outbox import message_from_json
 from failhook.outcomes import Done
 from failhook.queue import Queue
+from failhook.response import circumstances
 from failhook.response.ledger import Ledger
 from failhook.response.threads import Threads
 from failhook.store.incidents import Store
@@ -251,6 +252,55 @@ def test_a_forgotten_incident_takes_its_steps_with_it(machine: Machine, log: Pat
     act(machine)
     assert marks(log) == {}
     assert Queue(machine.where.due).waiting() == []
+
+
+def test_an_action_that_never_helped_is_left_out(machine: Machine, log: Path) -> None:
+    rules(machine, log, "useless = true")
+    for number in range(1, 6):
+        machine.trigger(number=number)
+        machine.run()
+        act(machine)
+    incidents = machine.check()
+    assert states(incidents, "mark") == [Done.FAILED] * 3 + [Done.LEFT_OUT] * 2
+    (entry,) = entries(incidents[4], "mark")
+    assert entry["detail"] == "it did not help 3 times in a row"
+
+
+def test_a_failure_during_an_upgrade_is_decided_when_that_is_over(
+    machine: Machine, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "db.lck"
+    lock.touch()
+    monkeypatch.setattr(circumstances, "_PACMAN", str(lock))  # what is forked from here has it
+    rules(machine, log)
+    machine.trigger()
+    machine.run()
+    (one,) = machine.check()
+    assert one.decision is not None
+    assert "package upgrade is in progress (pacman)" in str(one.decision["remark"])
+    assert one.actions == ()
+    queue = Queue(machine.where.due)
+    for is_over in (False, True):
+        if is_over:
+            lock.unlink()
+        (path,) = queue.later()
+        queue.postpone(path, 0.0)
+        act(machine)
+    (one,) = machine.check()
+    assert states([one], "mark") == [Done.DONE]
+    assert [event for event, _ in sent(machine)] == ["incident.opened"]
+
+
+def test_limits_hold_over_all_rules_and_after_a_new_start(machine: Machine, log: Path) -> None:
+    limit = '[limits]\nrestarts = "2 per 1h"\n[action.again]\ntype = "restart"\ndry_run = true\n'
+    rules(machine, log, "", limit + RULES.replace('do = ["tell", "mark"]', 'do = ["again"]'))
+    for number, unit in enumerate(("a.service", "b.service", "c.service"), 1):
+        machine.trigger(unit, number)
+        machine.run()  # a runner of its own each time: what counts is on disk
+    found = [one["state"] for incident in machine.check() for one in incident.actions]
+    assert sorted(found, key=str) == [Done.DUE, Done.DUE, Done.LEFT_OUT]
+    last = [incident.actions[0]["detail"] for incident in machine.incidents()]
+    assert "restarts are used up (2 per 3600 s)" in last
 
 
 @pytest.mark.parametrize("seed", range(6))
