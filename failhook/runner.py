@@ -15,7 +15,6 @@ import gc
 import logging
 import os
 import selectors
-import signal
 import socket
 import time
 from collections import OrderedDict
@@ -30,11 +29,12 @@ from failhook.intake import Intake
 from failhook.places import Places
 from failhook.record import is_plain, record, recovered
 from failhook.settle import settle
-from failhook.spool import Spool, Watch
+from failhook.spool import Spool
 from failhook.staff import NO_SPACE, Staff
 from failhook.store import retention
 from failhook.store.incidents import Store
 from failhook.trigger import Kind, Trigger
+from failhook.waking import waking
 from failhook.worker import Job
 
 logger = logging.getLogger(__name__)
@@ -61,11 +61,6 @@ class _Unit:
         if len(self.batches) < worker.FULL_IN_A_ROW:
             return 0.0
         return max(0.0, self.batches[-1] + LOOP_PAUSE_S - now)
-
-
-def _drain(fd: int) -> None:
-    with contextlib.suppress(BlockingIOError):
-        os.read(fd, 4096)
 
 
 class Runner:
@@ -110,7 +105,10 @@ class Runner:
         with contextlib.suppress(FileNotFoundError):  # it is there: a former runner was killed
             self._store.recheck(self._places.unfinished.stat().st_mtime)
         self._resume()
-        with selectors.DefaultSelector() as selector, self._waking(selector):
+        with (
+            selectors.DefaultSelector() as selector,
+            waking(selector, self._places.spool, self._asked_to_stop),
+        ):
             self._staff.wake(selector)
             intake = Intake(self._listeners, str(self._places.run), selector)
             while not self._stop and not self._is_over():
@@ -126,30 +124,7 @@ class Runner:
         self._reap()
         self._rest()
 
-    @contextlib.contextmanager
-    def _waking(self, selector: selectors.BaseSelector):  # type: ignore[no-untyped-def]
-        """Everything that ends a wait: peers, the spool, ended workers, SIGTERM."""
-        watch = Watch(self._places.spool)
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        selector.register(watch, selectors.EVENT_READ, Watch.drain)
-        selector.register(wake_read, selectors.EVENT_READ, _drain)
-        before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        handlers = {
-            signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, self._asked_to_stop),
-            signal.SIGINT: signal.signal(signal.SIGINT, self._asked_to_stop),
-        }
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            watch.close()
-            os.close(wake_read)
-            os.close(wake_write)
-
-    def _asked_to_stop(self, *_: object) -> None:
+    def _asked_to_stop(self) -> None:
         self._stop = True
 
     # -- taking ---------------------------------------------------------------------------------

@@ -7,10 +7,8 @@ A file appears by rename and is complete then; it leaves only when its incident 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import logging
-import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +19,6 @@ from failhook.systemd.boot import boot_id
 from failhook.trigger import MAX_BYTES, Trigger, TriggerError, parse
 
 logger = logging.getLogger(__name__)
-_IN_MOVED_TO = 0x80  # inotify(7)
-_IN_CREATE = 0x100
 _SHUTDOWN = "-shutdown"
 
 
@@ -104,32 +100,3 @@ def _with_boot(data: bytes) -> bytes:
         return json.dumps(record | {"boot_id": boot_id()}).encode()
     except (ValueError, TypeError, RecursionError):
         return data
-
-
-class Watch:
-    """Wakes a selector when something appears in a directory (inotify(7))."""
-
-    def __init__(self, directory: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._fd: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "inotify_init1")
-        path = os.fsencode(directory)
-        if libc.inotify_add_watch(self._fd, path, _IN_MOVED_TO | _IN_CREATE) < 0:
-            error = ctypes.get_errno()
-            os.close(self._fd)
-            raise OSError(error, os.strerror(error), str(directory))
-
-    def fileno(self) -> int:
-        """For a selector."""
-        return self._fd
-
-    def drain(self) -> None:
-        """Take all news at once; the directory itself says what they are."""
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._fd, 65536):
-                pass
-
-    def close(self) -> None:
-        """Let go of it."""
-        os.close(self._fd)

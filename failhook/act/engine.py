@@ -15,7 +15,6 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,8 +22,8 @@ from failhook.act.step import Find, Steps
 from failhook.config.model import Configuration
 from failhook.places import Places
 from failhook.queue import Queue
-from failhook.spool import Watch
 from failhook.store.incidents import Store, StoreError
+from failhook.waking import waking
 
 logger = logging.getLogger(__name__)
 MOST_UNITS = 4
@@ -53,7 +52,10 @@ class Actor:
         self._queue.make()
         self._queue.tidy()
         last = time.monotonic()
-        with selectors.DefaultSelector() as selector, self._waking(selector):
+        with (
+            selectors.DefaultSelector() as selector,
+            waking(selector, self._queue.now, self._asked_to_stop),
+        ):
             while not self._stop:
                 if self._dispatch() or self._busy:
                     last = time.monotonic()
@@ -144,36 +146,5 @@ class Actor:
                 if os.waitstatus_to_exitcode(status) != 0:
                     self._blocked[unit] = time.monotonic() + _PAUSE_S
 
-    @contextlib.contextmanager
-    def _waking(self, selector: selectors.BaseSelector) -> Iterator[None]:
-        """What ends a wait: a new step, a process that ended, SIGTERM."""
-        watch = Watch(self._queue.now)
-        read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        selector.register(watch, selectors.EVENT_READ, Watch.drain)
-        selector.register(read, selectors.EVENT_READ, _drain)
-        before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        handlers = {
-            number: signal.signal(number, handler)
-            for number, handler in (
-                (signal.SIGCHLD, lambda *_: None),
-                (signal.SIGTERM, self._asked_to_stop),
-                (signal.SIGINT, self._asked_to_stop),
-            )
-        }
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            watch.close()
-            os.close(read)
-            os.close(write)
-
-    def _asked_to_stop(self, *_: object) -> None:
+    def _asked_to_stop(self) -> None:
         self._stop = True
-
-
-def _drain(fd: int) -> None:
-    with contextlib.suppress(BlockingIOError):
-        os.read(fd, 4096)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from failhook.places import Places
-from failhook.spool import Spool, Watch
+from failhook.spool import Spool
 from failhook.systemd.boot import boot_id
 from failhook.trigger import MAX_BYTES
+from failhook.waking import Watch
 from tests.unit.samples import spooled
 
 
