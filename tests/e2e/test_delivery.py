@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: MIT
+"""Deliveries under a real systemd: woken by units, sandboxed, over reboots, to real servers."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from tests.bed import Machine, Tree, failhook_tree, trees
+from tests.e2e.hooked import Hooked, service
+
+_PORT = 8097
+_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
+# Keeps what it is sent; answers with what stands in /run/answer, until that is gone.
+_RECEIVER = f"""
+import http.server, json, pathlib, subprocess
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        answer = pathlib.Path("/run/answer")
+        status = int(answer.read_text()) if answer.exists() else 204
+        listing = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True)
+        kept = {{"path": self.path, "headers": {{k.lower(): v for k, v in self.headers.items()}},
+                "body": body, "status": status, "listing": listing.stdout}}
+        with open("/var/received", "a") as stream:
+            stream.write(json.dumps(kept) + "\\n")
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_PUT = do_POST
+http.server.ThreadingHTTPServer(("127.0.0.1", {_PORT}), Handler).serve_forever()
+"""
+_UNIT = """
+[Service]
+ExecStart=python3 /usr/local/bin/receiver.py
+[Install]
+WantedBy=multi-user.target
+"""
+_SENDER = """
+import hashlib, os, sys, time
+sys.path[:0] = sys.argv[5:]
+from failhook import outbox, places, testing
+from failhook.store.incidents import Store
+name, first, count, wait = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+where = places.of_user() if os.environ.get("SENDER") == "user" else places.system()
+store = Store(where)
+for number in range(first, first + count):
+    unit = f"{name}{number}.service"
+    incident = testing.incident(id=hashlib.sha256(unit.encode()).hexdigest()[:12], unit=unit)
+    if not store.directory(incident).exists():
+        store.create(incident)
+    message = testing.message(incident=incident, id=f"{name}-{number:04}", destination=name)
+    outbox.enqueue(where, message, action=name, not_before=time.time() + wait if wait else 0.0)
+"""
+_PYTHON = "/opt/failhook/bin/python"
+
+
+class Bed:
+    """A machine with a receiver, and how a test puts messages into its outbox."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        machine.write("/usr/local/bin/receiver.py", _RECEIVER)
+        machine.write("/usr/local/bin/sender.py", _SENDER)
+        machine.units({"receiver.service": _UNIT})
+        machine.systemctl("enable", "--now", "receiver.service")
+        machine.wait(
+            lambda: f":{_PORT} ".encode() in machine.run(["ss", "-ltn"]).stdout, what="receiver"
+        )
+
+    def configure(self, text: str, name: str = "delivery") -> None:
+        """A file of the configuration, which `failhook check` accepts."""
+        self.machine.write(f"/etc/failhook/conf.d/{name}.toml", text)
+        self.machine.run(["failhook", "check"])
+
+    def send(self, name: str, *, first: int = 0, count: int = 1, wait_s: float = 0) -> None:
+        """Messages for the action of that name."""
+        self.machine.run(
+            [_PYTHON, "/usr/local/bin/sender.py", name, str(first), str(count), str(wait_s)]
+        )
+
+    def received(self, path: str) -> list[dict[str, Any]]:
+        """What the receiver got there, oldest first."""
+        if not self.machine.exists("/var/received"):
+            return []
+        found = [json.loads(line) for line in self.machine.read("/var/received").splitlines()]
+        return [one for one in found if one["path"] == path]
+
+    def wait_received(self, path: str, count: int, timeout: float = 20) -> list[dict[str, Any]]:
+        """Wait until there are so many."""
+        self.machine.wait(
+            lambda: len(self.received(path)) >= count, timeout, f"{count} messages at {path}"
+        )
+        return self.received(path)
+
+    def left(self) -> list[str]:
+        """What is in the outbox."""
+        found = self.machine.shell(
+            "cd /var/lib/failhook/outbox; find now later dead -name '[0-9]*' | sort"
+        )
+        return found.text.splitlines()
+
+
+@pytest.fixture(scope="module")
+def bed(tree: Tree) -> Iterator[Bed]:
+    """With a receiver, shared by the tests of this file."""
+    with Machine(failhook_tree(tree)) as machine:
+        yield Bed(machine)
+
+
+def _webhook(name: str, more: str = "") -> str:
+    return f'[action.{name}]\ntype = "webhook"\nurl = "http://127.0.0.1:{_PORT}/{name}"\n{more}\n'
+
+
+def test_it_is_woken_by_a_file_and_leaves_when_all_is_delivered(bed: Bed) -> None:
+    bed.configure(_webhook("wake"), "wake")
+    bed.machine.wait_state("failhook-deliver.service", "inactive")
+    assert bed.machine.show("failhook-deliver.path", "ActiveState")["ActiveState"] == "active"
+    begun = time.monotonic()
+    bed.send("wake", count=3)
+    heard = bed.wait_received("/wake", 3)
+    assert time.monotonic() - begun < 8
+    assert [one["headers"]["webhook-id"] for one in heard] == [f"wake-{n:04}" for n in range(3)]
+    bed.machine.wait_state("failhook-deliver.service", "inactive", timeout=20)
+    assert bed.left() == []
+    done = json.loads(bed.machine.run(["failhook", "show", "wake1.service", "--json"]).stdout)
+    (entry,) = done["incident"]["actions"]
+    assert (entry["name"], entry["state"], entry["type"]) == ("wake", "done", "webhook")
+
+
+def test_a_real_failure_is_told_and_signed(bed: Bed) -> None:
+    bed.machine.write("/etc/credstore/hook-secret", _SECRET, 0o600)
+    rule = '[[rule]]\nname = "real"\nunit = ["real.service"]\n'
+    rule += 'step = [{ on = "1", do = ["real"] }]\n'
+    bed.configure(_webhook("real", 'secret = { credential = "hook-secret" }') + rule, "real")
+    body = "ExecStart=sh -c 'echo no such luck; exit 3'\n"
+    bed.machine.units({"real.service": service("both", body)})
+    bed.machine.systemctl("start", "real.service", check=False)
+    (heard,) = bed.wait_received("/real", 1, timeout=30)
+    document = Webhook(_SECRET).verify(heard["body"], heard["headers"])
+    assert document["type"] == "incident.opened"
+    assert document["data"]["incident"]["unit"] == "real.service"
+    assert "no such luck" not in json.dumps(document["data"]["excerpt"])
+    assert _SECRET not in heard["listing"]
+    everywhere = bed.machine.shell(
+        f"grep -rl -e {_SECRET} /var/lib/failhook /run/failhook || true;"
+        f"journalctl -o cat | grep -c -e {_SECRET} || true;"
+        f"systemctl show failhook-deliver.service | grep -c -e {_SECRET} || true"
+    )
+    assert everywhere.text.split() == ["0", "0"]
+
+
+def test_what_waits_for_its_time_is_moved_by_the_timer(bed: Bed) -> None:
+    bed.configure(_webhook("later"), "later")
+    assert bed.machine.show("failhook-later.timer", "ActiveState")["ActiveState"] == "active"
+    bed.send("later", count=2, wait_s=2)
+    assert [name for name in bed.left() if name.startswith("later/")]
+    heard = bed.wait_received("/later", 2, timeout=60)
+    assert [one["headers"]["webhook-id"] for one in heard] == ["later-0000", "later-0001"]
+    # It runs every half minute and says nothing.
+    said = bed.machine.journal("UNIT=failhook-later.service", "PRIORITY=6")
+    said += bed.machine.journal("UNIT=failhook-later.service", "PRIORITY=5")
+    assert [one["MESSAGE"] for one in said] == []
+
+
+def test_the_timer_leaves_what_is_not_due(bed: Bed) -> None:
+    bed.configure(_webhook("not-due"), "not-due")
+    bed.send("not-due", wait_s=3600)
+    bed.machine.systemctl("start", "failhook-later.service")
+    assert len([name for name in bed.left() if "not-due" in name]) == 1
+    assert bed.received("/not-due") == []
+
+
+def test_a_receiver_that_was_away_over_a_reboot(tree: Tree, fresh_machine: Any) -> None:
+    bed = Bed(fresh_machine(failhook_tree(tree)))
+    bed.configure(_webhook("away"))
+    bed.machine.write("/run/answer", "503")
+    bed.send("away", count=20)
+    bed.wait_received("/away", 2)  # at once, and after five seconds
+    bed.machine.wait(lambda: len([n for n in bed.left() if n.startswith("later/")]) == 20)
+    bed.machine.reboot(power_cut=True)  # /run is gone with it, and so is the trouble
+    bed.machine.run(["failhook", "retry", "away"])
+    heard = bed.wait_received("/away", 22, timeout=40)
+    taken = [one["headers"]["webhook-id"] for one in heard if one["status"] == 204]
+    assert taken == [f"away-{number:04}" for number in range(20)]
+    bed.machine.wait(lambda: bed.left() == [], what="an empty outbox")
+
+
+def test_it_has_no_power_over_the_machine(bed: Bed) -> None:
+    """Root without a capability, and neither the manager nor the bus in reach."""
+    show = bed.machine.show(
+        "failhook-deliver.service", "CapabilityBoundingSet", "NoNewPrivileges", "ProtectSystem"
+    )
+    assert show == {
+        "CapabilityBoundingSet": "",
+        "NoNewPrivileges": "no",
+        "ProtectSystem": "strict",
+    }
+    properties = bed.machine.read("/usr/local/lib/systemd/system/failhook-deliver.service").decode()
+    kept = [
+        line
+        for line in properties.splitlines()
+        if re.match(r"[A-Z]\w+=", line)
+        and not line.startswith(("Exec", "Type", "Restart", "Syslog", "Desc", "Doc", "Kill"))
+        and not line.startswith(("Requires", "After", "Before", "Conflicts", "Default", "StartL"))
+    ]
+    tried = {
+        "systemctl": "systemctl stop receiver.service",
+        "busctl": "busctl list",
+        "write": "touch /etc/x",
+        "home": "touch /root/x",
+        "mount": "mount -t tmpfs x /mnt",
+        "chown": "touch /var/lib/failhook/x && chown nobody /var/lib/failhook/x",
+        "others": "cat /proc/1/environ",
+        "read": "su nobody -s /bin/sh -c id",
+    }
+    script = "\n".join(f"({what}) >/dev/null 2>&1 && echo {name}" for name, what in tried.items())
+    unit = "[Service]\nType=oneshot\n" + "\n".join(kept)
+    unit += "\nExecStart=/bin/sh /run/try.sh\nStandardOutput=file:/run/tried\n"
+    bed.machine.write("/run/try.sh", script + "\ntrue\n")
+    bed.machine.units({"try.service": unit})
+    bed.machine.systemctl("start", "try.service")
+    assert bed.machine.read("/run/tried").decode().split() == []
+    assert bed.machine.show("receiver.service", "ActiveState")["ActiveState"] == "active"
+
+
+def test_for_a_user(bed: Bed) -> None:
+    """Ann's own manager delivers at once, and later what has to wait."""
+    machine = bed.machine
+    machine.shell("useradd -m -s /bin/sh ann && loginctl enable-linger ann")
+    machine.wait(
+        lambda: machine.exists("/run/user/1000/systemd/private"), timeout=20, what="her manager"
+    )
+    machine.run(["/opt/failhook/bin/failhook", "install", "--user"], user="ann", timeout=60)
+    machine.run(["mkdir", "-p", "/home/ann/.config/failhook"], user="ann")
+    machine.write("/home/ann/.config/failhook/failhook.toml", _webhook("ann"))
+    sender = [_PYTHON, "/usr/local/bin/sender.py", "ann"]
+    for first, wait_s in (("0", "0"), ("1", "2")):
+        environment = {"SENDER": "user"}
+        machine.run([*sender, first, "1", wait_s], user="ann", env=environment)
+    heard = bed.wait_received("/ann", 2, timeout=60)
+    assert [one["headers"]["webhook-id"] for one in heard] == ["ann-0000", "ann-0001"]
+    assert bed.left() == [name for name in bed.left() if "ann" not in name]
+
+
+@pytest.fixture(scope="module")
+def alerting(tree: Tree) -> Iterator[Machine]:
+    """A machine with Debian's Alertmanager."""
+    base = trees.install(tree, "prometheus-alertmanager", "curl")
+    with Machine(failhook_tree(base)) as machine:
+        machine.systemctl("stop", "prometheus-alertmanager.service", check=False)
+        machine.write("/etc/am.yml", "route: {receiver: none}\nreceivers: [{name: none}]\n")
+        arguments = "--config.file=/etc/am.yml --storage.path=/run/am --cluster.listen-address="
+        arguments += " --web.listen-address=127.0.0.1:9093"
+        run = f"[Service]\nExecStart=/usr/bin/prometheus-alertmanager {arguments}\n"
+        machine.units({"am.service": run})
+        machine.systemctl("start", "am.service")
+        machine.wait(lambda: _alerts(machine) is not None, 20, "Alertmanager")
+        yield machine
+
+
+def _alerts(machine: Machine, filters: str = "") -> list[dict[str, Any]] | None:
+    done = machine.run(
+        ["curl", "-sf", f"http://127.0.0.1:9093/api/v2/alerts{filters}"], check=False
+    )
+    found: list[dict[str, Any]] | None = json.loads(done.stdout) if done.stdout else None
+    return found
+
+
+def test_an_alert_fires_and_resolves(alerting: Machine) -> None:
+    alerting.write(
+        "/etc/failhook/failhook.toml",
+        '[action.am]\ntype = "webhook"\nformat = "alertmanager"\nurl = "http://127.0.0.1:9093"\n'
+        '[[rule]]\nname = "all"\nunit = ["web.service"]\nstep = [{ on = "1", do = ["am"] }]\n',
+    )
+    alerting.run(["failhook", "check"])
+    body = "ExecStart=sh -c 'test -e /run/well || exit 3; sleep 600'\n"
+    alerting.units({"web.service": service("both", body)})
+    alerting.systemctl("start", "web.service", check=False)
+    alerting.wait(lambda: _alerts(alerting), 30, "the alert")
+    (alert,) = _alerts(alerting) or []
+    assert alert["status"]["state"] == "active"
+    assert {name: alert["labels"][name] for name in ("alertname", "unit", "result")} == {
+        "alertname": "UnitFailed",
+        "unit": "web.service",
+        "result": "exit-code",
+    }
+    assert "web.service" in alert["annotations"]["summary"]
+    alerting.write("/run/well", "")
+    alerting.systemctl("start", "web.service")
+    alerting.wait_state("web.service", "active")
+    alerting.systemctl("stop", "web.service")  # a clean stop of a unit that was waited for
+    alerting.wait(lambda: _alerts(alerting) == [], 60, "the end of the alert")
+
+
+@pytest.fixture(scope="module")
+def mailing(tree: Tree) -> Iterator[Machine]:
+    """A machine with Postfix, whose sendmail is setgid."""
+    base = trees.install(tree, "postfix", "swaks")
+    with Machine(failhook_tree(base)) as machine:
+        machine.shell(
+            "postconf -e inet_interfaces=loopback-only mydestination=localhost "
+            "home_mailbox=Maildir/ myhostname=localhost alias_maps= "
+            "smtputf8_enable=no maillog_file=/var/log/postfix.log;"
+            "useradd -m ops; newaliases || true; systemctl restart postfix"
+        )
+        yield machine
+
+
+def _mails(machine: Machine, user: str = "ops") -> list[bytes]:
+    names = machine.shell(f"ls /home/{user}/Maildir/new/* 2>/dev/null || true").text.split()
+    return [machine.read(name) for name in names]
+
+
+def test_mail_by_sendmail_and_by_smtp(mailing: Machine) -> None:
+    """Postfix takes both; swaks shows that it is the server that one would talk to."""
+    mailing.run(
+        ["swaks", "--server", "127.0.0.1", "--to", "ops@localhost", "--from", "x@localhost"],
+        timeout=60,
+    )
+    mailing.wait(lambda: len(_mails(mailing)) == 1, 30, "the mail of swaks")
+    mailing.write(
+        "/etc/failhook/failhook.toml",
+        '[action.queue]\ntype = "mail"\nto = ["ops@localhost"]\n'
+        '[action.direct]\ntype = "mail"\nto = "ops@localhost"\n'
+        'smtp = { host = "127.0.0.1", tls = "none" }\n',
+    )
+    mailing.run(["failhook", "check"])
+    mailing.write("/usr/local/bin/sender.py", _SENDER)
+    for name in ("queue", "direct"):
+        mailing.run([_PYTHON, "/usr/local/bin/sender.py", name, "0", "1", "0"])
+    mailing.wait(lambda: len(_mails(mailing)) == 3, 60, "both mails")
+    read = [message_from_bytes(one, policy=default) for one in _mails(mailing)]
+    ours = [one for one in read if one["Auto-Submitted"]]
+    assert len(ours) == 2
+    for one in ours:
+        assert str(one["Subject"]).startswith("gitea.service failed to start: port 3000")
+        assert one["X-Failhook-Event"] == "incident.opened"
+    assert len({str(one["References"]) for one in ours}) == 2
+    done = Hooked(mailing).show("queue0.service")
+    assert done["actions"][0]["detail"] == "given to sendmail"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Unit tests, in the shape of the package."""

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""A bench for every test of the deliveries."""
+
+from pathlib import Path
+
+import pytest
+
+from failhook.places import Places
+from failhook.queue import Queue
+from tests.unit.deliver.bench import Bench
+
+
+@pytest.fixture
+def bench(where: Places, tmp_path: Path) -> Bench:
+    """With nothing in its outbox."""
+    log = tmp_path / "tried"
+    log.touch()
+    Queue(where.outbox).make()
+    return Bench(where, log)
