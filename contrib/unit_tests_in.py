@@ -11,6 +11,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+import standardwebhooks
+
 _CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(_CHECKOUT))
 
@@ -27,14 +29,17 @@ def _packed() -> bytes:
     """tests/ and the settings of pytest, without the package: that is the wheel's."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name in ("tests", "pyproject.toml"):
+        for name in ("tests", "pyproject.toml", "contrib/examples"):
             archive.add(_CHECKOUT / name, f"opt/tests/{name}")
+        # The reference verifier of signatures; Debian has no package of it.
+        archive.add(Path(standardwebhooks.__file__).parent, "opt/tests/standardwebhooks")
     return buffer.getvalue()
 
 
 def main(release: str) -> int:
     """Print what pytest says and return its exit code."""
-    base = trees.install(trees.ensure(release), "python3-pytest", "python3-hypothesis")
+    needed = ("python3-pytest", "python3-hypothesis", "python3-aiosmtpd", "openssl")
+    base = trees.install(trees.ensure(release), *needed)
     with Machine(failhook_tree(base)) as machine:
         machine.run(["tar", "-x", "-C", "/"], input=_packed())
         done = machine.shell(_RUN, check=False, timeout=600)

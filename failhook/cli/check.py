@@ -13,7 +13,7 @@ from pathlib import Path
 from failhook import places
 from failhook.actions import table as actions
 from failhook.changes import stage as changes
-from failhook.cli import check_explain, check_schema, terminal
+from failhook.cli import check_explain, check_schema, check_send, terminal
 from failhook.cli.errors import UsageError
 from failhook.cli.terminal import styled, visible
 from failhook.collect import table
@@ -30,6 +30,7 @@ goes on with the rest.
 
   failhook check --explain gitea.service                  the 1st to 6th failure
   failhook check --explain gitea.service --result oom-kill --times 10
+  failhook check --send tell-ops                          does my webhook work?
   failhook check --schema > failhook.schema.json          for an editor"""
 
 
@@ -37,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("file", nargs="*", help="check these instead of what is in force")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the files")
+    parser.add_argument("--send", metavar="ACTION", help="send a test message by this action")
     check_explain.arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
@@ -54,6 +56,9 @@ def run(options: argparse.Namespace) -> int:
         configurations = [load.load(where)]
     if options.explain is not None:
         return check_explain.run(options, where, _together(configurations))
+    if options.send is not None:
+        together = _together(configurations)
+        return check_send.run(options.send, where, together, as_json=options.json)
     problems = [
         problem
         for one in configurations
@@ -104,7 +109,7 @@ def _one(path: Path) -> Configuration:
 
 def _together(configurations: list[Configuration]) -> Configuration:
     if len(configurations) > 1:
-        raise UsageError("--explain takes one file, or none for what is in force")
+        raise UsageError("name one file, or none for what is in force")
     return configurations[0]
 
 

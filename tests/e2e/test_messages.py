@@ -150,3 +150,17 @@ def test_a_cascade_is_one_message_and_no_action(listening: Hooked) -> None:
         assert sum(len(one["data"]["entries"]) for one in digests) >= len(names) - 4
     finally:
         bed.shell(f"rm /etc/failhook/conf.d/{name}.toml")
+
+
+def test_a_test_message_tells_whether_a_channel_works(listening: Hooked) -> None:
+    bed, name = listening.machine, "probe"
+    dead = f'[action."{name}.dead"]\ntype = "webhook"\nurl = "http://127.0.0.1:9/"\n'
+    _rules(listening, name, dead)
+    said = bed.run(["failhook", "check", "--send", f"{name}.tell"], timeout=90)
+    assert said.text.strip() == f"{name}.tell: delivered"
+    (heard,) = _wait_heard(listening, name, 1)
+    assert heard["type"] == "failhook.test"
+    said = bed.run(["failhook", "check", "--send", f"{name}.dead"], check=False, timeout=90)
+    assert said.returncode == 1
+    assert "refused" in said.text
+    bed.run(["failhook", "forget", "--deliveries", f"{name}.dead"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from failhook import outbox, testing
+from failhook.cli import check_send
 from failhook.deliver import destination
 from failhook.deliver.destination import Destination
 from failhook.incident import Incident, Phase
@@ -273,3 +274,19 @@ def test_the_schema_knows_every_action(failhook: CommandLine) -> None:
     assert schema["properties"]["rule"]["items"]["required"] == ["name"]
     phases = schema["properties"]["rule"]["items"]["properties"]["phase"]["items"]["enum"]
     assert phases == [str(one) for one in Phase]
+
+
+def test_a_test_message_where_nobody_delivers(
+    failhook: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_send, "_WAIT_S", 0.2)
+    failhook.configure(RULES + '[action.hook]\ntype = "webhook"\nurl = "http://127.0.0.1:9/"\n')
+    said = failhook("check", "--send", "hook")
+    assert said.code == 1
+    assert "nobody took it within 0 s" in said.out
+    (path,) = Queue(failhook.where.outbox).waiting()
+    item = Queue(failhook.where.outbox).read(path)
+    assert item is not None
+    assert item.payload["event"] == "failhook.test"
+    assert failhook("check", "--send", "tell").code == 2  # a journal entry tells nobody
+    assert failhook("check", "--send", "nowhere").code == 2
