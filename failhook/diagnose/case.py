@@ -7,21 +7,29 @@ Everything is bounded: a journal of a million lines gives its first few and its 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from failhook.diagnose import facts as facts_of
 from failhook.diagnose import settings
+from failhook.diagnose.around import (
+    Listener,
+    Mount,
+    Neighbour,
+    listeners,
+    mounts,
+    neighbours,
+    objects_of,
+)
+from failhook.diagnose.course import Course
 from failhook.diagnose.facts import Facts, PathFact
+from failhook.diagnose.level import Level, of_priority
 from failhook.diagnose.text import (
     MAX_LINE,
-    Level,
     Message,
-    of_priority,
     peel,
     with_level,
     within_budget,
@@ -36,64 +44,10 @@ LOGS = "logs/"
 _OF_A_FILE = 60
 _FIRST, _LAST = 150, 600
 _OF_AN_ENTRY = 200
-_MAX_KERNEL, _MAX_TABLE, _MAX_FILES = 2000, 4000, 8
+_MAX_KERNEL, _MAX_FILES = 2000, 8
 _LOST = re.compile(r"^(?P<at>\S+) (?P<name>[^\s\[]{1,60})(?:\[(?P<pid>\d+)\])?: (?P<text>.*)$")
 _BEFORE = _LOST
 _STRANGERS = ("systemd", "failhook", "kernel", "systemd-logind", "dbus-daemon", "CRON", "sudo")
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A socket that was listening, and whose it is."""
-
-    protocol: str
-    address: str
-    port: int
-    pid: int | None
-    program: str | None
-    unit: str | None
-
-    @property
-    def holder(self) -> str:
-        """``grafana (pid 812, grafana-server.service)``."""
-        known = [f"pid {self.pid}"] if self.pid is not None else []
-        known += [self.unit] if self.unit else []
-        name = self.program or "another process"
-        return f"{name} ({', '.join(known)})" if known else name
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A mount with its space, as ``df`` and ``df -i`` would show it."""
-
-    point: str
-    type: str
-    options: str
-    bytes: int | None
-    free: int | None
-    inodes: int | None
-    inodes_free: int | None
-
-    @property
-    def full(self) -> str | None:
-        """``no space`` or ``no inodes`` left; None where there is room."""
-        if self.bytes and self.free is not None and self.free < min(self.bytes // 50, 4 << 20):
-            return "space"
-        if self.inodes and self.inodes_free is not None and self.inodes_free < 4:
-            return "inodes"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A unit that this one depends on (unit/dependencies.txt)."""
-
-    name: str
-    load: str
-    active: str
-    sub: str
-    result: str
-    relations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -183,6 +137,11 @@ class Case:
         """The manager's line that holds these words."""
         return next((line for line in self.manager if words in line.message), None)
 
+    @cached_property
+    def course(self) -> Course:
+        """How the run went on after each of its lines."""
+        return Course(self.messages)
+
     @property
     def silent(self) -> bool:
         """The program wrote nothing at all."""
@@ -203,7 +162,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     messages, manager, setup = _sorted(entries, names, believed=_never_ran(incident))
     messages += _lost(_text(items, "journal/lost.txt"), names, messages)
     files = _own_logs(items, names, len(messages))
-    system = _json(items.get("system/system.json", b""))
+    system = objects_of(items.get("system/system.json", b""))
     return Case(
         incident=incident,
         unit=unit,
@@ -217,9 +176,9 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
         earlier=frozenset(_said_before(_text(items, "journal/before.txt"))),
         facts=facts_of.load(items.get("checks/facts.json", b"{}")),
         looked="listening" in system,
-        listeners=tuple(_listeners(system)),
-        mounts=tuple(_mounts(system)),
-        neighbours=tuple(_neighbours(_text(items, "unit/dependencies.txt"))),
+        listeners=tuple(listeners(system)),
+        mounts=tuple(mounts(system)),
+        neighbours=tuple(neighbours(_text(items, "unit/dependencies.txt"))),
         core="\n".join(
             _text(items, name) for name in items if name.startswith("coredump/") and ".txt" in name
         )[:65536],
@@ -231,14 +190,6 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
 
 def _text(items: Mapping[str, bytes], name: str) -> str:
     return items.get(name, b"").decode("utf-8", "replace")
-
-
-def _json(data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _ends(lines: list[T]) -> list[T]:
@@ -370,51 +321,9 @@ def _said_before(text: str) -> Iterable[str]:
             yield match["text"]
 
 
-def _listeners(system: Mapping[str, Any]) -> Iterable[Listener]:
-    for raw in _objects(system.get("listening")):
-        port = raw.get("port")
-        if isinstance(port, int):
-            pid = raw.get("pid")
-            yield Listener(
-                str(raw.get("protocol") or ""),
-                str(raw.get("address") or ""),
-                port,
-                pid if isinstance(pid, int) else None,
-                _word(raw.get("program")),
-                _word(raw.get("unit")),
-            )
-
-
-def _mounts(system: Mapping[str, Any]) -> Iterable[Mount]:
-    for raw in _objects(system.get("mounts")):
-        point = raw.get("point")
-        if isinstance(point, str):
-            numbers = [raw.get(name) for name in ("bytes", "free", "inodes", "inodes_free")]
-            whole = [number if isinstance(number, int) else None for number in numbers]
-            yield Mount(point, str(raw.get("type") or ""), str(raw.get("options") or ""), *whole)
-
-
-def _objects(raw: object) -> list[dict[str, Any]]:
-    listed = raw[:_MAX_TABLE] if isinstance(raw, list) else []
-    return [one for one in listed if isinstance(one, dict)]
-
-
-def _word(raw: object) -> str | None:
-    return raw if isinstance(raw, str) and raw else None
-
-
-def _neighbours(table: str) -> Iterable[Neighbour]:
-    """``!  UNIT  LOAD  ACTIVE  SUB  RESULT  RELATION …``, as the unit collector writes it."""
-    for line in table.splitlines()[1:_MAX_TABLE]:
-        words = line[1:].split()
-        if len(words) >= 6 and "." in words[0]:
-            name, load, active, sub, result = words[:5]
-            yield Neighbour(name, load, active, sub, result, tuple(words[5:]))
-
-
 def _required(items: Mapping[str, bytes]) -> Iterable[tuple[str, tuple[Message, ...]]]:
     """What the units said that this one requires and that failed; systemd's own words last."""
-    for name, lines in list(_json(items.get(REQUIRED, b"{}")).items())[:_MAX_FILES]:
+    for name, lines in list(objects_of(items.get(REQUIRED, b"{}")).items())[:_MAX_FILES]:
         if isinstance(lines, list):
             found = [line for text in _ends(lines) if (line := line_of(str(text))) is not None]
             names = frozenset({name.partition(".")[0].lower()})

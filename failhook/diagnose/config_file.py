@@ -24,6 +24,7 @@ LINE_ONLY = re.compile(
     r"(?:[,:]? (?:col(?:umn)?)[ :]{0,2}\d{1,6})?",
     re.IGNORECASE,
 )
+_LUA_CHUNK = re.compile(r'\[string "[^"]{0,80}"\]:(?P<line>\d{1,7}):')  # of a text without a name
 _ANY_FILE = re.compile(file_pattern("file"))
 _OPTION = re.compile(
     r"(?:^|\s)(?:-c|-f|-C|--?(?:config|conf|cfg|configuration|config[-_.]?file|conf[-_]?file|file))"
@@ -35,13 +36,31 @@ _OF_A_LIBRARY = re.compile(
     r"|(?:did not|could not) find expected|mapping values are not allowed|cannot start any token"
     r"|expecting (?:property name|value|'.' delimiter)|invalid character '.{1,4}' (?:looking|after|in)\b"
     r"|unexpected (?:end of JSON|token .{1,12} in JSON)|cannot unmarshal|(?:JSON|TOML)DecodeError"
+    r"|\[string \"[^\"]{0,80}\"\]:\d"
     r"|contains no section headers|unclosed section",
     re.IGNORECASE,
+)
+_COMMENT = re.compile(r"\s*(?:[#;%!]|//|--|<!--|\*|$)")
+_COMMENT_AFTER = re.compile(r"\s#.*$")
+_INPUTS = (*CONFIGS, ".pem", ".crt", ".cer", ".key", ".csr", ".p12", ".so", ".lua", ".rules", ".txt",
+           ".map", ".list", ".zone", ".sql", ".py", ".js")  # fmt: skip
+_DIRECTORY = re.compile(r"\W{0,20}[\w.-]{0,40}dir(?:ectory)?\b", re.IGNORECASE)
+_MAX_CONFIGURATION_LINES = 20_000
+_CALLED_SO = re.compile(r"CONF|CFG", re.IGNORECASE)
+_INCLUDES = re.compile(
+    r"^\s{0,20}[.@!$%]?[\[(<\"']?(?:include(?:[_-]?(?:dir|file|config|once)|s)?|import|source|[\w-]{1,20}[._-]?include[\w-]{0,10}|includes?dir|conf(?:ig)?[._-]?dir(?:ectory)?)\b",
+    re.IGNORECASE | re.MULTILINE,
 )
 _ENDINGS = ("conf", "cfg", "cnf", "ini", "yml", "yaml", "toml", "json", "xml")
 _MAX = 60
 _DAEMON = re.compile(r"(?:[_-](?:server|daemon|service)|(?<=\w\w)d)$")
 _MESSAGES, _LINES = 200, 4
+
+
+def lone_line(text: str) -> str | None:
+    """The number of a line that a message gives."""
+    match = _LUA_CHUNK.search(text) or LINE_ONLY.search(text)
+    return match["line"] if match is not None else None
 
 
 def file_in(text: str) -> str | None:
@@ -102,22 +121,65 @@ def with_configuration(
 ) -> Subjects:
     """``subjects`` and where its configuration may lie, if a message gives a line and no file."""
     numbers = [
-        match["line"]
+        number
         for message in messages[-_MESSAGES:]
-        if (match := LINE_ONLY.search(message.text[:600])) and place_in(message.text[:600]) is None
+        if (number := lone_line(message.text[:600])) and place_in(message.text[:600]) is None
     ]
     lines = tuple(dict.fromkeys(numbers))[-_LINES:]
-    return replace(subjects, configurations=tuple(candidates(unit)), lone_lines=lines)
+    return replace(
+        subjects,
+        configurations=tuple(candidates(unit)),
+        usual=not on_command_line(unit),
+        lone_lines=lines,
+    )
 
 
 def the_one(unit: UnitState, facts: Facts) -> str | None:
     """The configuration that it reads; None where that is not certain."""
-    if named := on_command_line(unit):
+    if named := list(dict.fromkeys([*on_command_line(unit), *facts.configurations])):
         files = [path for path in named if _may_be_file(facts, path)]
         return files[0] if len(files) == 1 else None
     usual = [path for path in candidates(unit) if _is_file(facts, path)]
     real = {facts.paths[path].real or path for path in usual}
     return usual[0] if len(real) == 1 else None
+
+
+def configurations_of(text: str, variables: Sequence[str]) -> list[str]:
+    """The configurations that an environment file (systemd.exec(5)) names: in the variables that
+    the command line uses, or in one that is called so."""
+    found: list[str] = []
+    for line in text.replace("\\\n", " ").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if not equals or not (name in variables or _CALLED_SO.search(name)):
+            continue
+        value = value.strip().strip("'\"")
+        found += [match["file"].rstrip("'\"") for match in _OPTION.finditer(f" {value}")]
+        found += [
+            path
+            for path in paths_in(value)
+            if path.lower().endswith(CONFIGS) or path.startswith("/etc/")
+        ]
+    return [path for path in dict.fromkeys(found) if not is_program_text(path)][:_MAX]
+
+
+def paths_of(text: str) -> Iterator[tuple[int, str, bool]]:
+    """The absolute paths that a configuration names outside of its comments: the line, the path,
+    and whether it has to be there when the program starts."""
+    for number, line in enumerate(text.splitlines()[:_MAX_CONFIGURATION_LINES], 1):
+        if not _COMMENT.match(line):
+            for found in paths_in(_COMMENT_AFTER.sub("", line)[:1000]):
+                path = found.rstrip(");,>*")
+                yield number, path, is_input(path) or _DIRECTORY.match(line) is not None
+
+
+def is_input(path: str) -> bool:
+    """A file that a program reads and does not make: its absence is a mistake."""
+    return path.lower().endswith(_INPUTS) and not path.startswith(("/run/", "/tmp/", "/proc/"))  # noqa: S108
+
+
+def includes_others(text: str) -> bool:
+    """It is a configuration that reads further files."""
+    return _INCLUDES.search(text) is not None
 
 
 def is_data_error(text: str) -> bool:

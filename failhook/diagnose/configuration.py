@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.config_file import LINE_ONLY, file_in, is_data_error, the_one
+from failhook.diagnose.config_file import LINE_ONLY, file_in, is_data_error, lone_line, the_one
+from failhook.diagnose.course import VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
+from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
-from failhook.diagnose.text import Level, Message
+from failhook.diagnose.text import Message
 from failhook.diagnose.together import taken_back, together
+from failhook.diagnose.tracebacks import crashes
 
 _WRONG = re.compile(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|wrong|undefined|malformed"
@@ -37,6 +40,7 @@ _ABOUT_SETTINGS = re.compile(
     r"|must be|is required|does not exist)"
     r"|(?:syntax|pars(?:e|er|ing)|config(?:uration)?|yaml|json|toml|xml|ini) error"
     r"|(?:error|failed|failure|unable|cannot|could not|can't|couldn't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?)"
+    r"|\bexpected (?:near|before|after|instead|to close)\b"
     r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)"
     r"|is not (?:a )?(?:valid|known|integer|number|boolean)|bad (?:numerical|numeric|number)"
     r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|which wasn't expected|expected.{1,60}(?:but (?:got|found)|found)",
@@ -54,6 +58,10 @@ _NAMES_IT = re.compile(
 _OPTION = re.compile(
     r"(?<![\w-])--?[a-z]|\b(?:flag|argument|usage|command[ -]line)s?\b", re.IGNORECASE
 )
+_ERROR_IN_LINE = re.compile(
+    r"\berrors?\b.{0,40}\bline(?: number)?[ :#=]{1,3}\d{1,7}", re.IGNORECASE
+)
+_QUOTED = re.compile(r"['\"`‘“]([^'\"`’”]{2,80})['\"`’”]")
 _SOURCE = re.compile(r"\(?\b\w{1,60}\.(?:c|cc|cpp|h|go|rs|py|java|js|rb|ex|erl|y|l):\d{1,7}\)?")
 _EINVAL = re.compile(r"[:(] ?invalid argument\b(?! ?['\"`-])", re.IGNORECASE)
 _LOGIN = re.compile(
@@ -66,6 +74,7 @@ _PLACE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
+_A_REASON = 6  # letters, at least
 _PLACE_BELOW = 4  # lines: the complaint, then where it is
 
 
@@ -87,14 +96,19 @@ def _with_above(case: Case, message: Message) -> str:
 
 
 def _said(case: Case) -> Iterator[Finding]:
+    found = crashes(case)
     for message in case.messages:
         text = _joined(case, message)
         place = place_in(text)
         about = _is_about_settings(text)
         if place is not None and place.line is not None and is_only_place(message.text):
             yield from _above(case, message, place)
+        elif place is None and _ERROR_IN_LINE.search(message.text) and is_only_place(message.text):
+            yield from _above_a_number(case, message)
         elif place is not None and (about or _WRONG.search(text)):
             yield _at_place(case, message, text, place, plain=not about)
+        elif any(one.first <= message.number <= one.last for one in found):
+            continue  # a line of a traceback speaks of the program's text, unless it says otherwise
         elif about and message.level not in (Level.TALK, Level.WARNING):
             yield _somewhere(case, message, text)
 
@@ -123,6 +137,22 @@ def _above(case: Case, message: Message, place: Place) -> Iterator[Finding]:
             return
 
 
+def _above_a_number(case: Case, message: Message) -> Iterator[Finding]:
+    """``unknown user: x`` / ``config file error in line 9``."""
+    number = lone_line(message.text)
+    for one in reversed(case.messages[max(0, message.number - 2) : message.number]):
+        if one.pid != message.pid or not _WRONG.search(one.raw):
+            return
+        file = the_one(case.unit, case.facts)
+        where = Place(file, number) if file else f"line {number} of its configuration"
+        yield from_message(
+            case, one, "configuration",
+            what=f"a mistake in {where}: “{quote(one.text)}”", advice=f"correct {where}",
+            confidence=SAID + 0.02,
+        )  # fmt: skip
+        return
+
+
 def _at_place(
     case: Case,
     message: Message,
@@ -137,6 +167,8 @@ def _at_place(
     shown = f" (that line: {quote(line, 120)})" if line and line not in text else ""
     if sure is None:
         sure = SAID + (0.02 if plain else 0.08) - (0.1 if place.line is None else 0.0)
+    if where.line is None and _is_vague(text, place.file):
+        sure -= 0.2
     return from_message(
         case,
         message,
@@ -145,6 +177,11 @@ def _at_place(
         advice=f"correct {where}",
         confidence=sure,
     )
+
+
+def _is_vague(text: str, file: str) -> bool:
+    """``Unable to load config file 'x.conf'``, and nothing after that."""
+    return bool(VAGUE.search(text)) and len(re.sub(r"\W", "", text.rpartition(file)[2])) < _A_REASON
 
 
 def _around(case: Case, message: Message, place: Place) -> Place:
@@ -164,7 +201,7 @@ def _around(case: Case, message: Message, place: Place) -> Place:
 def _somewhere(case: Case, message: Message, text: str) -> Finding:
     """A complaint about a setting that does not tell where it stands; perhaps a line nearby does,
     or there is only one file where it can stand."""
-    line = LINE_ONLY.search(text)
+    line = lone_line(text)
     file = file_in(text)
     if file is None and (near := _place_nearby(case, message)) is not None:
         return _at_place(case, message, text, near, plain=False)
@@ -172,11 +209,32 @@ def _somewhere(case: Case, message: Message, text: str) -> Finding:
     of_a_file = line is not None or not _OPTION.search(text)
     if file is None and of_a_file:
         file = the_one(case.unit, case.facts)
+        if file is not None and line is not None and _perhaps_elsewhere(case, text, file, line):
+            return _there_or_below(case, message, text, file, line)
     if file is not None:
-        place = Place(file, line["line"] if line else None)
+        place = Place(file, line)
         return _at_place(case, message, text, place, plain=False, sure=SAID)
     named = _NAMES_IT.search(_without_itself(case, message, _without_verb(text))) is not None
     return _nowhere(case, message, text, named=named)
+
+
+def _perhaps_elsewhere(case: Case, text: str, file: str, number: str) -> bool:
+    """A number alone may be of a line in a file that `file` includes, unless the words of that line
+    are the ones that the message quotes."""
+    line = case.facts.lines.get(f"{file}:{number}")
+    quoted = [one for one in _QUOTED.findall(text) if one.strip() and not one.startswith("/")]
+    if line is not None and quoted:
+        return not any(one in line for one in quoted)
+    return file in case.facts.including
+
+
+def _there_or_below(case: Case, message: Message, text: str, file: str, number: str) -> Finding:
+    return from_message(
+        case, message, "configuration",
+        what=f"a mistake in line {number} of {file} or of a file that it includes: “{quote(text)}”",
+        advice=f"look at line {number} of each, the last one that it reads first",
+        confidence=SAID - 0.04,
+    )  # fmt: skip
 
 
 def _without_verb(text: str) -> str:

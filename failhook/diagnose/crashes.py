@@ -8,14 +8,18 @@ from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import LINE_ONLY, is_data_error, the_one
-from failhook.diagnose.finding import SAID, Cause, Finding, fails, quote
+from failhook.diagnose.course import NAMES_A_THING
+from failhook.diagnose.crash import Crash
+from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, fails, quote
+from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place
-from failhook.diagnose.tracebacks import Crash, crashes
+from failhook.diagnose.tracebacks import crashes
 
 _MODULE = re.compile(
     r"No module named '?(?P<python>[\w.]+)|Cannot find (?:module|package) '(?P<node>[^']+)'"
     r"|cannot load such file -- (?P<ruby>\S+)|Can't locate (?P<perl>\S+\.pm)|module '(?P<lua>[^']+)' not found"
 )
+_ABOVE = 2  # lines
 
 
 def _found(case: Case) -> Iterator[Finding]:
@@ -31,10 +35,20 @@ def _found(case: Case) -> Iterator[Finding]:
             f"crash-{crash.language}",
             fails(case, what),
             f"look at {crash.file} line {crash.line}" if crash.file else "a defect of the program",
-            SAID + 0.02,
+            _how_sure(case, crash),
             (case.proof(crash.at),),
             crash.at.number,
         )
+
+
+def _how_sure(case: Case, crash: Crash) -> float:
+    """Less of one that only follows: what a runtime says as it goes down, or a panic right after an
+    error that the program itself has logged."""
+    if crash.language == "erlang" and crash.kind.startswith("the "):
+        return GUESS + 0.06
+    above = case.messages[max(0, crash.first - _ABOVE) : crash.first]
+    logged = any(one.level >= Level.ERROR and NAMES_A_THING.search(one.text[:600]) for one in above)
+    return SAID + 0.02 - (0.1 if logged else 0.0)
 
 
 def _configuration(case: Case, crash: Crash) -> str:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from failhook.diagnose.case import Case, Neighbour
+from failhook.diagnose.around import Neighbour
+from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import telling
 from failhook.incident import Phase

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from failhook.collector import Sink
 from failhook.diagnose import (
+    absent,
+    accounts,
     configuration,
     crashes,
     custom,
@@ -26,18 +28,18 @@ from failhook.diagnose import (
 )
 from failhook.diagnose.case import Case, make
 from failhook.diagnose.config_file import with_configuration
+from failhook.diagnose.crash import Crash
 from failhook.diagnose.finding import Cause, Finding
 from failhook.diagnose.look import look
 from failhook.diagnose.rank import rank
 from failhook.diagnose.stage import FACTS, VERDICT, VERDICT_PLUGINS, Own
 from failhook.diagnose.subjects import find
-from failhook.diagnose.tracebacks import Crash
 from failhook.incident import Incident, Suspect, Verdict
 from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    setup, dependency, results, programs, files, network, memory, crashes, configuration, hardware,
+    setup, dependency, results, programs, accounts, files, absent, network, memory, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

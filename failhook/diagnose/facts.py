@@ -104,6 +104,11 @@ class Facts:
     name_servers: tuple[str, ...] | None = None
     addresses: tuple[str, ...] | None = None  # of this machine
     lines: Mapping[str, str] = field(default_factory=dict)  # "file:number" -> that line of root's
+    configurations: tuple[str, ...] = ()  # that its environment files name
+    absent: Mapping[str, str] = field(
+        default_factory=dict
+    )  # named there, missing: path -> file:line
+    including: tuple[str, ...] = ()  # configurations that read further files
     foreign: tuple[str, ...] = ()  # in the unit's own directories, not for its user to write
     upgrading: tuple[str, ...] = ()  # package managers that run: name (pid N)
     machine: str = ""
@@ -150,6 +155,9 @@ def load(data: bytes) -> Facts:
         name_servers=_texts(raw.get("name_servers")),
         addresses=_texts(raw.get("addresses")),
         lines={name: str(text) for name, text in _object(raw.get("lines")).items()},
+        configurations=_texts(raw.get("configurations")) or (),
+        absent={path: str(place) for path, place in _object(raw.get("absent")).items()},
+        including=_texts(raw.get("including")) or (),
         foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),
         machine=str(raw.get("machine") or ""),

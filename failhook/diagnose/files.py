@@ -12,9 +12,18 @@ import re
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import PathFact
-from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.finding import (
+    SAID,
+    SEEN,
+    Cause,
+    Finding,
+    each,
+    from_message,
+    quote,
+)
 from failhook.diagnose.memory import WATCHES
 from failhook.diagnose.place import place_in
+from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
@@ -25,6 +34,7 @@ _MISSING = re.compile(
     r"|cannot stat|NoSuchFileException|FileNotFoundException|errno[ =:]*2\b|os error 2\b",
     re.IGNORECASE,
 )
+_NO_SUCH = re.compile(r"no such file or directory|\bENOENT\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"permission denied|\bEACCES\b|\bEPERM\b|operation not permitted|access (?:is )?denied"
     r"|PermissionError|AccessDeniedException|errno[ =:]*13\b|os error 13\b|not (?:readable|writ(?:e)?able)"
@@ -69,22 +79,25 @@ _COMPLAINS = re.compile(
     r"\b(?:can(?:no|')t|can not|couldn't|could not|unable to|fail(?:ed|ure)?|error)\b",
     re.IGNORECASE,
 )
+_REASON = re.compile(
+    r"[:;,(-] {0,3}[A-Za-z][\w'’]* ?[^:]{4,}$|\b(?:because|since|at line|line \d)\b"
+)
+# Made by a run and gone with it: that they are not there afterwards proves nothing.
+_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108
 _MAKES = re.compile(r"creat|mak(?:e|ing)|bind|listen", re.IGNORECASE)
 
 
-def _paths(case: Case, message: Message) -> list[str]:
+def named_paths(case: Case, message: Message) -> list[str]:
     """The paths of the line; where it has none and ends with an error of the system, those of the
     lines just before it: "user x not found" is not about the file that was read before."""
     own = [path for path in paths_in(message.raw) if not _is_program(case, path)]
     if own or not _ERRNO.search(message.text):
         return own
-    before = [one for one in case.messages if 0 < message.number - one.number <= 2]
-    return [
-        path
-        for one in reversed(before)
-        for path in paths_in(one.raw)
-        if not _is_program(case, path)
-    ]
+    for one in reversed(case.messages[max(0, message.number - 2) : message.number]):
+        above = [path for path in paths_in(one.raw) if not _is_program(case, path)]
+        if above:
+            return above
+    return []
 
 
 def _of_line(case: Case, message: Message) -> list[str]:
@@ -112,13 +125,15 @@ def missing(case: Case, message: Message) -> Finding | None:
     """A file that is not there; where several are named, the one that is truly not there."""
     if not _MISSING.search(message.text) or _OF_THE_WEB.search(message.text):
         return None
-    paths = [*_paths(case, message), *_of_line(case, message)]
+    paths = [*named_paths(case, message), *_of_line(case, message)]
+    by_system = _NO_SUCH.search(message.text) is not None
     for path in reversed(paths):
         fact = case.path(path)
-        hidden = _hidden(case, path, fact)
+        hidden = hidden_by(case, path, fact)
         if hidden is not None:
-            return _sandboxed(case, message, path, hidden)
-        if fact is not None and fact.kind in ("missing", "loop"):
+            return sandboxed(case, message, path, hidden)
+        gone_since = path.startswith(_OF_A_RUN) and not by_system
+        if fact is not None and fact.kind in ("missing", "loop") and not gone_since:
             return _absent(case, message, path, fact)
     for path in reversed(paths):
         for uid in dict.fromkeys((message.uid, case.uid)):
@@ -140,9 +155,10 @@ def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Fin
     if there and not by_system:
         return None  # what is not found is something else, perhaps in that file
     sure = SAID - 0.3 if there else SAID - 0.05
+    named = "" if paths[-1] in message.text else f", as it seems {paths[-1]}"
     return from_message(
         case, message, "file-missing",
-        what=f"a file is missing: “{quote(message.text)}”",
+        what=f"a file is missing{named}: “{quote(message.text)}”",
         advice="make the file, or correct its path in the configuration", confidence=sure,
     )  # fmt: skip
 
@@ -185,8 +201,8 @@ def denied(case: Case, message: Message) -> Finding | None:
     """A file that its user may not read, write or reach."""
     if not _DENIED.search(message.text):
         return None
-    paths = [*_paths(case, message), *_of_line(case, message)]
-    if not paths and not _NOT_PERMITTED.search(message.text):
+    paths = [*named_paths(case, message), *_of_line(case, message)]
+    if not paths and not _OF_NO_FILE.search(message.text):
         paths = _foreign(case, message)
     uid = message.uid if message.uid is not None else case.uid
     writes = _WRITES.search(message.text) is not None
@@ -199,9 +215,9 @@ def denied(case: Case, message: Message) -> Finding | None:
             if found is not None:
                 return found
     for path in paths:
-        hidden = _hidden(case, path, case.path(path)) or _write_protected(case, path)
+        hidden = hidden_by(case, path, case.path(path)) or write_protected(case, path)
         if hidden is not None:
-            return _sandboxed(case, message, path, hidden)
+            return sandboxed(case, message, path, hidden)
     if not paths:
         return None
     fact = case.path(paths[0])
@@ -215,8 +231,13 @@ def denied(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
-# EPERM: of something that only root may do, not of a file's mode
-_NOT_PERMITTED = re.compile(r"operation not permitted|\bEPERM\b", re.IGNORECASE)
+# EPERM is of something that only root may do, and much that is denied is no file.
+_OF_NO_FILE = re.compile(
+    r"operation not permitted|\bEPERM\b|\b(?:bind(?:ing)?|listen(?:ing)?|connect(?:ing|ion)?|sockets?|ports?|netlink"
+    r"|r?limits?|setrlimit|sched\w*|nice|affinity|capabilit\w+|set[ug]id|setgroups|chroot|mount|ioctl|exec\w*|iptables"
+    r"|nft\w*|interface|query|table|database|role|login)\b",
+    re.IGNORECASE,
+)
 
 
 def _foreign(case: Case, message: Message) -> list[str]:
@@ -282,53 +303,11 @@ def _forbidden_parent(
     )  # fmt: skip
 
 
-def _hidden(case: Case, path: str, fact: PathFact | None) -> str | None:
-    """The setting of the sandbox that takes a path away which is there."""
-    if fact is not None and not fact.exists and fact.kind != "unknown":
-        return None
-    home = case.unit.get("ProtectHome") or "no"
-    if home in ("yes", "tmpfs") and path.startswith(("/home/", "/root/", "/run/user/")):
-        return f"ProtectHome={home}"
-    for word in (case.unit.get("InaccessiblePaths") or "").split():
-        place = word.lstrip("-+")
-        if path == place or path.startswith(f"{place}/"):
-            return f"InaccessiblePaths={place}"
-    return None
-
-
-def _write_protected(case: Case, path: str) -> str | None:
-    """The setting of the sandbox that makes a path read-only which is writable otherwise."""
-    for word in (case.unit.get("ReadOnlyPaths") or "").split():
-        place = word.lstrip("-+")
-        if path == place or path.startswith(f"{place}/"):
-            return f"ReadOnlyPaths={place}"
-    if case.unit.get("ProtectHome") == "read-only" and path.startswith(("/home/", "/root/")):
-        return "ProtectHome=read-only"
-    system = case.unit.get("ProtectSystem") or "no"
-    if system == "strict":
-        return "ProtectSystem=strict"
-    protected = {"yes": ("/usr/", "/boot/", "/efi/"), "full": ("/usr/", "/boot/", "/efi/", "/etc/")}
-    if path.startswith(protected.get(system, ("\0",))):
-        return f"ProtectSystem={system}"
-    return None
-
-
-def _sandboxed(case: Case, message: Message, path: str, setting: str) -> Finding:
-    read_only = setting.startswith(("ReadOnly", "ProtectSystem", "ProtectHome=read"))
-    effect = "makes it read-only for the unit" if read_only else "hides it from the unit"
-    advice = f"ReadWritePaths={path} (or StateDirectory=)" if read_only else f"change {setting}"
-    return from_message(
-        case, message, "sandbox",
-        what=f"{path}: {setting} {effect}: “{quote(message.text, 140)}”",
-        advice=advice, confidence=SEEN, more=[case.checked(setting, "unit/show.txt")],
-    )  # fmt: skip
-
-
 def read_only(case: Case, message: Message) -> Finding | None:
     """A file system that is mounted read-only, or that a setting makes so."""
     if not _READ_ONLY.search(message.text):
         return None
-    paths = _paths(case, message)
+    paths = named_paths(case, message)
     path = paths[0] if paths else ""
     mount = case.mount(path) if path else None
     if mount is not None and "ro" in mount.options.split(","):
@@ -340,10 +319,10 @@ def read_only(case: Case, message: Message) -> Finding | None:
             "system: dmesg",
             confidence=SEEN, more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")],
         )  # fmt: skip
-    setting = _write_protected(case, path) if path else case.unit.get("ProtectSystem")
+    setting = write_protected(case, path) if path else case.unit.get("ProtectSystem")
     if setting is not None and setting not in ("no", "full", "yes"):
         setting = setting if "=" in setting else f"ProtectSystem={setting}"
-        return _sandboxed(case, message, path or "what it writes to", setting)
+        return sandboxed(case, message, path or "what it writes to", setting)
     return from_message(
         case, message, "read-only",
         what=f"a file system is read-only: “{quote(message.text)}”", advice="mount | grep ' ro[, ]'",
@@ -359,7 +338,7 @@ def full(case: Case, message: Message) -> Finding | None:
         )  # fmt: skip
     if not _FULL.search(message.text) or WATCHES.search(message.text):
         return None
-    paths = _paths(case, message)
+    paths = named_paths(case, message)
     mount = case.mount(paths[0]) if paths else None
     if mount is None or mount.full is None:
         full_ones = [one for one in case.mounts if one.full]
@@ -392,7 +371,7 @@ def wrong_mode(case: Case, message: Message) -> Finding | None:
     """A file that its program refuses for its owner or mode."""
     if not _OPEN_MODE.search(message.text):
         return None
-    paths = [path for path in _paths(case, message) if case.path(path) is not None]
+    paths = [path for path in named_paths(case, message) if case.path(path) is not None]
     if not paths:
         return None
     fact = case.path(paths[0])
@@ -424,18 +403,25 @@ def explained(case: Case, message: Message) -> Finding | None:
         return None
     for path in paths_in(message.raw):
         fact = case.path(path)
-        if fact is None or _is_program(case, path):
+        if fact is None or _is_program(case, path) or path.startswith(_OF_A_RUN):
             continue
-        hidden = _hidden(case, path, fact)
+        hidden = hidden_by(case, path, fact)
         if hidden is not None:
-            return _sandboxed(case, message, path, hidden)
+            return sandboxed(case, message, path, hidden)
         if fact.kind in ("missing", "loop") and not _MAKES.search(message.text):
             return _absent(case, message, path, fact)
-        for uid in dict.fromkeys((message.uid, case.uid, *_other_uids(case))):
+        own = message.uid if message.uid is not None else case.uid
+        others = [] if _gives_a_reason(message.text, path) else [case.uid, *_other_uids(case)]
+        for uid in dict.fromkeys((own, *others)):
             found = _forbidden(case, message, path, fact, uid, writes=False)
             if found is not None:
                 return found
     return None
+
+
+def _gives_a_reason(text: str, path: str) -> bool:
+    """After the path it says what is wrong: then another user's rights are beside the point."""
+    return _REASON.search(text.rpartition(path)[2]) is not None
 
 
 def _said(case: Case) -> list[Finding]:

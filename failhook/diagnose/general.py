@@ -11,48 +11,29 @@ import re
 from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import CONSEQUENCE, FAILURE, FRAME, GOOD, NAMES_A_THING
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
-from failhook.diagnose.rank import CONSEQUENCE
-from failhook.diagnose.text import Level, Message
+from failhook.diagnose.level import Level
+from failhook.diagnose.text import Message
 from failhook.diagnose.together import taken_back, together
 
-_FAILURE = re.compile(
-    r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
-    r"|unexpected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
-    r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad"
-    r"|must|required?|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:allowed|permitted|set"
-    r"|available|supported|configured|installed|defined|running|readable|writable|a)|too (?:many|few"
-    r"|large|small|long|old|new)|out of|no space|read-only|wrong|syntax|incompatible|conflict|never"
-    r"|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
-    re.IGNORECASE,
-)
-_NAMES_A_THING = re.compile(
-    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w=\w|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
-)
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
-_FRAME = re.compile(
-    r"^\s+(?:at |File \"|from |in |\d+: |#\d+)|^\s*(?:at [\w.$<>]+\(|goroutine \d|\.\.\. \d+ more|\^+~*$)"
-)
-_GOOD = re.compile(
-    r"\b(?:success(?:ful|fully)?|ok|started|listening on|ready|loaded|initiali[sz]ed|using|version"
-    r"|0 errors|no errors|starting|opening|opened|loading|reading|connected|enabled)\b",
-    re.IGNORECASE,
-)
 # What may come, not what came.
 _HEDGED = re.compile(
     r"\b(?:may|might|could (?:also|lead|cause|result)|can (?:also )?cause|recommend(?:ed)?|consider"
-    r"|should|deprecated|will be (?:removed|ignored)|hint|note)\b",
+    r"|should|deprecated|will be (?:removed|ignored)|hint|note)\b"
+    r"|^\s*(?:please )?(?:run|try|use|make sure|ensure|check|provide|install) ",
     re.IGNORECASE,
 )
-_BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|[*=#-]{4,}")
+_BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|^[*=#-]{4,}|[*=#-]{4,}$")
 _ABOVE = re.compile(r"\bsee .{0,30}\babove", re.IGNORECASE)  # the last error points to warnings
 _NEAR_END_S = 10.0
 
 
 def _score(case: Case, message: Message, *, above: bool) -> float:  # noqa: C901, PLR0912 - one term each
     text = message.text[:600]
-    failures = len({word.lower() for word in _FAILURE.findall(text)})
-    if _FRAME.match(message.raw) or not any(map(str.isalpha, text)):
+    failures = len({word.lower() for word in FAILURE.findall(text)})
+    if FRAME.match(message.raw) or not any(map(str.isalpha, text)):
         return -1.0
     if not failures and message.level < Level.ERROR:
         return -1.0
@@ -60,23 +41,26 @@ def _score(case: Case, message: Message, *, above: bool) -> float:  # noqa: C901
         Level.FATAL: 3.0, Level.ERROR: 2.6, Level.WARNING: 0.3, Level.UNKNOWN: 0.6, Level.TALK: -0.8,
     }[message.level]  # fmt: skip
     score += 1.2 + 0.2 * min(failures - 1, 2) if failures else 0.0
-    if failures and _NAMES_A_THING.search(text):
+    if failures and NAMES_A_THING.search(text):
         score += 0.8
     if failures and _CAUSE_AFTER.search(text):
         score += 0.4
     if CONSEQUENCE.search(text):
-        score -= 1.0 if _NAMES_A_THING.search(text) or failures else 1.6
+        score -= 1.0 if NAMES_A_THING.search(text) or failures else 1.6
     if _HEDGED.search(text):
         score -= 1.5
     if taken_back(case, message):
-        score -= 1.5
+        score -= 2.6
+    if case.course.told_nearby(message):
+        score -= 1.0
+    score -= min(2.0, 0.6 * case.course.survived(message))
     if _BANNER.search(message.raw):
         score -= 3.0
     if message.level is Level.WARNING and above:
         score += 1.8
     if message.level in (Level.UNKNOWN, Level.WARNING):
         score += 0.5 * (message.number + 1) / max(1, len(case.messages))  # the end tells more
-    if _GOOD.search(text) and failures < 2:
+    if GOOD.search(text) and failures < 2:
         score -= 0.9
     if message.raw in case.earlier:
         score -= 0.3

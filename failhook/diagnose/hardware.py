@@ -27,6 +27,11 @@ _KERNEL = (
      "the hardware reported an error ({})", "rasdaemon, mcelog; test the memory"),
 )  # fmt: skip
 _IO = re.compile(r"input/output error|\bEIO\b|errno[ =:]*5\b|os error 5\b", re.IGNORECASE)
+# EIO of a connection or a terminal is no disk's.
+_NO_DISK = re.compile(
+    r"\b(?:sockets?|connections?|peer|remote|client|server|end of file|stream|tty\w*|terminal|pty|serial)\b",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(
     r"(?:clock|time) (?:is|was|has) .{0,40}(?:wrong|skew|behind|ahead|moved|jump|back|future)"
     r"|clock skew|(?:set|step|adjust|chang)\w{0,5} (?:the )?system (?:time|clock)|not yet valid|timestamp.{0,30}in the future|adjtimex|CAP_SYS_TIME",
@@ -54,7 +59,7 @@ def _kernel(case: Case) -> Iterator[Finding]:
 
 
 def _io(case: Case, message: Message) -> Finding | None:
-    if not _IO.search(message.text):
+    if not _IO.search(message.text) or _NO_DISK.search(message.text):
         return None
     return from_message(
         case, message, "io-error", what=f"reading or writing failed: “{quote(message.text)}”",

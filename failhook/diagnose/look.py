@@ -16,12 +16,13 @@ import pwd
 import re
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from failhook.diagnose.certificate import validity
+from failhook.diagnose.config_file import configurations_of, includes_others, paths_of
 from failhook.diagnose.facts import CertificateFact, Facts, PathFact, ProgramFact
 from failhook.diagnose.place import Place
 from failhook.diagnose.subjects import Subjects, paths_in
@@ -35,6 +36,7 @@ _CERTIFICATE_BYTES = 64 << 10
 _CONFIGURATION_BYTES = 1 << 20
 _MAX_ENTRIES = 200
 _MAX_MORE = 30
+_MAX_CONFIGURATIONS = 8
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 _LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
 _PACKAGE_MANAGERS = ("dpkg", "apt", "apt-get", "aptitude", "unattended-upgr", "rpm", "dnf", "dnf5",
@@ -53,8 +55,13 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     uids = dict.fromkeys([*subjects.uids, *([] if own is None else [own])])
     users = [machine.user(uid) for uid in uids]
     paths = {path: machine.path(path, users) for path in subjects.paths}
-    paths |= machine.configurations(subjects.configurations, users)
-    lines = machine.lines([*subjects.places, *_lone(subjects, paths)], users)
+    named_there = machine.of_environment(subjects)
+    configurations = _configurations(subjects, named_there)
+    paths |= {path: machine.path(path, users) for path in named_there}
+    paths |= machine.configurations(configurations, users)
+    lines = machine.lines([*subjects.places, *_lone(configurations, subjects, paths)], users)
+    absent = machine.absent(configurations, users)
+    paths |= {path: machine.path(path, users) for path in absent}
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
     closed = [one.blocked_at for fact in paths.values() for one in fact.access if one.blocked_at]
@@ -73,6 +80,9 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         name_servers=machine.name_servers(),
         addresses=_addresses(),
         lines=lines,
+        configurations=tuple(named_there),
+        absent=absent,
+        including=machine.including(configurations) if subjects.lone_lines else (),
         foreign=foreign,
         upgrading=_upgrading(),
         machine=os.uname().machine,
@@ -88,9 +98,16 @@ def _root(*, system: bool) -> Path:
     return _ROOT if system else Path("/")
 
 
-def _lone(subjects: Subjects, paths: dict[str, PathFact]) -> list[Place]:
+def _configurations(subjects: Subjects, named: Sequence[str]) -> list[str]:
+    """What the unit and its environment files name; else the usual places."""
+    return [*named, *(() if named and subjects.usual else subjects.configurations)]
+
+
+def _lone(
+    configurations: Sequence[str], subjects: Subjects, paths: dict[str, PathFact]
+) -> list[Place]:
     """The lines that messages speak of without a file: of the one configuration that is there."""
-    files = [path for path in subjects.configurations if paths.get(path, _NOTHING).kind == "file"]
+    files = [path for path in configurations if paths.get(path, _NOTHING).kind == "file"]
     if len({paths[path].real or path for path in files}) != 1:
         return []
     return [Place(files[0], number) for number in subjects.lone_lines]
@@ -202,6 +219,43 @@ class _Machine:
             if 0 < number <= len(text):
                 found[f"{place.file}:{number}"] = text[number - 1].strip()[:300]
         return found
+
+    def of_environment(self, subjects: Subjects) -> list[str]:
+        """The configurations that environment files name. Of those files nothing else is kept:
+        they may hold secrets."""
+        found: list[str] = []
+        for file in subjects.environment_files:
+            fact = self.path(file, ())
+            if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
+                continue
+            text = (self._open(file) or b"").decode("utf-8", "replace")
+            found += configurations_of(text, subjects.variables)
+        return list(dict.fromkeys(found))[:_MAX_CONFIGURATIONS]
+
+    def absent(self, files: Iterable[str], users: list[User]) -> dict[str, str]:
+        """What the configurations name and is not there, though it had to be: a file that is only
+        read, or one in a directory that does not exist. Of their text nothing else is kept."""
+        found: dict[str, str] = {}
+        for file in islice(files, _MAX_MORE):
+            fact = self.path(file, ())
+            if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
+                continue
+            text = (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
+            for number, path, needed in islice(paths_of(text), _MAX_ENTRIES):
+                seen = self.path(path, users)
+                at = seen.missing_at if seen.kind == "missing" else None
+                if at is not None and at.count("/") > 1 and (at != path or needed):
+                    found.setdefault(path, f"{file}:{number}")
+        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
+    def including(self, files: Iterable[str]) -> tuple[str, ...]:
+        """Those that read further files, if only root writes them."""
+        return tuple(
+            file
+            for file in islice(files, _MAX_MORE)
+            if self.path(file, ()).owner == "root"
+            and includes_others((self._open(file) or b"").decode("utf-8", "replace"))
+        )
 
     def foreign(
         self, directories: Iterable[str], own: int | None, users: list[User]

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from failhook.diagnose import tls
-from failhook.diagnose.case import Case, Listener
+from failhook.diagnose.around import Listener
+from failhook.diagnose.case import Case
 from failhook.diagnose.finding import (
     LIKELY,
     SAID,
@@ -41,7 +43,7 @@ _LISTENS = re.compile(
     re.IGNORECASE,
 )
 _COMPLAINS = re.compile(
-    r"\b(?:can(?:no|')t|could not|couldn't|unable|fail(?:ed|ure|s)?|error|unavailable|refus(?:ed|es))\b",
+    r"\b(?:can(?:no|')t|could not|couldn't|unable|fail(?:ed|ure|s)?|error|unavailable|refus(?:ed|es)|time(?:d )?-?out)\b",
     re.IGNORECASE,
 )
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
@@ -77,7 +79,7 @@ _PORT = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
-    r"(?<![\w.:])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\d)|(?P<v6>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})",
+    r"(?<![\w.:])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\d)|(?<![\w.:])(?P<v6>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})(?![\w:])",
     re.IGNORECASE,
 )
 _HOST = re.compile(
@@ -89,7 +91,8 @@ _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
 _PRIVILEGED = 1024
 _FEW = 4
-_FILE_SUFFIXES = (".py", ".js", ".go", ".rb", ".pl", ".c", ".conf", ".cnf", ".cfg", ".yml", ".yaml",
+_FILE_SUFFIXES = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ts", ".kt", ".scala", ".erl", ".ex",
+                  ".conf", ".cnf", ".cfg", ".yml", ".yaml",
                   ".java", ".rs", ".php", ".lua", ".service", ".socket", ".json", ".toml", ".ini",
                   ".so", ".sock", ".pem", ".key", ".crt", ".log", ".pid")  # fmt: skip
 
@@ -232,16 +235,28 @@ def _held(case: Case, message: Message, port: int, holder: Listener) -> Finding:
     )
 
 
+def _addresses(text: str) -> list[str]:
+    """The addresses of a line: 21:49:37 is none."""
+    found = [match["v4"] or match["v6"] for match in _ADDRESS.finditer(text)]
+    return [one for one in found if _is_address(one)]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _not_here(case: Case, message: Message) -> Finding | None:
     if not _NOT_HERE.search(message.text):
         return None
     own = set(case.facts.addresses or ())
-    addresses = [match["v4"] or match["v6"] for match in _ADDRESS.finditer(message.text)]
+    addresses = _addresses(message.text)
     if not addresses:
         around = [one for one in case.messages if abs(one.number - message.number) <= 3]
-        addresses = [
-            match["v4"] or match["v6"] for one in around for match in _ADDRESS.finditer(one.text)
-        ]
+        addresses = [address for one in around for address in _addresses(one.text)]
     missing = [one for one in addresses if one not in own and one not in _ANY]
     if not missing:
         return from_message(

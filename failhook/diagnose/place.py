@@ -47,7 +47,8 @@ _PROGRAM_PLACES = (
 _PROGRAM_TEXT = (
     ".py", ".js", ".mjs", ".cjs", ".ts", ".go", ".rb", ".pl", ".pm", ".c", ".cc", ".cpp", ".cxx",
     ".h", ".hpp", ".java", ".kt", ".scala", ".rs", ".php", ".lua", ".erl", ".ex", ".exs", ".sh",
-    ".cs", ".ml", ".hs", ".tcl", ".vala", ".service", ".socket",
+    ".cs", ".ml", ".hs", ".tcl", ".vala", ".swift", ".jl", ".psgi", ".cgi", ".ru", ".vb", ".fs",
+    ".dart", ".zig", ".nim", ".cr", ".clj", ".groovy", ".hrl", ".scm", ".service", ".socket",
 )  # fmt: skip
 CONFIGS = (
     ".conf", ".cnf", ".cfg", ".ini", ".yml", ".yaml", ".json", ".toml", ".xml", ".properties",

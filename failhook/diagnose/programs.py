@@ -48,7 +48,8 @@ def _library(case: Case, message: Message) -> Finding | None:
         what=f"the shared library {name}, which its program needs, is missing{beside}",
         advice=f"install the package that has {name} (apt-file search {name}, dnf provides), or the "
         "program's version for this release",
-        confidence=SEEN,
+        # dlopen(3) is for plugins: a program may live without
+        confidence=SEEN if match["library"] else SAID + 0.05,
         more=[case.checked(f"libraries of that name: {', '.join(like) or 'none'}")],
     )  # fmt: skip
 

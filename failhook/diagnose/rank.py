@@ -9,16 +9,17 @@ equals, which was said first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import CONSEQUENCE, HARMLESS
 from failhook.diagnose.finding import Finding
-from failhook.diagnose.text import Level, Message
+from failhook.diagnose.level import Level
+from failhook.diagnose.text import Message
 
 _NEAR_S = 30.0
-_AT_EASE = 5
+_SURVIVED, _EACH_HEALTHY = 0.55, 0.14
 _BY_LEVEL = {
     Level.FATAL: 0.05,
     Level.ERROR: 0.04,
@@ -26,26 +27,6 @@ _BY_LEVEL = {
     Level.WARNING: -0.15,
     Level.TALK: -0.25,
 }
-# Words of the end, not of its reason.
-CONSEQUENCE = re.compile(
-    r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|shut(?:ting)? ?down|terminat(?:ing|ed)"
-    r"|stopp(?:ing|ed)|bye|quit(?:ting)?|bailing out|fail(?:ed|ure) to (?:start|initiali[sz]e)\b"
-    r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed)"
-    r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
-    r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
-    r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
-    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|see .{0,30}\babove|please (?:fix|check|see)"
-    r"|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
-    re.IGNORECASE,
-)
-
-# The program says that it went on.
-HARMLESS = re.compile(
-    r"\busing (?:the |its )?(?:built-?in )?defaults?\b|\bignor(?:ed|ing)\b|\bcontinuing\b|\bskipp(?:ed|ing)\b"
-    r"|\bfall(?:ing|s)? ?back\b|\bnon-?fatal\b|\bnot fatal\b|\b(?:is|are|will be) optional\b"
-    r"|\bdeprecat|\bdisabling\b|\bwill (?:be )?(?:disabled|retry|try again)\b|\bretrying\b|\bproceeding\b",
-    re.IGNORECASE,
-)
 
 
 def rank(case: Case, findings: Iterable[Finding]) -> list[Finding]:
@@ -84,15 +65,18 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     weight = finding.confidence
     if message is None:
         return weight
-    weight += _BY_LEVEL[message.level]
+    explains = case.course.explains(message)
+    weight += 0.0 if explains else _BY_LEVEL[message.level]
+    if case.course.told_nearby(message):
+        weight -= 0.2
     if CONSEQUENCE.search(message.text[:500]) and not finding.cause.startswith("crash"):
         weight -= 0.2
     if HARMLESS.search(message.text[:500]):
         weight -= 0.3
-    if message.level in (Level.WARNING, Level.TALK) and _error_after(case, message):
+    graded = message.level in (Level.WARNING, Level.TALK)
+    if graded and not explains and _error_after(case, message):
         weight -= 0.15
-    if message.level >= Level.ERROR and _went_on(case, message):
-        weight -= 0.12
+    weight -= min(_SURVIVED, _EACH_HEALTHY * case.course.survived(message))
     if _is_old_news(case, message):
         weight -= 0.1
     end = _end(case)
@@ -107,14 +91,6 @@ def _error_after(case: Case, message: Message) -> bool:
         one.level >= Level.ERROR and not CONSEQUENCE.search(one.text[:500])
         for one in case.messages[message.number + 1 :]
     )
-
-
-def _went_on(case: Case, message: Message) -> bool:
-    """It talked at ease after that, before the error that it died of."""
-    after = case.messages[message.number + 1 :]
-    last = max((at for at, one in enumerate(after) if one.level >= Level.ERROR), default=0)
-    at_ease = [one for one in after[:last] if one.level is Level.TALK]
-    return sum(not CONSEQUENCE.search(one.text[:500]) for one in at_ease) > _AT_EASE
 
 
 def _is_old_news(case: Case, message: Message) -> bool:

@@ -291,7 +291,10 @@ def _with_own_words(case: Case, control: Control, program: str, found: Finding) 
     if not own:
         return found
     told = telling(case, own)
+    best = telling(case, case.messages)
     last = told[0][1] if told else own[-1]
+    if best and best[0][1] not in own and (not told or best[0][0] > told[0][0]):
+        return found  # another program that it started says more
     _, _, how = found.sentence.partition(f"{program} ")
     ended = how.partition(";")[0]
     words = f"{control.command}={program} {ended}: “{quote(last.text, 200)}”"

@@ -32,6 +32,7 @@ _USER = re.compile(
     r"(?P<q>['\"(]?)(?P<name>[a-z_][\w.-]{0,30}\$?)['\")]?",
     re.IGNORECASE,
 )
+_BEFORE_USER = re.compile(r"\bno (?P<name>[a-z_][\w.-]{1,30}) (?:user|group)\b", re.IGNORECASE)
 _HOST = re.compile(
     r"(?<![\w.@/-])(?P<host>[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){1,8})(?![\w/-])"
 )
@@ -54,6 +55,8 @@ _COMMANDS = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "Exe
 _OF_URL = re.compile(
     r"\b(?:(?i:ur[li]|route|endpoint)|GET|POST|PUT|HEAD|DELETE|PATCH)['\"]?[:=]? ?['\"]?$"
 )
+_VARIABLE = re.compile(r"(?<!\$)\$\{?([A-Za-z_]\w{0,60})")
+_CLOSES = re.compile(r"</[\w:.-]{1,80}>")  # a tag of XML or HTML
 _WITH_COLONS = ("/dev/", "/sys/", "/run/udev/")
 _NEVER = ("/proc/", "/sys/", "/dev/null")
 
@@ -74,13 +77,16 @@ class Subjects:
     libraries: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     configurations: tuple[str, ...] = ()  # where the program's own may lie
+    usual: bool = False  # `configurations` are the usual places, no word of the unit's
     lone_lines: tuple[str, ...] = ()  # numbers of lines that a message gave without a file
+    environment_files: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()  # those that the unit's command lines use
 
 
 def paths_in(text: str) -> list[str]:
     """The absolute paths that a line names, in its order, without what is only punctuation."""
     found = [
-        (match.start(), match["path"] or match["boxed"])
+        (match.start(), (match["path"] or match["boxed"]).partition(": ")[0])
         for match in islice(_QUOTED.finditer(text), _MAX_OF_LINE)
     ]
     quoted = [(at, at + len(path) + 1) for at, path in found]
@@ -89,6 +95,7 @@ def paths_in(text: str) -> list[str]:
         for match in islice(_PLAIN.finditer(text), 2 * _MAX_OF_LINE)
         if not any(start <= match.start() <= end for start, end in quoted)
         and not _OF_URL.search(text[max(0, match.start() - 16) : match.start()])
+        and not _CLOSES.match(text, max(0, match.start() - 1))
     ]
     cleaned = [_TRAILING.sub("", path) for _, path in sorted(found)[:_MAX_OF_LINE]]
     return [path for path in dict.fromkeys(cleaned) if 1 < len(path) <= _MAX_PATH]
@@ -123,6 +130,7 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         libraries += [match["name"] for match in _LIBRARY.finditer(text)]
         hosts += [match["host"] for match in _HOST.finditer(text.lower())]
         users += [match["name"] for match in _USER.finditer(text)]
+        users += [match["name"] for match in _BEFORE_USER.finditer(text)]
     named = [path for path in dict.fromkeys([*of_unit, *of_lines]) if not path.startswith(_NEVER)]
     programs = [path for _, path, _ in commands(state) if path.startswith("/")]
     own_users = [name for name in (state.get("User"),) if name]
@@ -143,7 +151,22 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         directories=tuple(_own_directories(state)),
         libraries=tuple(dict.fromkeys(libraries))[:8],
         hosts=tuple(dict.fromkeys(hosts))[:12],
+        environment_files=tuple(_environment_files(state)),
+        variables=tuple(dict.fromkeys(_variables(state))),
     )
+
+
+def _environment_files(state: UnitState) -> Iterator[str]:
+    for line in (state.get("EnvironmentFiles") or "").splitlines()[:8]:
+        path = line.partition(" (")[0].strip()
+        if path.startswith("/") and "*" not in path:
+            yield path
+
+
+def _variables(state: UnitState) -> Iterator[str]:
+    """``$NAME`` and ``${NAME}`` of the command lines (systemd.service(5))."""
+    for _, _, argv in commands(state):
+        yield from _VARIABLE.findall(argv)[:20]
 
 
 def _own_directories(state: UnitState) -> Iterator[str]:

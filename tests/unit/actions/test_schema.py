@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# ruff: noqa: RUF009 - `option` makes a field
+
 """Options as people and editors are told of them."""
 
 from __future__ import annotations

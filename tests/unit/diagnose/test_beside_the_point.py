@@ -108,3 +108,39 @@ def test_a_line_that_only_tells_is_nothing_beside_a_cause() -> None:
     )
     assert verdict.cause == "file-missing"
     assert [one for one in verdict.others if one.cause == "unclear"] == []
+
+
+KEY = {"/etc/a/key.pem": there(0o600, read=False)}
+RUNTIME = {"/run/a/a.sock": gone("/run/a")}
+
+
+def test_a_file_of_root_is_not_to_blame_where_root_says_what_is_wrong() -> None:
+    facts = Facts(paths=KEY, names={UID: "web"})
+    said = judge(case("error: cannot use /etc/a/key.pem: it holds no key", facts=facts)).summary
+    assert "cannot be read by" not in said
+    said = judge(case("error: cannot use /etc/a/key.pem", facts=facts)).summary
+    assert "cannot be read by web" in said  # it does not say what is wrong
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cannot reach the helper on /run/a/a.sock: it is busy",
+        "the worker 'x' was not found, /run/a/a.sock stays closed",
+    ],
+)
+def test_what_a_run_takes_away_with_it_proves_nothing(line: str) -> None:
+    assert "does not exist" not in judge(case(line, facts=Facts(paths=RUNTIME))).summary
+
+
+def test_no_file_is_to_blame_for_what_is_denied_elsewhere() -> None:
+    facts = Facts(foreign=("/var/lib/a/old",), paths={"/var/lib/a/old": there(0o600, read=False)})
+    for line in ("bind: permission denied", "setrlimit: permission denied", "ioctl: EACCES"):
+        assert "/var/lib/a/old" not in judge(case(line, facts=facts)).summary
+
+
+def test_a_time_is_no_address() -> None:
+    facts = Facts(addresses=("127.0.0.1",))
+    lines = ("at 21:49:37 on std::bad: cannot assign requested address",)
+    assert "21:49" not in judge(case(*lines, facts=facts)).summary.partition("“")[0]
+    assert "bad" not in judge(case(*lines, facts=facts)).summary.partition("“")[0]

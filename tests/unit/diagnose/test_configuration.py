@@ -9,7 +9,7 @@ from failhook.diagnose.config_file import candidates, file_in, on_command_line, 
 from failhook.diagnose.configuration import is_only_place
 from failhook.diagnose.facts import Facts, PathFact
 from failhook.systemd.unit import UnitState
-from tests.unit.diagnose.cases import case, command, judge, show_text, there, what
+from tests.unit.diagnose.cases import PROGRAM, case, command, judge, show_text, there, what
 
 MY_CONF = {"ExecStart": command("/usr/sbin/a", "-c", "/srv/a/my.conf")}
 USUAL = {"/etc/a/a.conf": there()}
@@ -164,3 +164,33 @@ def test_what_is_found(cause: str, one: Case, said: str) -> None:
 @pytest.mark.parametrize(("cause", "one"), NOT_FOUND)
 def test_what_only_looks_like_it(cause: str, one: Case) -> None:
     assert what(one, cause) is None
+
+
+WORD = "syntax error near 'foo' on line 2"
+
+
+@pytest.mark.parametrize(
+    ("line", "including", "said"),
+    [
+        ("foo = bar", True, "a mistake in /etc/a.conf line 2"),  # the words stand there
+        ("x = 1", False, "in line 2 of /etc/a.conf or of a file that it includes"),  # they do not
+        (None, True, "in line 2 of /etc/a.conf or of a file that it includes"),
+        (None, False, "a mistake in /etc/a.conf line 2"),
+    ],
+)
+def test_a_lone_line_number_may_be_of_an_included_file(
+    line: str | None, including: bool, said: str
+) -> None:
+    facts = Facts(
+        paths={"/etc/a.conf": there()},
+        lines={} if line is None else {"/etc/a.conf:2": line},
+        including=("/etc/a.conf",) if including else (),
+    )
+    one = case(WORD, facts=facts, show={"ExecStart": command(PROGRAM, "-c", "/etc/a.conf")})
+    assert said in judge(one).summary
+
+
+def test_the_configuration_that_an_environment_file_names() -> None:
+    facts = Facts(paths={"/srv/b.yml": there()}, configurations=("/srv/b.yml",))
+    one = case("unknown option 'foo' on line 2", facts=facts)
+    assert "/srv/b.yml line 2" in judge(one).summary

@@ -187,6 +187,29 @@ def test_a_lone_line_is_read_from_the_one_configuration(tmp_path: Path) -> None:
     assert not _look(configurations=both, lone_lines=("2",)).lines
 
 
+@ROOTED
+def test_configurations_that_an_environment_file_names(tmp_path: Path) -> None:
+    default, conf = tmp_path / "default", tmp_path / "a.conf"
+    default.write_text(f"# x\nOPTS='--config {conf}'\nSECRET=/etc/shadow\nUNUSED=/srv/b.conf\n")
+    default.chmod(0o600)  # secrets are often in there: of those nothing is kept
+    conf.write_text("one\ninclude /srv/more.conf\n")
+    conf.chmod(0o644)
+
+    def facts() -> Facts:
+        return _look(
+            environment_files=(str(default),), variables=("OPTS", "SECRET"), usual=True,
+            configurations=("/usr/lib/os-release",), lone_lines=("1",),
+        )  # fmt: skip
+
+    seen = facts()
+    assert seen.configurations == (str(conf), "/etc/shadow")
+    assert seen.paths[str(conf)].kind == "file"
+    assert seen.including == (str(conf),)
+    assert not any("os-release" in place for place in seen.lines)
+    os.chown(default, 65534, 65534)
+    assert facts().configurations == ()
+
+
 def test_certificates_libraries_hosts_users(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_bytes(pem(b"700101000000Z", b"700102000000Z"))
     facts = _look(

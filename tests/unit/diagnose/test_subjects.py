@@ -3,7 +3,7 @@
 
 import pytest
 
-from failhook.diagnose.config_file import with_configuration
+from failhook.diagnose.config_file import configurations_of, includes_others, with_configuration
 from failhook.diagnose.place import Place, is_program_text, place_in
 from failhook.diagnose.subjects import Subjects, commands, find, paths_in
 from tests.unit.diagnose.cases import PROGRAM, case, command
@@ -69,6 +69,9 @@ def test_a_place_in_words() -> None:
         ("/srv/x /srv/x /srv/y", ["/srv/x", "/srv/y"]),
         ("/" + "x" * 2000, ["/" + "x" * 501]),
         ("/ alone", []),
+        ("element <gui> closed by </guy>", []),
+        ("no module in </usr/lib/a/>", ["/usr/lib/a/"]),
+        ("cannot open '/srv/x: it is gone'", ["/srv/x"]),
     ],
 )
 def test_the_paths_of_a_line(text: str, paths: list[str]) -> None:
@@ -114,6 +117,49 @@ def test_a_lone_line_asks_for_the_configuration() -> None:
     assert subjects.configurations == ("/srv/x",)
     assert subjects.lone_lines == ("7",)
     assert with_configuration(Subjects(), one.unit, ()).lone_lines == ()
+
+
+def test_environment_files_and_the_variables_of_command_lines() -> None:
+    show = {
+        "ExecStart": command(PROGRAM, "$OPTS", "-c", "${CONF}", "$$not"),
+        "EnvironmentFiles": "/etc/default/a (ignore_errors=yes)\n/etc/default/* (ignore_errors=no)",
+    }
+    subjects = find(case(show=show).unit, (), ())
+    assert subjects.environment_files == ("/etc/default/a",)
+    assert subjects.variables == ("OPTS", "CONF")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('OPTS="--config.file /etc/x/x.yml -v"', ["/etc/x/x.yml"]),
+        ("OPTS=-f /etc/x.d/main", ["/etc/x.d/main"]),
+        ("export X_CONF=/srv/x/main.toml", ["/srv/x/main.toml"]),
+        ("CONFIGFILE='/etc/x.conf'", ["/etc/x.conf"]),
+        ("OTHER=/etc/x.conf", []),
+        ("# OPTS=/etc/x.conf", []),
+        ("OPTS=--pidfile=/run/x.pid", []),
+        ("OPTS=a \\\n -c /etc/x.conf", ["/etc/x.conf"]),
+    ],
+)
+def test_configurations_of_an_environment_file(text: str, found: list[str]) -> None:
+    assert configurations_of(text, ("OPTS",)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "includes"),
+    [
+        ("a = 1\n  include /etc/x.d/*.conf", True),
+        ("!include: other.yml", True),
+        ('@include "x"', True),
+        ('<include file="x">', True),
+        ("includedir = /etc/x.d", True),
+        ("included_by = nobody\n# include x", False),
+        ("excludes = include", False),
+    ],
+)
+def test_which_configurations_read_further_ones(text: str, includes: bool) -> None:
+    assert includes_others(text) is includes
 
 
 def test_commands_of_a_unit() -> None:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from failhook.diagnose.text import Level, Message, of_priority, peel, with_level
+from failhook.diagnose.level import Level, of_priority
+from failhook.diagnose.text import Message, peel, with_level
 from failhook.diagnose.together import taken_back, together
 from tests.unit.diagnose.cases import case
 
@@ -44,7 +45,7 @@ E, W, F, T, U = Level.ERROR, Level.WARNING, Level.FATAL, Level.TALK, Level.UNKNO
         ("1795297777.123 CRITICAL ", F),
         ("(12) ERROR: ", E),
         ("[pid 12] err: ", E),
-        ("level=error ", U),  # no msg=: left as it is
+        ("level=error ", E),  # logfmt with words that are in no field
     ],
 )
 def test_what_stands_before_words(before: str, level: Level) -> None:

@@ -4,7 +4,8 @@
 
 import pytest
 
-from failhook.diagnose.tracebacks import Crash, crashes
+from failhook.diagnose.crash import Crash
+from failhook.diagnose.tracebacks import crashes
 from tests.unit.diagnose.cases import case, judge
 
 PYTHON = """\

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""What a configuration names and is not there, where the program does not say so itself.
+
+Many a program dies of a missing file with "No such file or directory" and no name, and some say
+nothing at all. Its configuration names the file, and the look at the machine has not found it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.files import named_paths
+from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.subjects import commands, paths_in
+from failhook.diagnose.text import Message
+from failhook.incident import Proof
+
+_NO_SUCH_FILE = re.compile(r"no such file or directory|\bENOENT\b|cannot stat", re.IGNORECASE)
+_CANNOT_OPEN = re.compile(
+    r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|error)\b.{0,20}"
+    r"\b(?:open|read|access|stat|load|enter|find|chdir|change)(?:ing)?\b",
+    re.IGNORECASE,
+)
+_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
+_MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
+_MOST = 3
+
+
+def _look(case: Case) -> Iterator[Finding]:
+    known = {
+        path: place
+        for path, place in case.facts.absent.items()
+        if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE)
+    }
+    if case.silent and _ended_badly(case) and 0 < len(known) <= _MOST:
+        what, advice = _sentence(known)
+        yield Finding("file-missing", fails(case, what), advice, LIKELY - 0.02, _seen(case, known))
+    known = {**known, **_of_command_line(case)}
+    if not 0 < len(known) <= _MOST:
+        return
+    what, advice = _sentence(known)
+    for message in case.messages:
+        sure = _how_sure(message, len(known))
+        if sure is not None and not named_paths(case, message):
+            yield from_message(
+                case, message, "file-missing", what=f"{what}: “{quote(message.text, 140)}”",
+                advice=advice, confidence=sure, more=_seen(case, known),
+            )  # fmt: skip
+
+
+def _ended_badly(case: Case) -> bool:
+    control = case.incident.control
+    ended = control.exit_status if control is not None else case.incident.exit_status
+    return ended not in (None, "0")
+
+
+def _how_sure(message: Message, count: int) -> float | None:
+    """Of the line's being about what is missing; None where it is about something else."""
+    if _NO_SUCH_FILE.search(message.text):
+        return SAID + 0.05
+    if count == 1 and _CANNOT_OPEN.search(message.text):
+        return LIKELY + 0.06
+    return None
+
+
+def _of_command_line(case: Case) -> dict[str, str]:
+    """What the command line names and is not there, though the program does not make it."""
+    control = case.incident.control
+    failed = control.command if control is not None else "ExecStart"
+    found = {
+        path: "EnvironmentFile"
+        for path in case.facts.configurations
+        if (fact := case.path(path)) is not None and fact.kind == "missing"
+    }
+    for setting, program, argv in commands(case.unit):
+        for path in paths_in(argv) if setting in ("ExecStart", failed) else ():
+            fact = case.path(path)
+            if path == program or fact is None or fact.kind != "missing":
+                continue
+            if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE):
+                found[path] = setting
+    return found
+
+
+def _seen(case: Case, known: Mapping[str, str]) -> tuple[Proof, ...]:
+    return tuple(case.checked(f"{path} is missing ({place})") for path, place in known.items())
+
+
+def _sentence(known: Mapping[str, str]) -> tuple[str, str]:
+    """What is missing, and what to do."""
+    named = [f"{path} ({_place(place)})" for path, place in known.items()]
+    if len(named) == 1:
+        return f"{named[0]} does not exist", "make it, or correct where it is named"
+    return f"of what it is told to use, these do not exist: {', '.join(named)}", (
+        "make them, or correct where they are named"
+    )
+
+
+def _place(place: str) -> str:
+    """A line of a configuration, or a setting of the unit."""
+    file, _, number = place.rpartition(":")
+    return f"{file} line {number}" if file else f"{place}="
+
+
+CAUSES = (Cause("absent", "what a configuration names and is not there", _look),)

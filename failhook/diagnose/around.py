@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""What is around a run: who listens, what is mounted, which units it depends on.
+
+Read from the bundle's items ``system/system.json`` and ``unit/dependencies.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_TABLE = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that was listening, and whose it is."""
+
+    protocol: str
+    address: str
+    port: int
+    pid: int | None
+    program: str | None
+    unit: str | None
+
+    @property
+    def holder(self) -> str:
+        """``grafana (pid 812, grafana-server.service)``."""
+        known = [f"pid {self.pid}"] if self.pid is not None else []
+        known += [self.unit] if self.unit else []
+        name = self.program or "another process"
+        return f"{name} ({', '.join(known)})" if known else name
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mount with its space, as ``df`` and ``df -i`` would show it."""
+
+    point: str
+    type: str
+    options: str
+    bytes: int | None
+    free: int | None
+    inodes: int | None
+    inodes_free: int | None
+
+    @property
+    def full(self) -> str | None:
+        """``no space`` or ``no inodes`` left; None where there is room."""
+        if self.bytes and self.free is not None and self.free < min(self.bytes // 50, 4 << 20):
+            return "space"
+        if self.inodes and self.inodes_free is not None and self.inodes_free < 4:
+            return "inodes"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A unit that this one depends on (unit/dependencies.txt)."""
+
+    name: str
+    load: str
+    active: str
+    sub: str
+    result: str
+    relations: tuple[str, ...]
+
+
+def objects_of(data: bytes) -> dict[str, Any]:
+    """The members of a JSON object; none where it is damaged."""
+    try:
+        found = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def listeners(system: Mapping[str, Any]) -> Iterable[Listener]:
+    for raw in _objects(system.get("listening")):
+        port = raw.get("port")
+        if isinstance(port, int):
+            pid = raw.get("pid")
+            yield Listener(
+                str(raw.get("protocol") or ""),
+                str(raw.get("address") or ""),
+                port,
+                pid if isinstance(pid, int) else None,
+                _word(raw.get("program")),
+                _word(raw.get("unit")),
+            )
+
+
+def mounts(system: Mapping[str, Any]) -> Iterable[Mount]:
+    for raw in _objects(system.get("mounts")):
+        point = raw.get("point")
+        if isinstance(point, str):
+            numbers = [raw.get(name) for name in ("bytes", "free", "inodes", "inodes_free")]
+            whole = [number if isinstance(number, int) else None for number in numbers]
+            yield Mount(point, str(raw.get("type") or ""), str(raw.get("options") or ""), *whole)
+
+
+def _objects(raw: object) -> list[dict[str, Any]]:
+    listed = raw[:MAX_TABLE] if isinstance(raw, list) else []
+    return [one for one in listed if isinstance(one, dict)]
+
+
+def _word(raw: object) -> str | None:
+    return raw if isinstance(raw, str) and raw else None
+
+
+def neighbours(table: str) -> Iterable[Neighbour]:
+    """``!  UNIT  LOAD  ACTIVE  SUB  RESULT  RELATION …``, as the unit collector writes it."""
+    for line in table.splitlines()[1:MAX_TABLE]:
+        words = line[1:].split()
+        if len(words) >= 6 and "." in words[0]:
+            name, load, active, sub, result = words[:5]
+            yield Neighbour(name, load, active, sub, result, tuple(words[5:]))

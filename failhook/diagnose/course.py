@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""How a run went on after each of its lines: did it survive what it complained of?
+
+A program that says "no such file" and then that it listens did not die of that file. What it died
+of is the last complaint before its end, however vague that is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+from failhook.diagnose.level import Level
+from failhook.diagnose.text import Message
+
+FAILURE = re.compile(
+    r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
+    r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
+    r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad"
+    r"|must|required?|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|allowed|permitted|set"
+    r"|available|supported|configured|installed|defined|running|readable|writable|a)|too (?:many|few"
+    r"|large|small|long|old|new)|out of|no space|read-only|wrong|syntax|incompatible|conflict|never"
+    r"|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
+    re.IGNORECASE,
+)
+NAMES_A_THING = re.compile(
+    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w=\w|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
+    r"|\b(?:user|group|interface|host|device|module|plugin|table|key|option)s?:? (?!(?:is|in|not|was|for|on|to|of)\b)[\w@./-]{2,}"
+)
+FRAME = re.compile(
+    r"^\s+(?:at |File \"|from |in |\d+: |#\d+)|^\s*(?:at [\w.$<>]+\(|goroutine \d|\.\.\. \d+ more|\^+~*$)"
+    r"|^\s*(?:while executing|error, called at |CallStack \(from )"
+    r"|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
+)
+GOOD = re.compile(
+    r"\b(?:success(?:ful|fully)?|ok|started|listening on|ready|loaded|initiali[sz]ed|using|version"
+    r"|0 errors|no errors|starting|opening|opened|loading|reading|connected|enabled)\b",
+    re.IGNORECASE,
+)
+# Words of the end, not of its reason.
+CONSEQUENCE = re.compile(
+    r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|shut(?:ting)? ?down|terminat(?:ing|ed)"
+    r"|stopp(?:ing|ed)|bye|quit(?:ting)?|bailing out|fail(?:ed|ure) to (?:start|initiali[sz]e)\b"
+    r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed)"
+    r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
+    r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
+    r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
+    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|see .{0,30}\babove|please (?:fix|check|see)"
+    r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
+    re.IGNORECASE,
+)
+
+# Says of a whole configuration that it is not to be read: the line above says what is wrong in it.
+VAGUE = re.compile(
+    r"\b(?:fail(?:ed|ure)|unable|could ?n[o']t|cannot|can't|error)(?: to| in| while)? "
+    r"(?:load|read|pars|process|apply|initiali[sz]|reading|loading)\w*\b.{0,30}\b(?:config(?:uration)?|settings|options)\b"
+    r"|\bconfig(?:uration)?(?: file)? (?:pars\w+ )?(?:error|failure|failed)\b(?!:)"
+    r"|(?:open|find|load|read|process)\w* (?:the )?config(?:uration)?(?: file)?\b",
+    re.IGNORECASE,
+)
+# The program says that it went on.
+HARMLESS = re.compile(
+    r"\busing (?:the |its )?(?:built-?in )?defaults?\b|\bignor(?:ed|ing)\b|\bcontinuing\b|\bskipp(?:ed|ing)\b"
+    r"|\bfall(?:ing|s)? ?back\b|\bnon-?fatal\b|\bnot fatal\b|\b(?:is|are|will be) optional\b"
+    r"|\bdeprecat|\bdisabling\b|\bwill (?:be )?(?:disabled|retry|try again)\b|\bretrying\b|\bproceeding\b|\bdefaulting to\b",
+    re.IGNORECASE,
+)
+# What a program does on its way out, after the error that it dies of.
+_LEAVING = re.compile(
+    r"\b(?:clos(?:ed|ing)|clean(?:ed|ing)? ?up|remov(?:ed|ing)|unload(?:ed|ing)?|flush(?:ed|ing)?"
+    r"|disconnect(?:ed|ing)?|releas(?:ed|ing)|destroy(?:ed|ing)?|kill(?:ed|ing)|finish(?:ed|ing)|done"
+    r"|usage|options?:|help)\b",
+    re.IGNORECASE,
+)
+_DISTINCT = re.compile(
+    r"/[\w./@+-]{3,200}|['\"`‘“]([^'\"`’”]{1,80})['\"`’”]|\b\w+[_.]\w[\w.]+\b|\b[A-Z][a-z]+[A-Z]\w*"
+)
+
+_NEAR = 4
+_AS_GOOD_AS = 3  # healthy lines
+# strerror(3), at the end of a line
+_STRERROR = re.compile(
+    r"(?:no such file or directory|permission denied|operation not permitted|address already in use"
+    r"|cannot assign requested address|connection refused|is a directory|not a directory|file exists"
+    r"|no space left on device|read-only file system|too many open files|no such (?:device|process)"
+    r"|invalid argument|cannot allocate memory|device or resource busy|network is unreachable)[\s)\].]{0,4}$",
+    re.IGNORECASE,
+)
+
+
+class Course:
+    """The way of one run, by its lines."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
+
+    def survived(self, message: Message) -> int:
+        """How many healthy lines stand between a complaint and the one that the run died of; 0
+        where it is that one, or says the same."""
+        last = self._last_complaint
+        if last is None or message.number >= last.number:
+            return 0
+        if self._alike(message, last):
+            return 0
+        healthy = sum(self._healthy[message.number + 1 : last.number])
+        return healthy + (_AS_GOOD_AS if _another_error(message, last) else 0)
+
+    def told_nearby(self, message: Message) -> bool:
+        """A line says only that a configuration is no good, and one close to it says why."""
+        if not VAGUE.search(message.text[:600]):
+            return False
+        above = self._messages[max(0, message.number - _NEAR) : message.number]
+        below = self._messages[message.number + 1 : message.number + 1 + _NEAR]
+        return any(
+            _complains(one)
+            and one.pid == message.pid
+            and one.level >= message.level - 1
+            and not VAGUE.search(one.text[:600])
+            and bool(NAMES_A_THING.search(one.text[:600]))
+            for one in (*above, *below)
+        )
+
+    def explains(self, message: Message) -> bool:
+        """A warning right above an error of the same process that names nothing itself: it is the
+        error's reason."""
+        following = self._messages[message.number + 1 : message.number + 2]
+        return (
+            message.level is Level.WARNING
+            and any(
+                one.level >= Level.ERROR
+                and one.pid == message.pid
+                and not NAMES_A_THING.search(one.text[:600])
+                for one in following
+            )
+            and not HARMLESS.search(message.text[:600])
+        )
+
+    @cached_property
+    def _healthy(self) -> list[bool]:
+        return [_is_healthy(one) for one in self._messages]
+
+    @cached_property
+    def _last_complaint(self) -> Message | None:
+        """The error that came last, and no mere consequence."""
+        return next((one for one in reversed(self._messages) if _complains(one)), None)
+
+    def _alike(self, one: Message, other: Message) -> bool:
+        """Both speak of the same thing."""
+        return bool(_things(one.text) & _things(other.text))
+
+
+def _another_error(message: Message, last: Message) -> bool:
+    """Both end with an error of the system, another one each: the second one does not follow from
+    the first, so the program went on in between."""
+    first, second = _STRERROR.search(message.text[:600]), _STRERROR.search(last.text[:600])
+    if first is None or second is None or message.pid != last.pid:
+        return False
+    return first[0].lower() != second[0].lower() and message.level is last.level
+
+
+def _things(text: str) -> set[str]:
+    return {match[1] or match[0] for match in _DISTINCT.finditer(text[:600])}
+
+
+def _complains(message: Message) -> bool:
+    text = message.text[:600]
+    if FRAME.match(message.raw) or CONSEQUENCE.search(text) or HARMLESS.search(text):
+        return False
+    if not any(map(str.isalpha, text)):
+        return False
+    if message.level >= Level.ERROR:
+        return True
+    failures = len({word.lower() for word in FAILURE.findall(text)})
+    return message.level is Level.UNKNOWN and failures > bool(GOOD.search(text))
+
+
+def _is_healthy(message: Message) -> bool:
+    """It says that something went well, or tells as it goes."""
+    text = message.text[:600]
+    if FRAME.match(message.raw) or CONSEQUENCE.search(text) or _LEAVING.search(text):
+        return False
+    if message.level is Level.TALK:
+        return True
+    return message.level is Level.UNKNOWN and bool(GOOD.search(text)) and not FAILURE.search(text)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""How programs in Erlang and Elixir die: exceptions, crash reports, and a kernel that terminates.
+
+The terms that the runtime prints on its way down name the application and, innermost, the reason
+(Erlang/OTP: application(3), supervisor(3), "Interpreting an Erlang Crash Dump").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from failhook.diagnose.crash import Crash, Frame, make_crash
+from failhook.diagnose.text import Message
+
+_ELIXIR = re.compile(r"^\*\* \((?P<kind>[A-Z][\w.]{1,80})\) (?P<message>.{1,2000})$")
+_ELIXIR_FRAME = re.compile(
+    r"^\s+(?P<app>\([^)]{1,80}\) )?(?P<file>[\w/.-]{1,200}\.exs?):(?P<line>\d{1,7}): (?P<function>.{1,200})$"
+)
+_DOWN = re.compile(
+    r"(?:Kernel pid terminated|Runtime terminating during boot|init terminating in do_boot)[\"', ]{0,4}(?P<terms>.{1,3000})"
+)
+_APPLICATION = re.compile(r"\{application_start_failure,(?P<name>\w{1,80}),")
+_CHILD = "{failed_to_start_child,"
+_CONTROLLER = re.compile(r"^\(?\[?application_controller\]?\)?[,\"' (]{0,6}")
+_CRASHER = re.compile(r"^\s*crasher:\s*$")
+_EXCEPTION = re.compile(r"^\s*exception (?P<kind>exit|error|throw): (?P<message>.{1,1000})$")
+_FUNCTION = re.compile(
+    r"^\s*in function\s+(?P<function>\S{1,160})(?: \((?P<file>[^\s,()]{1,200}), line (?P<line>\d{1,7})\))?"
+)
+_ON_ONE_LINE = re.compile(
+    r"CRASH REPORT Process \S{1,80} .{0,60}(?:exited|crashed) with reason: (?P<message>.{1,1000})"
+)
+_OF_A_REPORT = 16
+
+
+def elixir(messages: Sequence[Message]) -> Iterator[Crash]:
+    """The first exception that nobody caught."""
+    for index, message in enumerate(messages):
+        head = _ELIXIR.match(message.raw.strip())
+        if head is None:
+            continue
+        found = [(one, _ELIXIR_FRAME.match(one.raw)) for one in messages[index + 1 : index + 40]]
+        lines = [message, *(one for one, frame in found if frame)]
+        frames = [
+            Frame(frame["file"], frame["line"], frame["function"])
+            for _, frame in found
+            if frame is not None and not frame["app"]
+        ]
+        yield make_crash("elixir", head["kind"], head["message"], frames, lines, message)
+        return
+
+
+def erlang(messages: Sequence[Message]) -> Iterator[Crash]:
+    """The first crash report; where there is none, what the runtime said as it went down."""
+    for index, message in enumerate(messages):
+        if match := _ON_ONE_LINE.search(message.raw):
+            yield make_crash("erlang", "crash", match["message"], [], [message], message)
+            return
+        if _CRASHER.match(message.raw):
+            report = _report(messages[index : index + _OF_A_REPORT])
+            if report is not None:
+                yield report
+                return
+    for message in messages:
+        if match := _DOWN.search(message.raw):
+            yield _down(message, match["terms"])
+            return
+
+
+def _report(lines: Sequence[Message]) -> Crash | None:
+    for index, one in enumerate(lines):
+        if match := _EXCEPTION.match(one.raw):
+            after = lines[index + 1 : index + 2]
+            place = _FUNCTION.match(after[0].raw) if after else None
+            frames = (
+                [Frame(place["file"] or "", place["line"] or "", place["function"])]
+                if place is not None and place["file"]
+                else []
+            )
+            return make_crash("erlang", match["kind"], match["message"], frames, lines, one)
+    return None
+
+
+def _down(message: Message, terms: str) -> Crash:
+    terms = _CONTROLLER.sub("", terms)
+    application = _APPLICATION.search(terms)
+    kind = "the Erlang runtime ended"
+    if application is not None:
+        kind = f"the application {application['name']} did not start"
+    at = terms.rfind(_CHILD)
+    start = at if at >= 0 else len(terms) - len(terms.lstrip("(\"' "))
+    return make_crash("erlang", kind, _term(terms[start:]), [], [message], message)
+
+
+def _term(text: str) -> str:
+    """The first whole term: up to the brace that closes it."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter in "{[(") - (letter in ")]}")
+        if depth == 0 and letter in ")]}":
+            return text[: place + 1]
+    return text
