@@ -190,6 +190,7 @@ def test_a_thousand_wait_for_a_receiver_and_are_told_in_order_when_it_is_back(
         site.move_due()
         begun = time.monotonic()
         peak = 0
+        ours = psutil.Process().memory_info().rss  # it is forked from here
         pid = site.start()
         while os.waitpid(pid, os.WNOHANG) == (0, 0):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -201,14 +202,14 @@ def test_a_thousand_wait_for_a_receiver_and_are_told_in_order_when_it_is_back(
         record_property("seconds", took)
         assert _ids(there) == [f"tell-{number:05}" for number in range(MANY)]
         assert took < 90
-        assert 0 < peak < 200 << 20
+        assert 0 < peak < ours + (64 << 20)
         assert there.connections <= 4  # one, and those of the tries before
         assert site.queue.later() == site.queue.waiting() == site.queue.dead() == []
         assert set(site.states().values()) == {"done"}
 
 
 def test_killed_at_any_moment_nothing_is_lost_and_the_order_holds(site: Site) -> None:
-    number = 20
+    number = 60
     chance = random.Random(7)
     with Receiver() as there:
         site.to("tell", there)
@@ -217,7 +218,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_order_holds(site: Site) ->
         while site.queue.waiting() or site.queue.later():
             site.move_due()
             pid = site.start()
-            time.sleep(chance.uniform(0.02, 0.4))
+            time.sleep(chance.uniform(0.02, 0.2))
             kills += os.waitpid(pid, os.WNOHANG) == (0, 0)
             kill(pid)
             assert kills < 300
