@@ -2,13 +2,14 @@
 """The verbs around rules and messages: why, pause, mute, ack, retry, forget, check --explain."""
 
 import json
+import os
 import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from failhook import outbox, testing
+from failhook import outbox, places, testing
 from failhook.cli import check_send
 from failhook.deliver import destination
 from failhook.deliver.destination import Destination
@@ -50,8 +51,12 @@ step = [{ on = "1", do = ["gently"] }]
 
 
 @pytest.fixture(autouse=True)
-def systemd(programs: Programs) -> Programs:
+def systemd(failhook: CommandLine, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Units that are loaded; and a configuration that need not be root's where we are not root."""
     programs.add("systemctl", "echo LoadState=loaded")
+    ordinary = os.geteuid() != 0
+    find = lambda *, user: replace(failhook.where, user=user or ordinary)  # noqa: E731
+    monkeypatch.setattr(places, "find", find)
     return programs
 
 
