@@ -231,7 +231,8 @@ def _obstacle(circumstances: Circumstances) -> str | None:
 def _machine_obstacle(
     planned: Planned, incident: Incident, circumstances: Circumstances
 ) -> str | None:
-    if circumstances.cascade is not None:
+    records = circumstances.traits.get(planned.type, Traits()).records
+    if circumstances.cascade is not None and not records:
         return f"brake: {circumstances.cascade}"
     if planned.type in _RESTARTING and incident.phase is Phase.RESTARTING:
         start = f" (start {incident.attempt})" if incident.attempt else ""

@@ -24,15 +24,16 @@ class Traits:
 
     delivers: bool = False
     counts_as: str | None = None
+    records: bool = False  # only writes down what happened: no cascade is too large for it
 
 
 BUILT_IN: Mapping[str, Traits] = {
     "apprise": Traits(delivers=True),
     "clean": Traits(),
     "command": Traits(),
-    "journal": Traits(),
+    "journal": Traits(records=True),
     "mail": Traits(delivers=True),
-    "metrics": Traits(),
+    "metrics": Traits(records=True),
     "reset-failed": Traits(),
     "restart": Traits(counts_as="restarts"),
     "set-property": Traits(),

@@ -250,6 +250,13 @@ def test_a_cascade_is_recorded_and_told_as_one() -> None:
     assert (page.state, page.group) == (Done.DUE, None)  # urgent
 
 
+def test_a_cascade_is_counted_all_the_same() -> None:
+    actions = {**ACTIONS, "count": ActionTable("count", "metrics")}
+    rule = Rule("all", steps=(Step(1, None, ("count", "clean")),))
+    facts = Circumstances(NOW, cascade="12 units failed within 60 s")
+    assert done(plan(config=configuration(rule, actions=actions), facts=facts)) == ["count"]
+
+
 def test_an_action_that_is_not_there_harms_no_other() -> None:
     facts = Circumstances(NOW, unit_steps=(Step(1, None, ("nowhere", "clean")),))
     decision = plan(facts=facts)
