@@ -29,7 +29,7 @@ LAYERS = (
     "plugins",
     "plan",
     "actions",
-    "attribute intake isolate outbox outcomes record settle setup spool",
+    "attribute boot intake isolate outbox outcomes record settle setup spool",
     "diagnose",
     "bundle classify collect describe gather queue store",
     "config",
