@@ -6,15 +6,11 @@ Asked only where a rule makes it matter.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import fcntl
 import os
 import platform
-import struct
 import time
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 
 from failhook import proc
 from failhook.actions.table import BUILT_IN, Traits
@@ -27,21 +23,13 @@ from failhook.response.ledger import Ledger
 from failhook.response.threads import Thread
 from failhook.response.unit_words import UnitWords
 from failhook.store.incidents import Store
-from failhook.systemd import unit
+from failhook.systemd import unit, upgrade
 from failhook.systemd.unit import UnitState
 
 _VICTIM_S = 120.0  # a dependency that failed so shortly before is the root
 _TOGETHER_S = 2.0  # a start this close to its timer's elapse was the timer's
 _ON_WHOM = ("Requires", "Requisite", "BindsTo", "PartOf")
 _WHOSE = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf")
-# A write lock on one of these means a transaction: dpkg(1) since 1.19.1, rpm(8).
-_LOCKS = (
-    ("dpkg", "/var/lib/dpkg/lock-frontend"),
-    ("dpkg", "/var/lib/dpkg/lock"),
-    ("rpm", "/var/lib/rpm/.rpm.lock"),
-    ("rpm", "/usr/lib/sysimage/rpm/.rpm.lock"),
-)
-_PACMAN = "/var/lib/pacman/db.lck"  # is the lock itself
 
 
 def gather(
@@ -61,7 +49,7 @@ def gather(
         now=now,
         host=host_facts({fact for rule in rules for fact, _ in rule.host}),
         started=started_by(incident, state) if any(rule.started for rule in rules) else None,
-        upgrading=upgrading(),
+        upgrading=upgrade.in_progress(),
         paused=paused_text(ledger, now),
         muted=muted_text(ledger, incident, now),
         acked=thread.acked,
@@ -163,26 +151,6 @@ def _local(at: float) -> str:
 
 
 # -- the machine --------------------------------------------------------------------------------
-
-
-def upgrading() -> str | None:
-    """The package manager whose transaction is under way."""
-    for name, path in _LOCKS:
-        with contextlib.suppress(OSError):
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                if _is_write_locked(fd):
-                    return name
-            finally:
-                os.close(fd)
-    return "pacman" if Path(_PACMAN).exists() else None
-
-
-def _is_write_locked(fd: int) -> bool:
-    """Does another process hold a lock on it? Asked without taking one (fcntl(2) F_GETLK)."""
-    ask = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, *_ = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, ask))
-    return bool(kind != fcntl.F_UNLCK)
 
 
 def host_facts(wanted: Collection[str]) -> dict[str, str]:

@@ -2,25 +2,21 @@
 """What the decision knows of the machine, of other units, and of people."""
 
 import datetime
-import fcntl
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from failhook.config.model import Configuration, Limits, Quiet, Rule
 from failhook.incident import Incident, Phase, Process
 from failhook.places import Places
-from failhook.response import circumstances
 from failhook.response.circumstances import (
     gather,
     host_facts,
     quiet_until,
     started_by,
     traits_of,
-    upgrading,
 )
 from failhook.response.threads import Thread
 from failhook.response.unit_words import UnitWords
@@ -133,32 +129,6 @@ def test_host_facts_are_asked_only_where_a_rule_wants_them(programs: Programs) -
     assert facts["virtualization"] == "kvm"
     assert facts["kernel"] == os.uname().release
     assert facts["os"].islower()
-
-
-def test_a_transaction_is_seen_by_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = tmp_path / "lock-frontend"
-    monkeypatch.setattr(circumstances, "_LOCKS", (("dpkg", str(lock)),))
-    monkeypatch.setattr(circumstances, "_PACMAN", str(tmp_path / "db.lck"))
-    assert upgrading() is None
-    lock.touch()
-    assert upgrading() is None
-    ready, go = os.pipe()
-    pid = os.fork()
-    if pid == 0:  # a lock of our own would not count
-        fd = os.open(lock, os.O_RDWR)
-        fcntl.lockf(fd, fcntl.LOCK_EX)
-        os.write(go, b"x")
-        time.sleep(30)
-        os._exit(0)
-    os.read(ready, 1)
-    try:
-        assert upgrading() == "dpkg"
-    finally:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-    assert upgrading() is None
-    (tmp_path / "db.lck").touch()
-    assert upgrading() == "pacman"
 
 
 @pytest.mark.parametrize(
