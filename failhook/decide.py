@@ -237,7 +237,7 @@ def _machine_obstacle(
     if planned.type in _RESTARTING and incident.phase is Phase.RESTARTING:
         start = f" (start {incident.attempt})" if incident.attempt else ""
         return f"systemd restarts it itself{start}"
-    if planned.type in _RESTARTING and incident.state is State.RECOVERED:
+    if planned.counts_as is not None and incident.state is State.RECOVERED:
         return "it is well again already"
     return None
 

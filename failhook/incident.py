@@ -133,6 +133,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What the next boot found: how this one ended, what came up, whether the unit is well now.
+
+    ``ended`` is a `failhook.boot.ended.Kind`, or "failhook" where we ended it for this incident.
+    ``before`` and ``after`` are the boot entries, or the kernels where no loader names one.
+    """
+
+    summary: str  # one sentence
+    ended: str
+    boot_id: str  # of the boot that looked
+    at: float | None = None  # when the boot of the incident ended
+    before: str | None = None
+    after: str | None = None
+    rolled_back: bool = False
+    is_well: bool | None = None
+    lines: tuple[str, ...] = ()  # the last of that boot's journal
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """The tar file of an incident."""
 
@@ -187,6 +206,7 @@ class Incident:
     actions: tuple[JsonObject, ...] = ()
     decision: JsonObject | None = None  # `failhook.decide.Decision`: why this and not that
     bundle: Bundle | None = None
+    aftermath: Aftermath | None = None  # of the next boot, if the machine went down meanwhile
     pinned: bool = False
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
@@ -198,7 +218,8 @@ class Incident:
             raw[name] = rfc3339(raw[name])
         for name in ("started", "exited"):
             raw["main"][name] = rfc3339(raw["main"][name])
-        for entry in (*raw["triggers"], *raw["changes"]):
+        after = [raw["aftermath"]] if raw["aftermath"] else []
+        for entry in (*raw["triggers"], *raw["changes"], *after):
             entry["at"] = rfc3339(entry["at"])
         return _plain(raw)  # type: ignore[return-value]
 

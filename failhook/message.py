@@ -20,6 +20,7 @@ class Event(StrEnum):
     OPENED = "incident.opened"
     ESCALATED = "incident.escalated"  # a further step of the ladder
     GAVE_UP = "incident.gave-up"  # nobody tries again: neither systemd nor a rule
+    REBOOTED = "incident.rebooted"  # the machine was booted again, and the unit is not well yet
     RECOVERED = "incident.recovered"
     DIGEST = "incident.digest"  # several incidents in one: a cascade, quiet hours, a digest
     TEST = "failhook.test"

@@ -93,6 +93,11 @@ class Places:
         return self.state / "index.sqlite"
 
     @property
+    def waited_for(self) -> Path:
+        """Exists while somebody waits for a unit; the next boot then tells how this one ended."""
+        return self.state / "boots" / "waited-for"
+
+    @property
     def unfinished(self) -> Path:
         """Exists while the runner has work; failhook.path starts it again where it was killed."""
         return self.state / "unfinished"

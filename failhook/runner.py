@@ -21,14 +21,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from failhook import files, worker
+from failhook import files, settle, worker
 from failhook.changes.watch import Watcher
 from failhook.config import load
 from failhook.incident import Incident
 from failhook.intake import Intake
 from failhook.places import Places
 from failhook.record import is_plain, record, recovered
-from failhook.settle import settle
 from failhook.spool import Spool
 from failhook.staff import NO_SPACE, Staff
 from failhook.store import retention
@@ -310,7 +309,7 @@ class Runner:
 
     def _look_again(self) -> None:
         with contextlib.suppress(OSError):
-            if changed := settle(self._store):
+            if changed := settle.settle(self._store):
                 self._write_open_list()
                 self._tell(changed)
 
@@ -323,15 +322,7 @@ class Runner:
                 later.tell(self._store, self._configuration, changed)
 
     def _write_open_list(self) -> None:
-        units = self._store.ask(lambda index: index.units("state = 'open'"))
-        if units == self._open:
-            return
-        self._open = units
-        with contextlib.suppress(OSError):
-            if units:
-                files.write(self._places.open_list, "\n".join(units) + "\n", mode=0o644)
-            else:
-                self._places.open_list.unlink(missing_ok=True)
+        self._open = settle.publish(self._store, self._open)
 
     def _prune(self) -> None:
         self._since_prune = 0

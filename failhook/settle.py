@@ -7,21 +7,25 @@ clean stop and the next failure tell the rest.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import replace
 from functools import partial
 
+from failhook import files
+from failhook.boot import running
 from failhook.classify import timestamp
 from failhook.incident import Incident, Phase, State
 from failhook.store.incidents import Store
 from failhook.systemd import unit
-from failhook.systemd.boot import boot_id
+from failhook.systemd.boot import boot_id, up_s
 from failhook.systemd.unit import UnitState
 
 logger = logging.getLogger(__name__)
 HEALTHY_S = 5.0  # up for so long counts as well again
 _MOST = 200
+_STORY_S = 900.0  # a boot that has not come so far by then has no story
 PROPERTIES = (
     "LoadState",
     "ActiveState",
@@ -32,10 +36,34 @@ PROPERTIES = (
 )
 
 
+def publish(store: Store, known: list[str] | None = None) -> list[str]:
+    """Say which units are waited for, where the gate, the hook and the next boot look for it.
+
+    Returns their names; writes nothing where they are ``known`` already.
+    """
+    units = store.ask(lambda index: index.units("state = 'open'"))
+    if units == known:
+        return units
+    places = store.places
+    with contextlib.suppress(OSError):
+        if units:
+            files.write(places.open_list, "\n".join(units) + "\n", mode=0o644)
+        else:
+            places.open_list.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        if units and not places.user:
+            running.remember(places)
+        elif not units:
+            running.forget(places)
+    return units
+
+
 def settle(store: Store) -> list[Incident]:
     """Look at the newest open incidents once; returns those that changed. Raises OSError."""
     rows = store.rows("state = 'open' AND stage = 'done'", (), _MOST)
-    incidents = [one for row in rows if (one := store.load(row.name)) is not None]
+    untold = untold_boots(store)
+    loaded = [store.load(row.name) for row in rows]
+    incidents = [one for one in loaded if one is not None and one.boot_id not in untold]
     changed: list[Incident] = []
     for user in (False, True):
         ours = [one for one in incidents if (one.manager == "user") == user]
@@ -47,6 +75,14 @@ def settle(store: Store) -> list[Incident]:
                 changed.append(after)
                 logger.info("%s: now %s (%s)", after.unit, after.phase, after.state)
     return changed
+
+
+def untold_boots(store: Store) -> set[str]:
+    """Boots that ended while somebody waited, and the story of that is still to be told in this
+    one: until then their incidents stay as they are, so that who hears of the end hears all."""
+    if store.places.user or up_s() > _STORY_S:
+        return set()
+    return {one.boot_id for one in running.boots(store.places)} - {boot_id()}
 
 
 def look(incident: Incident, state: UnitState | None, now: float) -> Incident:

@@ -21,6 +21,7 @@ from failhook.act import later
 from failhook.action import Action, Outcome, Request, failed
 from failhook.actions import table as actions
 from failhook.actions.schema import secrets_in
+from failhook.boot import endings
 from failhook.config.model import ActionTable, Configuration
 from failhook.incident import Incident, State
 from failhook.message import Event
@@ -33,6 +34,7 @@ from failhook.response import stage as response
 from failhook.response.ledger import Ledger
 from failhook.response.threads import Threads
 from failhook.store.incidents import BUNDLE, Store, directory_name
+from failhook.systemd.boot import boot_id
 
 logger = logging.getLogger(__name__)
 Find = Callable[[str], "Action[Any] | None"]  # the action of that type, None: there is none
@@ -127,6 +129,9 @@ class Steps:
     def _obstacle(self, ready: _Ready) -> tuple[Done, str] | None:
         """What came in between since it was planned."""
         if ready.item.started is not None and not ready.action.repeatable:
+            ending = endings.of_step(endings.known(self._places), ready.item.id)
+            if ending is not None and ending.boot_id != boot_id():
+                return Done.DONE, f"asked systemd for {ending.how}; this is the boot after it"
             text = "it was interrupted by a kill or a reboot; whether it was done is not known"
             return Done.INTERRUPTED, text
         paused = circumstances.paused_text(Ledger(self._places), time.time())
@@ -211,15 +216,8 @@ class Steps:
             with ledger.locked():
                 ledger.helped(incident, item.action, item.id, helped=bool(outcome.helped))
         if outcome.helped:
-            self.recovered(incident, time.time(), item.action if by_us else None)
-
-    def recovered(self, incident: Incident, at: float, helped: str | None) -> None:
-        """The unit is well: the incident is over, and everybody who heard of it hears that."""
-        after = self._store.update(incident, lambda one: _well(one, at))
-        messages.tell_news(
-            self._store, self._configuration, after, Event.RECOVERED, at=at, helped=helped
-        )
-        response.over(self._places, after)
+            helped = item.action if by_us else None
+            later.recovered(self._store, self._configuration, incident, time.time(), helped)
 
     def _look(self, item: Item, incident: Incident) -> None:
         if item.payload.get("what") == "over":
@@ -293,12 +291,6 @@ def _pause(attempts: int, retry_after_s: float | None) -> float:
     if retry_after_s is not None:
         return min(max(retry_after_s, 1.0), _LONGEST_S)
     return float(min(_BACKOFF_S * 2 ** (attempts - 1), _LONGEST_S))
-
-
-def _well(incident: Incident, at: float) -> Incident:
-    if incident.state is not State.OPEN:
-        return incident
-    return replace(incident, state=State.RECOVERED, recovered_at=at)
 
 
 def _plain(outcome: Outcome) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ _TYPES = {
     Event.OPENED: "failure",
     Event.ESCALATED: "failure",
     Event.GAVE_UP: "failure",
+    Event.REBOOTED: "warning",
     Event.RECOVERED: "success",
     Event.DIGEST: "warning",
     Event.TEST: "info",

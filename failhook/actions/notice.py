@@ -10,6 +10,7 @@ and no evidence. The user manager has none.
 from __future__ import annotations
 
 import contextlib
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from failhook.actions.wall import ascii_only
 
 PATH = Path("/run/motd.d/50-failhook")
 _MOST = 8
+_MOST_PAST = 3
+_MOST_LINES = 6  # of one sentence
 _LINE = 78
 
 
@@ -32,10 +35,14 @@ class Open:
     at: float
 
 
-def text(incidents: Sequence[Open], now: float) -> str:
-    """The notice, newest first, at most `_MOST` lines of units; empty where all is well. Pure."""
+def text(incidents: Sequence[Open], now: float, past: Sequence[str] = ()) -> str:
+    """The notice, newest first, at most `_MOST` lines of units; empty where all is well. Pure.
+
+    ``past`` is what the machine went through before this boot, a sentence each.
+    """
+    before = [line for one in past[:_MOST_PAST] for line in _paragraph(f"failhook: {one}")]
     if not incidents:
-        return ""
+        return "".join(f"{line}\n" for line in before)
     newest = sorted(incidents, key=lambda one: -one.at)
     count = len(newest)
     head = "1 unit has failed" if count == 1 else f"{count} units have failed"
@@ -45,7 +52,11 @@ def text(incidents: Sequence[Open], now: float) -> str:
         lines.append(_fitted(f"  {_since(one.at, now)}  {ascii_only(said)}"))
     if count > _MOST:
         lines.append(f"  and {count - _MOST} more")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*before, *lines]) + "\n"
+
+
+def _paragraph(sentence: str) -> list[str]:
+    return textwrap.wrap(ascii_only(sentence), _LINE, subsequent_indent="  ")[:_MOST_LINES]
 
 
 def _fitted(line: str) -> str:
@@ -59,9 +70,9 @@ def _since(at: float, now: float) -> str:
     return time.strftime("%H:%M" if same_day else "%d.%m", moment)
 
 
-def show(incidents: Sequence[Open], path: Path = PATH) -> None:
-    """Write the notice, or remove it where nothing is open. Raises OSError."""
-    wanted = text(incidents, time.time())
+def show(incidents: Sequence[Open], path: Path = PATH, past: Sequence[str] = ()) -> None:
+    """Write the notice, or remove it where there is nothing to say. Raises OSError."""
+    wanted = text(incidents, time.time(), past)
     if not wanted:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

@@ -24,15 +24,21 @@ from failhook.places import Places
 from failhook.plugin import Incident, Outcome, Request, done, failed
 from failhook.queue import Queue
 from failhook.systemd import journal
-from failhook.systemd.boot import boot_id
+from failhook.systemd.boot import boot_id, up_s
 
 logger = logging.getLogger(__name__)
 _VERBS = ("reboot", "poweroff", "halt", "kexec", "soft-reboot", "exit")
 _SINCE_254 = ("halt", "kexec", "soft-reboot")
 _NEVER = ("exit-immediate", "soft-reboot-immediate", "kexec-immediate")
-HOWS = (
+# All values of FailureAction= (systemd.unit(5), 258).
+VALUES = (
     "none",
-    *(f"{verb}{how}" for verb in _VERBS for how in ("", "-force", "-immediate")),
+    *(
+        value
+        for verb in _VERBS
+        for value in (verb, f"{verb}-force", f"{verb}-immediate")
+        if value not in _NEVER
+    ),
 )
 _SYNC_S = 10.0
 _MESSAGES_S = 20.0
@@ -58,7 +64,7 @@ class How:
 
 def parse(text: str) -> How | None:
     """A value of FailureAction= (systemd.unit(5)); None for none of them, or for "none"."""
-    if text not in HOWS or text in _NEVER or text == "none":
+    if text not in VALUES or text == "none":
         return None
     for force, end in ((2, "-immediate"), (1, "-force")):
         if text.endswith(end):
@@ -129,7 +135,7 @@ def _ending(request: Request[Any], how: str, reason: str) -> Ending:
     return Ending(
         at=time.time(),
         boot_id=boot_id(),
-        up_s=time.clock_gettime(time.CLOCK_BOOTTIME),
+        up_s=up_s(),
         how=how,
         reason=reason[:_MAX_REASON],
         step=request.id,

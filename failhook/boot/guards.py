@@ -25,7 +25,7 @@ from failhook.boot.endings import Ending
 from failhook.places import Places
 from failhook.plugin import Outcome, Request, done, failed
 from failhook.systemd import unit, upgrade
-from failhook.systemd.boot import boot_id
+from failhook.systemd.boot import boot_id, up_s
 
 _AGAIN_S = 60.0  # until something that passes is asked about again
 _WINDOW_S = 86400.0  # reboots of ours further back do not lengthen the pause
@@ -120,7 +120,7 @@ def inhibitors() -> list[str]:
 
 
 def _of_the_past(where: Places, guards: Guards) -> Outcome | None:
-    up = time.clock_gettime(time.CLOCK_BOOTTIME)
+    up = up_s()
     if up < guards.min_uptime_s:
         return _put_off(
             f"not before the machine has been up for {guards.min_uptime_s:.0f} s",
@@ -144,14 +144,18 @@ def pause_left(past: Sequence[Ending], guards: Guards, now: float, up: float) ->
     """Seconds until the next reboot of ours; 0 or less: now. Pure.
 
     The clock may have been set over a reboot: an ending that lies in the future was just before
-    this boot, and none is younger than this boot.
+    this boot, and none of another boot is younger than this one.
     """
-    ages = [max(up, now - one.at) for one in past if not one.failed]
+    ages = [_age(one, now, up) for one in past if not one.failed]
     recent = [age for age in ages if age < _WINDOW_S]
     if not recent:
         return 0.0
     pause: float = min(guards.pause_s * 2.0 ** (len(recent) - 1), _LONGEST_PAUSE_S)
     return pause - min(recent)
+
+
+def _age(one: Ending, now: float, up: float) -> float:
+    return up - one.up_s if one.boot_id == boot_id() else max(up, now - one.at)
 
 
 def _of_people(guards: Guards) -> Outcome | None:

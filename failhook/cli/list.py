@@ -143,7 +143,11 @@ def cells(row: Row) -> list[str]:
 
 
 def why(document: dict, unit: str) -> str:  # type: ignore[type-arg]
-    """The verdict without the unit's name, which has a column of its own."""
+    """The verdict without the unit's name, which has a column of its own; a rollback first."""
+    aftermath = document.get("aftermath")
+    if isinstance(aftermath, dict) and aftermath.get("rolled_back"):
+        said = str(aftermath.get("summary"))
+        return said[:1].upper() + said[1:]
     summary = str((document.get("verdict") or {}).get("summary") or "being looked at …")
     return reason(unit, summary)
 

@@ -49,6 +49,7 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
         down = incident.recovered_at - incident.first_seen
         when = f"{terminal.clock(incident.recovered_at)}, after {terminal.span(down)}"
         yield f"  {styled('recovered', 'good')} {when}"
+    yield from _aftermath_lines(incident)
     yield from verdict_lines(incident)
     yield from changed_lines(incident)
     yield from _words(incident)
@@ -66,6 +67,16 @@ def page(store: Store, incident: Incident) -> Iterator[str]:
             reason = f"{item.name}: {item.reason or item.status}"
             yield f"  Missing   {styled(visible(reason), 'warn')}"
     yield f"  Bundle    {_bundle(incident)}"
+
+
+def _aftermath_lines(incident: Incident) -> Iterator[str]:
+    """What the next boot had to say; nothing where the machine stayed up."""
+    story = incident.aftermath
+    if story is None:
+        return
+    yield from _wrapped("Machine", story.summary)
+    if story.before != story.after and story.before is not None:
+        yield from _wrapped("", f"before {story.before}, now {story.after}")
 
 
 def verdict_lines(incident: Incident) -> Iterator[str]:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from failhook.collector import Collector, Context, Sink
-from failhook.systemd import journal
+from failhook.systemd import journal, shutdown
 from failhook.systemd.boot import boot_id
 from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query
@@ -20,8 +20,6 @@ from failhook.systemd.journal import Query
 _OLD_S = 7 * 86400.0
 _LINES = 60
 _READ_S = 2.0
-_ENDINGS = ("Journal stopped", "Shutting down.", "Rebooting.", "Powering off.")
-_TARGETS = ("shutdown.target", "reboot.target", "poweroff.target", "halt.target", "kexec.target")
 
 
 def collect(context: Context, sink: Sink) -> None:
@@ -45,7 +43,7 @@ def collect(context: Context, sink: Sink) -> None:
         facts["previous"] = _verdict(entries, reading.problem)
     sink.put("boot/boot.txt", _text(facts, started))
     sink.put("boot/boot.json", json.dumps(facts, indent=1) + "\n")
-    if entries and not _orderly(entries):
+    if entries and not shutdown.orderly(entries):
         sink.put("boot/previous.txt", "".join(journal.to_text(entry) for entry in entries))
 
 
@@ -61,23 +59,9 @@ def _verdict(entries: tuple[Entry, ...], problem: str | None) -> str:
         unknown = problem is None or "boot" in problem  # "No journal boot entry found", "-1"
         return "not in the journal" if unknown else f"not known: {problem}"
     last = journal.stamp(entries[-1].realtime)
-    if _orderly(entries):
+    if shutdown.orderly(entries):
         return f"ended in an orderly way, last line {last}"
     return f"ended without a shutdown (crash, power cut, reset?), last line {last}"
-
-
-def _orderly(entries: tuple[Entry, ...]) -> bool:
-    """Whether the last lines of a boot speak of a shutdown; by somebody who can know."""
-    for entry in entries:
-        if entry.text("_UID") not in ("0", "") or entry.text("_TRANSPORT") == "stdout":
-            continue
-        if entry.text("MESSAGE_ID") in (journal.JOURNAL_STOPPED, journal.SHUTDOWN):
-            return True
-        if entry.text("UNIT") in _TARGETS and entry.text("JOB_RESULT") == "done":
-            return True
-        if entry.text("MESSAGE") in _ENDINGS:
-            return True
-    return False
 
 
 def _text(facts: dict[str, object], started: float) -> str:

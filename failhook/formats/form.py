@@ -105,11 +105,12 @@ class Form:
 
 
 JSON = {"Content-Type": "application/json"}
-# By what happened: red, amber, dark red, green, amber, blue.
+# By what happened: red, amber, dark red, violet, green, amber, blue.
 COLOURS = {
     Event.OPENED: 0xD0342C,
     Event.ESCALATED: 0xE07B00,
     Event.GAVE_UP: 0x8B0000,
+    Event.REBOOTED: 0x6B3FA0,
     Event.RECOVERED: 0x2E8540,
     Event.DIGEST: 0xE07B00,
     Event.TEST: 0x2C6BD0,

@@ -19,6 +19,7 @@ _TAGS = {
     Event.OPENED: "rotating_light",
     Event.ESCALATED: "warning",
     Event.GAVE_UP: "skull",
+    Event.REBOOTED: "arrows_counterclockwise",
     Event.RECOVERED: "white_check_mark",
     Event.DIGEST: "warning",
     Event.TEST: "wave",

@@ -19,6 +19,7 @@ _STYLES = {
     Event.OPENED: "attention",
     Event.ESCALATED: "warning",
     Event.GAVE_UP: "attention",
+    Event.REBOOTED: "warning",
     Event.RECOVERED: "good",
     Event.DIGEST: "warning",
     Event.TEST: "accent",

@@ -25,6 +25,7 @@ _EVENT_WORDS = {
     Event.OPENED: "failed",
     Event.ESCALATED: "still failing",
     Event.GAVE_UP: "given up",
+    Event.REBOOTED: "machine rebooted",
     Event.RECOVERED: "recovered",
     Event.DIGEST: "several failures",
     Event.TEST: "test",
@@ -72,6 +73,9 @@ def headline(message: Message, limit: int = 300) -> str:
         after = f" after {duration(message.downtime_s)}" if message.downtime_s is not None else ""
         by = f", {clean(message.helped, 64)} helped" if message.helped else ""
         return cut(f"{unit} recovered{after}{by}", limit)
+    aftermath = message.incident.aftermath
+    if message.event is Event.REBOOTED and aftermath is not None:
+        return cut(f"{host(message)} {clean(aftermath.summary, limit)}", limit)
     if message.event is Event.GAVE_UP:
         return cut(clean(message.summary, limit - 24) + "; nobody tries again", limit)
     times = f" ({message.count} times)" if message.count > 1 else ""
@@ -107,6 +111,8 @@ def facts(message: Message) -> list[tuple[str, str]]:
         found += [("Unit", clean(incident.unit, 200)), ("Result", _result(message))]
     if message.event is Event.RECOVERED:
         found.append(("It was", clean(message.summary, 500)))
+    if incident.aftermath is not None and message.event is not Event.REBOOTED:
+        found.append(("Machine", clean(incident.aftermath.summary, 500)))
     verdict = incident.verdict
     if verdict is not None and verdict.advice and message.event not in _QUIET:
         found.append(("Do", clean(verdict.advice, 500)))

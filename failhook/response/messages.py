@@ -23,6 +23,11 @@ from failhook.store.incidents import Store
 
 logger = logging.getLogger(__name__)
 _MAX_LINES = 20
+_WHY = {
+    Event.RECOVERED: "it runs again",
+    Event.GAVE_UP: "systemd does not try again",
+    Event.REBOOTED: "the machine was booted again",
+}
 
 
 def message_id(incident: Incident, destination: str, event: Event) -> str:
@@ -128,7 +133,7 @@ def _tell(
         opened=thread.opened,
         count=thread.count,
         step=thread.told[name].step,
-        reason="it runs again" if over else "systemd does not try again",
+        reason=_WHY[event],
         downtime_s=max(0.0, at - thread.opened) if over else None,
         helped=helped,
     )

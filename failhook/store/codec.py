@@ -118,6 +118,7 @@ def _incident(raw: object) -> Incident:
         actions=tuple(get.objects("actions")),
         decision=get.object("decision"),
         bundle=_bundle(get.object("bundle")),
+        aftermath=_aftermath(get.object("aftermath")),
         pinned=get.flag("pinned"),
         notes=get.texts("notes"),
         problems=get.texts("problems"),
@@ -151,9 +152,12 @@ class _Reader:
         return self._of(name, int)
 
     def flag(self, name: str) -> bool:
+        return bool(self.maybe(name))
+
+    def maybe(self, name: str) -> bool | None:
         value = self._raw.get(name)
         if value is None or isinstance(value, bool):
-            return bool(value)
+            return value
         raise CodecError(f"{name} is {type(value).__name__}, not bool")
 
     def share(self, name: str) -> float | None:
@@ -246,3 +250,20 @@ def _bundle(raw: JsonObject | None) -> model.Bundle | None:
         return None
     get = _Reader(raw)
     return model.Bundle(get.need("path"), get.number("bytes") or 0, get.need("sha256"))
+
+
+def _aftermath(raw: JsonObject | None) -> model.Aftermath | None:
+    if raw is None:
+        return None
+    get = _Reader(raw)
+    return model.Aftermath(
+        summary=get.need("summary"),
+        ended=get.need("ended"),
+        boot_id=get.need("boot_id"),
+        at=get.time("at"),
+        before=get.text("before"),
+        after=get.text("after"),
+        rolled_back=get.flag("rolled_back"),
+        is_well=get.maybe("is_well"),
+        lines=get.texts("lines"),
+    )

@@ -144,6 +144,15 @@ def show_many(
     return {state.name: state for state in states if state.name in names}
 
 
+def show_loaded(properties: Iterable[str], *, timeout_s: float = 5.0) -> dict[str, UnitState]:
+    """A few properties of every unit that the system manager has loaded, by name."""
+    wanted = ",".join(["Id", *properties])
+    argv = ["systemctl", "show", "--no-pager", "-p", wanted, "--", "*"]
+    blocks = proc.run(argv, timeout_s=timeout_s, max_bytes=32 << 20).text.split("\n\n")
+    states = [UnitState.parse("", block) for block in blocks if block.strip()]
+    return {state.name: state for state in states if state.name}
+
+
 def manager_state(*, user: bool = False) -> str:
     """running, degraded, starting, stopping, maintenance, or "offline" where nobody answers."""
     scope = ["--user"] if user else []

@@ -13,10 +13,10 @@ from failhook.incident import Incident, State
 from failhook.outbox import message_from_json
 from failhook.outcomes import Done
 from failhook.queue import Queue
-from failhook.response import circumstances
 from failhook.response.ledger import Ledger
 from failhook.response.threads import Threads
 from failhook.store.incidents import Store
+from failhook.systemd import upgrade
 from tests.integration.acting import act, kill, marks, start_actor
 from tests.integration.machine import Machine
 
@@ -271,7 +271,7 @@ def test_a_failure_during_an_upgrade_is_decided_when_that_is_over(
 ) -> None:
     lock = tmp_path / "db.lck"
     lock.touch()
-    monkeypatch.setattr(circumstances, "_PACMAN", str(lock))  # what is forked from here has it
+    monkeypatch.setattr(upgrade, "_PACMAN", str(lock))  # what is forked from here has it
     rules(machine, log)
     machine.trigger()
     machine.run()

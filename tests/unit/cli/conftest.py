@@ -21,6 +21,7 @@ from failhook.item import Item
 from failhook.places import Places
 from failhook.store import counts
 from failhook.store.incidents import Store
+from tests.unit.collect.bench import Programs
 from tests.unit.samples import incident
 
 
@@ -118,9 +119,13 @@ class CommandLine:
 
 @pytest.fixture
 def failhook(
-    where: Places, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    where: Places,
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> Iterator[CommandLine]:
-    """The command, at home in the test's directory."""
+    """The command, at home in the test's directory, on a machine whose systemd does not answer."""
+    del programs
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(places, "find", lambda *, user: replace(where, user=user))
     monkeypatch.setenv("HOME", str(where.run.parent / "home"))
