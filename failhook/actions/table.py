@@ -29,6 +29,7 @@ class Traits:
 
 BUILT_IN: Mapping[str, Traits] = {
     "apprise": Traits(delivers=True),
+    "boot-bad": Traits(counts_as="reboots"),
     "clean": Traits(),
     "command": Traits(),
     "journal": Traits(records=True),
@@ -39,6 +40,7 @@ BUILT_IN: Mapping[str, Traits] = {
     "set-property": Traits(),
     "start": Traits(counts_as="restarts"),
     "stop": Traits(),
+    "system": Traits(counts_as="reboots"),
     "upload": Traits(delivers=True),
     "wall": Traits(),
     "webhook": Traits(delivers=True),

@@ -89,7 +89,10 @@ class Host:
 
     def is_container(self) -> bool:
         """A container has a boot loader's files at most, never its effect (systemd writes
-        /run/systemd/container; its managers /run/host/container-manager: CONTAINER_INTERFACE)."""
+        /run/systemd/container; its managers /run/host/container-manager: CONTAINER_INTERFACE;
+        podman and docker a file of their own)."""
+        if self.exists("/run/.containerenv") or self.exists("/.dockerenv"):
+            return True
         told = self.text("/run/systemd/container") or self.text("/run/host/container-manager")
         return bool(told and told.strip())
 

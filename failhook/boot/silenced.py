@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Units that take the machine down themselves, before anybody hears of their failure.
 
-Where a unit has `FailureAction=`, systemd queues the start of its `OnFailure=` units and replaces it
-at once by the shutdown: the handler never runs (tried on 247, 252, 257). The rule that does the
-same after the evidence is offered instead.
+Where a unit has `FailureAction=`, systemd queues the start of its `OnFailure=` units and at once
+replaces it by the shutdown: the handler never runs (tried on 247, 252, 257). The rule that does
+the same after the evidence is offered instead.
 """
 
 from __future__ import annotations

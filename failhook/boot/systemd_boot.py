@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from failhook.boot.host import Host
 from failhook.boot.model import Entry, Mark, Marked, Standing
@@ -199,19 +200,15 @@ class SystemdBoot:
         return tuple(found.values())[:_MOST]
 
     def _listed(self) -> list[Entry]:
-        """``bootctl list --json=short`` (249): id, title, path, …; those that the loader makes up
-        itself (auto-reboot-to-firmware-setup) have no file, and are nothing to fall back to."""
+        """``bootctl list --json=short``: id, title, path, …; a list, in 252 a line for each. Those
+        that the loader makes up itself (auto-reboot-to-firmware-setup), and in 252 the names that
+        a counted entry had before, have the variable LoaderEntries as their path: no file, and
+        nothing to fall back to."""
         asked = self._host.run(["bootctl", "list", "--json=short"])
-        try:
-            rows = json.loads(asked.stdout) if asked.ok else []
-        except (ValueError, RecursionError):
-            return []
-        if not isinstance(rows, list):
-            return []
         made = []
-        for row in rows:
+        for row in _rows(asked.text) if asked.ok else ():
             path = row.get("path") if isinstance(row, dict) else None
-            if isinstance(path, str) and path:
+            if isinstance(path, str) and path.endswith(tuple(end for _, end in _DIRECTORIES)):
                 title = row.get("showTitle") or row.get("title")
                 made.append(_entry(path, title if isinstance(title, str) else ""))
         return made
@@ -228,6 +225,18 @@ class SystemdBoot:
 def _entry(path: str, title: str) -> Entry:
     name = parse_name(path)
     return Entry(name.id, title, path, name.left, name.tried, is_bad=name.left == 0)
+
+
+def _rows(text: str) -> list[Any]:
+    """One document, or one in each line; none where it is neither."""
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            return [json.loads(line) for line in text.splitlines()]
+        except (ValueError, RecursionError):
+            return []
+    return read if isinstance(read, list) else [read]
 
 
 def _title(text: str) -> str:

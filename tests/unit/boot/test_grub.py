@@ -1,0 +1,545 @@
+# SPDX-License-Identifier: MIT
+"""GRUB: its environment block, its menu, and marks that only count where somebody counts."""
+
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failhook.boot import grub_menu, grubenv
+from failhook.boot.grub import Grub
+from failhook.boot.grub_menu import parse as parse_menu
+from failhook.boot.grubenv import SIGNATURE, Damaged, parse
+from failhook.boot.model import Mark
+from tests.unit.boot.machine import Machine
+
+SNIPPET = Path(__file__).parents[3] / "contrib/grub/08_failhook_boot_counter"
+ARGUMENTS = "root=UUID=57b9 ro quiet"
+TOP, FALLBACK = "gnulinux-simple-57b9", "gnulinux-advanced-57b9>gnulinux-6.1.0-55-advanced-57b9"
+
+
+def block(**variables: str) -> bytes:
+    """As grub-editenv writes one."""
+    lines = "".join(f"{name}={value}\n" for name, value in variables.items()).encode()
+    return (SIGNATURE + lines).ljust(1024, b"#")
+
+
+def configuration(*, snippet: bool = True, fallback: str = FALLBACK) -> str:
+    """What grub-mkconfig of Debian 12 writes, shortened."""
+    ours = ""
+    if snippet:
+        ours = f"""
+if [ -z "${{failhook_fallback}}" ]; then
+  set failhook_fallback='{fallback}'
+fi
+if [ -z "${{boot_once}}" -a -n "${{boot_counter}}" ]; then
+  set default="${{failhook_fallback}}"
+fi
+"""
+    entries = ""
+    for version in ("6.1.0-56", "6.1.0-55"):
+        for kind, more in (("advanced", ""), ("recovery", " single")):
+            entries += f"""
+	menuentry 'Debian GNU/Linux, with Linux {version}' --class debian \\
+		$menuentry_id_option 'gnulinux-{version}-{kind}-57b9' {{
+		load_video
+		linux	/boot/vmlinuz-{version} {ARGUMENTS}{more}
+		initrd	/boot/initrd.img-{version}
+	}}
+""".replace("\\\n\t\t", "")
+    return f"""\
+if [ -s $prefix/grubenv ]; then
+  set have_grubenv=true
+  load_env
+fi
+if [ "${{next_entry}}" ] ; then
+   set default="${{next_entry}}"
+   set next_entry=
+   save_env next_entry
+   set boot_once=true
+else
+   set default="0"
+fi
+function load_video {{
+  insmod all_video
+}}
+{ours}
+menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option '{TOP}' {{
+	if [ x$grub_platform = xxen ]; then insmod xzio; fi
+	linux	/boot/vmlinuz-6.1.0-56 {ARGUMENTS}
+}}
+submenu 'Advanced options for Debian' $menuentry_id_option 'gnulinux-advanced-57b9' {{
+{entries}
+}}
+menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {{
+	fwsetup
+}}
+"""
+
+
+def runs(machine: Machine, version: str, arguments: str = ARGUMENTS) -> None:
+    """That kernel."""
+    line = f"BOOT_IMAGE=/boot/vmlinuz-{version} {arguments}\n"
+    machine.write("/proc/cmdline", line)
+
+
+def editor(machine: Machine, path: str = "/boot/grub/grubenv") -> Callable[..., tuple[int, str]]:
+    """grub-editenv, as far as it is used."""
+
+    def edit(argv: Sequence[str]) -> tuple[int, str]:
+        assert argv[1] == path
+        place = machine.root / path.lstrip("/")
+        variables = parse(place.read_bytes())
+        for word in argv[3:]:
+            name, _, value = word.partition("=")
+            if argv[2] == "set":
+                variables[name] = value
+            else:
+                variables.pop(name, None)
+        place.write_bytes(block(**variables))
+        return 0, ""
+
+    return edit
+
+
+@pytest.fixture
+def grub(machine: Machine) -> Machine:
+    """A Debian with two kernels, the newer one running, and somebody who counts."""
+    machine.write("/boot/grub/grub.cfg", configuration())
+    machine.write("/boot/grub/grubenv", block(boot_counter="2", boot_success="0"))
+    machine.answers["grub-editenv"] = editor(machine)
+    machine.answers["sync --file-system"] = ""
+    runs(machine, "6.1.0-56")
+    return machine
+
+
+def variables(machine: Machine) -> dict[str, str]:
+    """What is in the block now."""
+    return parse((machine.root / "boot/grub/grubenv").read_bytes())
+
+
+# -- the environment block ------------------------------------------------------------------------
+
+
+def test_a_block_is_read() -> None:
+    data = block(saved_entry="a>b", boot_counter="-1", odd="x=y", escaped="a\\\\b\\\nc")
+    assert parse(data) == {
+        "saved_entry": "a>b",
+        "boot_counter": "-1",
+        "odd": "x=y",
+        "escaped": "a\\b\nc",
+    }
+    assert parse(block()) == {}
+    assert parse(SIGNATURE) == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"#" * 1024, SIGNATURE[:-1], SIGNATURE + b"a=1"])
+def test_what_is_no_block_is_damaged(data: bytes) -> None:
+    with pytest.raises(Damaged):
+        parse(data)
+
+
+@given(st.binary(max_size=200))
+def test_any_block_is_read_or_damaged(data: bytes) -> None:
+    try:
+        found = parse(SIGNATURE + data)
+    except Damaged:
+        return
+    assert all(name and name[0] not in "=#" for name in found)
+
+
+def test_a_block_of_debian_warns_in_a_comment() -> None:
+    """As `grub-editenv FILE create; grub-editenv FILE set …` of 2.06 leaves it."""
+    warning = b"# WARNING: Do not edit this file by tools other than grub-editenv!!!\n"
+    data = SIGNATURE + warning + b"boot_counter=3\nsaved_entry=a b>c\nodd=a\\\\b\n"
+    assert parse(data.ljust(1024, b"#")) == {
+        "boot_counter": "3",
+        "saved_entry": "a b>c",
+        "odd": "a\\b",
+    }
+
+
+@pytest.mark.parametrize("path", ["/boot/grub2/grubenv", "/boot/efi/EFI/fedora/grubenv"])
+def test_a_block_is_found_elsewhere(machine: Machine, path: str) -> None:
+    machine.write(path, block(boot_success="1"))
+    found = grubenv.find(machine.host)
+    assert found is not None
+    assert (found.path, found.variables) == (path, {"boot_success": "1"})
+
+
+def test_the_editor_is_called_grub2_elsewhere(machine: Machine) -> None:
+    path = "/boot/grub2/grubenv"
+    machine.write(path, block())
+    machine.answers["grub2-editenv"] = editor(machine, path)
+    assert grubenv.write(machine.host, path, put={"boot_success": "1"}) is None
+    assert f"grub2-editenv {path} set boot_success=1" in machine.calls
+
+
+def test_without_an_editor_nothing_is_written(machine: Machine) -> None:
+    path = "/boot/grub/grubenv"
+    machine.write(path, block())
+    problem = grubenv.write(machine.host, path, put={"boot_success": "1"})
+    assert problem == "grub-editenv could not be started: No such file or directory"
+
+
+def test_an_editor_that_does_nothing_is_noticed(machine: Machine) -> None:
+    path = "/boot/grub/grubenv"
+    machine.write(path, block(boot_counter="1"))
+    machine.answers["grub-editenv"] = ""
+    problem = grubenv.write(machine.host, path, put={"a": "1"}, remove=["boot_counter"])
+    assert problem == f"{path} does not hold what was written: a, boot_counter"
+
+
+# -- the menu -------------------------------------------------------------------------------------
+
+
+def test_the_menu_is_read() -> None:
+    menu = parse_menu("/boot/grub/grub.cfg", configuration())
+    assert [one.id for one in menu.items] == [
+        TOP,
+        "gnulinux-advanced-57b9>gnulinux-6.1.0-56-advanced-57b9",
+        "gnulinux-advanced-57b9>gnulinux-6.1.0-56-recovery-57b9",
+        FALLBACK,
+        "gnulinux-advanced-57b9>gnulinux-6.1.0-55-recovery-57b9",
+    ]
+    assert menu.items[0].kernel == "/boot/vmlinuz-6.1.0-56"
+    assert menu.positions == (TOP, "gnulinux-advanced-57b9", "uefi-firmware")
+    assert (menu.default, menu.counts, menu.is_ours, menu.fallback) == ("0", True, True, FALLBACK)
+    assert [one.id for one in grub_menu.distinct(menu)] == [TOP, FALLBACK]
+
+
+@pytest.mark.parametrize(
+    ("default", "id_"),
+    [
+        ("0", TOP),
+        (TOP, TOP),
+        ("Debian GNU/Linux", TOP),
+        ("1", "gnulinux-advanced-57b9>gnulinux-6.1.0-56-advanced-57b9"),
+        (FALLBACK, FALLBACK),
+        ("2", None),
+        ("7", None),
+        ("nothing", None),
+    ],
+)
+def test_what_a_default_means(default: str, id_: str | None) -> None:
+    found = parse_menu("/boot/grub/grub.cfg", configuration()).named(default)
+    assert (None if found is None else found.id) == id_
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "id_"),
+    [
+        (f"BOOT_IMAGE=/boot/vmlinuz-6.1.0-55 {ARGUMENTS}", FALLBACK),
+        (f"BOOT_IMAGE=/boot/vmlinuz-6.1.0-56 {ARGUMENTS} single", "recovery"),
+        ("BOOT_IMAGE=(hd0,gpt2)/boot/vmlinuz-6.1.0-55 changed by hand", FALLBACK),
+        ("BOOT_IMAGE=/boot/vmlinuz-5 ro", None),
+        ("root=/dev/vda", None),
+        ("", None),
+    ],
+)
+def test_the_running_entry(cmdline: str, id_: str | None) -> None:
+    found = grub_menu.running(parse_menu("/boot/grub/grub.cfg", configuration()), cmdline)
+    assert (found is None) == (id_ is None)
+    assert found is None or id_ is None or id_ in found.id
+
+
+def test_entries_of_fedora_come_from_their_files(machine: Machine) -> None:
+    machine.write("/boot/grub2/grub.cfg", 'set default="${saved_entry}"\ninsmod blscfg\nblscfg\n')
+    for number in (9, 10):
+        text = f"title Fedora {number}\n# a\nlinux /vmlinuz-6.{number}\noptions root=/dev/vda ro\n"
+        machine.write(f"/boot/loader/entries/m-6.{number}.conf", text)
+    menu = grub_menu.read(machine.host)
+    assert menu is not None
+    assert [(one.id, one.kernel) for one in menu.items] == [
+        ("m-6.10", "/vmlinuz-6.10"),
+        ("m-6.9", "/vmlinuz-6.9"),
+    ]
+    assert menu.default == "${saved_entry}"
+    assert (menu.counts, menu.is_ours) == (False, False)
+
+
+@given(st.text(alphabet="{}' \"\nmenuetrysblix$_od", max_size=300))
+def test_any_configuration_is_read(text: str) -> None:
+    parse_menu("/boot/grub/grub.cfg", text)
+
+
+# -- standing -------------------------------------------------------------------------------------
+
+
+def test_an_entry_on_trial(grub: Machine) -> None:
+    standing = Grub(grub.host).standing()
+    assert (standing.mark, standing.can_mark) == (Mark.INDETERMINATE, True)
+    assert standing.reason == f"{TOP} is on trial, 2 tries left after this one"
+    assert [(one.id, one.left, one.is_current) for one in standing.entries] == [
+        (TOP, 2, True),
+        (FALLBACK, None, False),
+    ]
+
+
+def test_bad_makes_the_next_boot_take_the_fallback(grub: Machine) -> None:
+    loader = Grub(grub.host)
+    marked = loader.bad()
+    assert (marked.ok, marked.detail) == (
+        True,
+        f"{TOP} is marked bad: the next boot takes {FALLBACK}",
+    )
+    assert variables(grub) == {"boot_counter": "-1", "boot_success": "0"}
+    standing = loader.standing()
+    assert (standing.mark, standing.can_mark) == (Mark.BAD, False)
+    assert [one.id for one in standing.others] == [FALLBACK]
+    assert "sync --file-system /boot/grub/grubenv" in grub.calls
+
+
+def test_the_fallback_that_came_up(grub: Machine) -> None:
+    Grub(grub.host).bad()
+    runs(grub, "6.1.0-55")
+    loader = Grub(grub.host)
+    standing = loader.standing()
+    assert (standing.mark, standing.can_mark, standing.others) == (Mark.CLEAN, False, ())
+    assert standing.reason == f"{FALLBACK} is the fallback: {TOP} was given up"
+    assert standing.current is not None
+    assert standing.current.id == FALLBACK
+    assert not loader.bad().ok
+    marked = loader.good()
+    assert marked.ok
+    assert f"{TOP} stays given up until boot_counter is unset" in marked.detail
+    assert variables(grub) == {"boot_counter": "-1", "boot_success": "1"}
+    assert loader.standing().mark is Mark.GOOD
+
+
+def test_the_fallback_is_not_blessed_where_that_brings_the_bad_one_back(grub: Machine) -> None:
+    """Fedora's counting looks at boot_success first."""
+    text = configuration(snippet=False).replace("function", "# x\nset boot_counter=-1\nfunction", 1)
+    grub.write("/boot/grub/grub.cfg", text)
+    grub.write("/boot/grub/grubenv", block(boot_counter="-1", failhook_fallback=FALLBACK))
+    runs(grub, "6.1.0-55")
+    marked = Grub(grub.host).good()
+    assert not marked.ok
+    assert marked.detail.startswith("this is the fallback: without boot_counter the next boot")
+    assert variables(grub)["boot_counter"] == "-1"
+
+
+def test_good_ends_the_counting(grub: Machine) -> None:
+    loader = Grub(grub.host)
+    assert loader.good().ok
+    assert variables(grub) == {"boot_success": "1"}
+    standing = loader.standing()
+    assert (standing.mark, standing.can_mark) == (Mark.GOOD, True)
+
+
+def test_good_takes_a_mark_back(grub: Machine) -> None:
+    loader = Grub(grub.host)
+    assert loader.bad().ok
+    assert loader.good().ok
+    assert variables(grub) == {"boot_success": "1"}
+
+
+@pytest.mark.parametrize(
+    ("told", "mark"),
+    [
+        ({}, Mark.CLEAN),
+        ({"boot_success": "1"}, Mark.GOOD),
+        ({"boot_counter": "0"}, Mark.INDETERMINATE),
+        ({"boot_counter": "2", "boot_success": "1"}, Mark.GOOD),
+        ({"boot_counter": "-1"}, Mark.BAD),
+        ({"boot_counter": "-5"}, Mark.BAD),
+        ({"boot_counter": "x"}, Mark.CLEAN),
+        ({"boot_counter": ""}, Mark.CLEAN),
+        ({"boot_counter": "²"}, Mark.CLEAN),
+        ({"boot_counter": "9" * 30}, Mark.CLEAN),
+    ],
+)
+def test_what_the_variables_mean(grub: Machine, told: dict[str, str], mark: Mark) -> None:
+    grub.write("/boot/grub/grubenv", block(**told))
+    assert Grub(grub.host).standing().mark is mark
+
+
+def _nobody_counts(machine: Machine) -> None:
+    machine.write("/boot/grub/grub.cfg", configuration(snippet=False))
+
+
+def _one_kernel(machine: Machine) -> None:
+    machine.write("/boot/grub/grub.cfg", configuration(fallback=""))
+
+
+def _fallback_gone(machine: Machine) -> None:
+    machine.write("/boot/grub/grub.cfg", configuration(fallback="gnulinux-5-advanced-57b9"))
+
+
+def _other_kernel(machine: Machine) -> None:
+    runs(machine, "5.10")
+
+
+def _runs_fallback(machine: Machine) -> None:
+    runs(machine, "6.1.0-55")
+
+
+def _chosen_already(machine: Machine) -> None:
+    machine.write("/boot/grub/grubenv", block(boot_counter="2", next_entry="memtest"))
+
+
+def _read_only(machine: Machine) -> None:
+    machine.read_only.add("/boot")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_nobody_counts, "/boot/grub/grub.cfg does not look at boot_counter"),
+        (_one_kernel, "there is no other entry to fall back to"),
+        (_fallback_gone, "there is no other entry to fall back to"),
+        (_other_kernel, "it cannot be told which entry of the menu runs"),
+        (_runs_fallback, f"it is the fallback itself, {FALLBACK}"),
+        (_chosen_already, "the next boot is chosen already, next_entry=memtest"),
+        (_read_only, "/boot/grub/grubenv lies on a file system that is mounted read-only"),
+    ],
+)
+def test_what_speaks_against_marking(
+    grub: Machine, change: Callable[[Machine], None], reason: str
+) -> None:
+    change(grub)
+    before = variables(grub)
+    loader = Grub(grub.host)
+    standing = loader.standing()
+    assert not standing.can_mark
+    assert f"; it cannot be marked bad: {reason}" in standing.reason
+    marked = loader.bad()
+    assert (marked.ok, marked.detail) == (False, standing.reason)
+    assert variables(grub) == before
+
+
+def test_what_is_not_known(grub: Machine) -> None:
+    grub.write("/boot/grub/grubenv", b"garbage")
+    damaged = Grub(grub.host).standing()
+    assert damaged.mark is Mark.UNKNOWN
+    assert damaged.reason.startswith("/boot/grub/grubenv is damaged")
+    (grub.root / "boot/grub/grubenv").unlink()
+    loader = Grub(grub.host)
+    assert "no environment block" in loader.standing().reason
+    assert not loader.good().ok
+    assert not loader.bad().ok
+    grub.write("/run/systemd/container", "lxc\n")
+    assert loader.standing().reason.startswith("this is a container")
+    assert not loader.is_here()
+
+
+def test_after_kexec_it_is_not_known(grub: Machine) -> None:
+    grub.write("/proc/sys/kernel/bootloader_type", "208")
+    standing = Grub(grub.host).standing()
+    assert (standing.mark, standing.can_mark) == (Mark.UNKNOWN, False)
+
+
+def test_it_is_here_unless_another_loader_says_that_it_booted(grub: Machine) -> None:
+    assert Grub(grub.host).is_here()
+    grub.variable("LoaderInfo", "GRUB 2.12")
+    assert Grub(grub.host).is_here()
+    grub.variable("LoaderInfo", "systemd-boot 257")
+    assert not Grub(grub.host).is_here()
+
+
+def test_the_saved_entry_is_the_default(grub: Machine) -> None:
+    text = configuration().replace('set default="0"', 'set default="${saved_entry}"')
+    grub.write("/boot/grub/grub.cfg", text)
+    grub.write("/boot/grub/grubenv", block(saved_entry=FALLBACK, boot_counter="1"))
+    entries = {one.id: one.left for one in Grub(grub.host).standing().entries}
+    assert entries == {TOP: None, FALLBACK: 1}
+
+
+# -- the script for /etc/grub.d -------------------------------------------------------------------
+
+
+def _generated(**environment: str) -> str:
+    done = subprocess.run(
+        ["sh", SNIPPET],
+        env={"PATH": "/usr/bin:/bin", **environment},
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout.decode()
+
+
+def test_the_script_says_its_fallback() -> None:
+    text = _generated(FAILHOOK_FALLBACK="a>b c")
+    menu = parse_menu("/boot/grub/grub.cfg", text)
+    assert (menu.counts, menu.is_ours, menu.fallback) == (True, True, "a>b c")
+    without = parse_menu("/boot/grub/grub.cfg", _generated())
+    assert (without.counts, without.is_ours, without.fallback) == (True, True, "")
+
+
+@pytest.mark.parametrize("fallback", ["a'b", "a\\b", "a\nsave_env x"])
+def test_a_fallback_cannot_end_its_quotes(fallback: str) -> None:
+    assert "set failhook_fallback=''" in _generated(FAILHOOK_FALLBACK=fallback)
+
+
+def _boot(part: str, block_: dict[str, str]) -> str:
+    """What GRUB does with it: the same script for a shell, with its own commands as functions."""
+    known = {name: block_.get(name, "") for name in ("boot_counter", "boot_success")}
+    once = block_.get("next_entry", "")
+    start = "".join(f"{name}='{value}'\n" for name, value in known.items())
+    body = re.sub(r"\bset (\w+=)", r"\1", part)
+    script = (
+        f"{start}default=top\nboot_once='{'true' if once else ''}'\nfailhook_fallback=\n"
+        'save_env() { for each; do eval "echo saved $each=\\$$each"; done; }\n'
+        f'{body}\necho "default $default"\n'
+    )
+    said = subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout.decode()
+    chosen = ""
+    for line in said.splitlines():
+        verb, _, rest = line.partition(" ")
+        if verb == "saved":
+            name, _, value = rest.partition("=")
+            block_[name] = value
+        else:
+            chosen = rest
+    return chosen
+
+
+def test_the_script_counts_down_and_falls_back_for_good() -> None:
+    part = _generated(FAILHOOK_FALLBACK="other")
+    state = {"boot_counter": "3", "boot_success": "0"}
+    seen = [(_boot(part, state), state["boot_counter"]) for _ in range(6)]
+    assert seen == [
+        ("top", "2"),
+        ("top", "1"),
+        ("top", "0"),
+        ("other", "-1"),
+        ("other", "-1"),
+        ("other", "-1"),
+    ]
+    state["boot_success"] = "1"  # the fallback is blessed: it stays
+    assert _boot(part, state) == "other"
+    assert state == {"boot_counter": "-1", "boot_success": "0"}
+
+
+def test_the_script_counts_nothing_where_nobody_asked() -> None:
+    part = _generated(FAILHOOK_FALLBACK="other")
+    for before in ({}, {"boot_success": "0"}, {"boot_counter": "x"}, {"boot_counter": "10"}):
+        state = dict(before)
+        assert _boot(part, state) == "top"
+        assert state.get("boot_counter") == before.get("boot_counter")
+
+
+def test_a_good_boot_is_not_counted_and_a_chosen_one_neither() -> None:
+    part = _generated(FAILHOOK_FALLBACK="other")
+    state = {"boot_counter": "2", "boot_success": "1"}
+    assert _boot(part, state) == "top"
+    assert state == {"boot_counter": "2", "boot_success": "0"}
+    chosen = {"boot_counter": "0", "next_entry": "memtest"}
+    assert _boot(part, chosen) == "top"
+    assert chosen["boot_counter"] == "0"
+
+
+def test_without_a_fallback_the_default_stays() -> None:
+    state = {"boot_counter": "0"}
+    assert _boot(_generated(), state) == "top"
+
+
+@pytest.mark.parametrize("tries", range(1, 10))
+def test_every_number_of_tries_goes_down_by_one(tries: int) -> None:
+    state = {"boot_counter": str(tries)}
+    _boot(_generated(FAILHOOK_FALLBACK="other"), state)
+    assert state["boot_counter"] == str(tries - 1)
