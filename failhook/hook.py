@@ -29,6 +29,7 @@ NO_FAILURE = ("success", "exec-condition")
 ACKNOWLEDGE_S = 1.0
 DONE = "done"
 OURS = ("failhook@", "failhook.", "failhook-")
+BOOT_CHECK = "failhook-boot-check.service"  # not how we work but what was found: an incident
 WAIT_S = 30.0  # `--wait` without a number: well below the default of TimeoutStopSec= (90 s)
 _LOOK_S = 0.02
 _MAX_FILE = 65536
@@ -104,7 +105,7 @@ def _report(environ: Mapping[str, str], arguments: Sequence[str]) -> str:
     if not unit or "/" in unit or "." not in unit:
         say(f"cannot tell which unit this is (cgroup {path!r}); write: ExecStopPost=failhook %n")
         return ""
-    if _is_ours(unit):
+    if is_ours(unit):
         return ""
     run = run_directory(environ, user)
     if kind == "stop-post" and environ["SERVICE_RESULT"] in NO_FAILURE:
@@ -173,9 +174,9 @@ def run_directory(environ: Mapping[str, str], user: bool) -> str:
     return environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}") + "/failhook"
 
 
-def _is_ours(unit: str) -> bool:
+def is_ours(unit: str) -> bool:
     """Failhook's own units never become incidents: a failing handler must not call itself."""
-    return unit.startswith(OURS)
+    return unit.startswith(OURS) and unit != BOOT_CHECK
 
 
 def _awaited(run: str, unit: str) -> bool:

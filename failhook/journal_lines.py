@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What the runner and its workers say: lines on standard error, as journald takes them."""
+"""What the runner, its workers and the boot check say: lines on standard error, for journald."""
 
 from __future__ import annotations
 
 import logging
 from typing import TextIO
 
+# How lines of the boot check begin that `failhook.diagnose.boot_check` reads back.
+RED = "the boot check is red: "
+REQUIRED_FAILED = "required check failed: "
 _LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 5, logging.ERROR: 3}
 
 

@@ -121,7 +121,7 @@ def _unit(record: Mapping[str, object]) -> str:
     unit = record.get("unit")
     if not isinstance(unit, str) or not is_unit_name(unit):
         raise TriggerError(f"{str(unit)[:80]!r} is not a unit name")
-    if unit.startswith(hook.OURS):
+    if hook.is_ours(unit):
         raise TriggerError(f"{unit} is failhook's own: its failure is no incident")
     return unit
 

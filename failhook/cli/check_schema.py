@@ -11,7 +11,7 @@ from typing import Any
 
 from failhook.action import Action
 from failhook.actions.schema import action_schema
-from failhook.config import load, rules
+from failhook.config import boot, load, rules
 from failhook.config.reader import Fields
 from failhook.incident import Json, JsonObject
 
@@ -35,6 +35,7 @@ def document(actions: Iterable[Action[Any]]) -> JsonObject:
             "keep": _table(load.KEEP),
             "mask": _TEXTS,
             "collector": _named(_table(load.COLLECTOR, required=("type",))),
+            "boot": _boot(),
             "limits": _table(rules.LIMITS),
             "quiet": _table(rules.QUIET),
             "rule": {"type": "array", "items": rule},
@@ -43,18 +44,39 @@ def document(actions: Iterable[Action[Any]]) -> JsonObject:
     }
 
 
+def _boot() -> JsonObject:
+    """``[boot]``, and ``[boot.wanted]`` with the same checks."""
+    checks: JsonObject = {
+        **_properties(boot.UNITS),
+        "disk": {"type": "array", "items": _table(boot.DISK, required=("path",))},
+        "network": _table(boot.NETWORK),
+        "http": {
+            "type": "array",
+            "items": {
+                "anyOf": [dict(boot.HTTP["url"][1].schema), _table(boot.HTTP, required=("url",))]
+            },
+        },
+    }
+    wanted: JsonObject = {"type": "object", "properties": checks, "additionalProperties": False}
+    own = {**_properties(boot.SETTINGS), **checks, "wanted": wanted}
+    return {"type": "object", "properties": own, "additionalProperties": False}
+
+
 def _named(schema: JsonObject) -> JsonObject:
     return {"type": "object", "additionalProperties": schema}
 
 
 def _table(fields: Fields, required: tuple[str, ...] = ()) -> JsonObject:
-    properties: JsonObject = {key: dict(kind.schema) for key, (_, kind) in fields.items()}
     return {
         "type": "object",
-        "properties": properties,
+        "properties": _properties(fields),
         "required": list(required),
         "additionalProperties": False,
     }
+
+
+def _properties(fields: Fields) -> JsonObject:
+    return {key: dict(kind.schema) for key, (_, kind) in fields.items()}
 
 
 def _action(action: Action[Any]) -> JsonObject:

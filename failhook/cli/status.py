@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from failhook import places
+from failhook.boot.check import report
 from failhook.cli import list as listing
 from failhook.cli import mute, terminal
 from failhook.cli.access import open_store
 from failhook.cli.terminal import styled, visible
 from failhook.deliver import destination
 from failhook.deliver.destination import Destination
-from failhook.incident import JsonObject, rfc3339
+from failhook.incident import JsonObject, rfc3339, unix_time
 from failhook.places import Places
 from failhook.queue import Queue, name_of
 from failhook.response.circumstances import paused_text
@@ -69,8 +70,21 @@ def _facts(where: Places, store: Store | None, *, user: bool) -> JsonObject:
         "bytes": sum(row.bytes for row in store.rows()) if store else 0,
         "free_percent": _free(where),
         "history": str(where.state),
+        "boot_check": _boot_check(where),
         **_response(where),
     }
+
+
+def _boot_check(where: Places) -> JsonObject | None:
+    """What the check of this boot found; None where none ran, or root keeps it to himself."""
+    try:
+        found = report.last(where)
+    except (OSError, ValueError):
+        return None
+    if found is None:
+        return None
+    state = "green" if found.green else "red"
+    return {"state": state, "summary": found.summary, "at": rfc3339(found.at)}
 
 
 def _response(where: Places) -> JsonObject:
@@ -142,6 +156,12 @@ def _lines(facts: JsonObject) -> list[str]:
         lines.append(
             f"Unreadable {facts['unreadable']} spool files, set aside in {facts['history']}"
         )
+    boot = facts["boot_check"]
+    if isinstance(boot, dict):
+        words = str(boot["summary"]).partition(": ")[2]
+        state = styled(str(boot["state"]), "good" if boot["state"] == "green" else "bad")
+        at = terminal.clock(unix_time(str(boot["at"])))
+        lines.append(f"Boot check {state} at {at}: {visible(words)}")
     return [*lines, *_response_lines(facts)]
 
 

@@ -28,7 +28,7 @@ from failhook.values import Wrong
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _RESPONSE = ("action", "limits", "quiet", "rule")
-_TABLES = ("collect", "keep", "mask", "collector", *_RESPONSE)
+_TABLES = ("collect", "keep", "mask", "collector", *_RESPONSE, "boot")
 
 
 def load(places: Places) -> Configuration:
@@ -127,6 +127,10 @@ def _apply(before: Configuration, file: File, raw: Mapping[str, object]) -> Conf
         keep=replace(before.keep, **keep),  # type: ignore[arg-type]
         mask=(*before.mask, *_patterns(file, file.table(raw, ("mask",)))),
     )
+    if "boot" in raw:
+        from failhook.config import boot
+
+        after = boot.apply(after, file, raw)
     if raw.keys().isdisjoint(_RESPONSE):
         return after
     from failhook.config import rules  # who has no rules does not pay for reading them

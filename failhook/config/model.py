@@ -137,6 +137,66 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """So much has to be there: a share of all in percent, or a number (of bytes, of inodes)."""
+
+    percent: float | None = None
+    count: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.percent:g}%" if self.percent is not None else f"{self.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskCheck:
+    """One of ``[boot] disk``: what has to be free for those who are not root."""
+
+    path: str
+    free: Amount | None = None
+    inodes: Amount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCheck:
+    """One of ``[boot] http``. ``status`` None: anything from 200 to 399."""
+
+    url: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCheck:
+    """``[boot] network``: what there has to be."""
+
+    route: bool = False  # a default route
+    address: bool = False  # one that is neither of the loopback nor link-local
+    resolve: tuple[str, ...] = ()  # names
+
+
+@dataclass(frozen=True, slots=True)
+class BootChecks:
+    """What is looked at at boot, besides the scripts; those of all files together."""
+
+    active: tuple[str, ...] = ()
+    not_failed: tuple[str, ...] = ()  # globs
+    may_fail: tuple[str, ...] = ()  # globs: exceptions of ``not_failed``
+    disk: tuple[DiskCheck, ...] = ()
+    network: NetworkCheck = NetworkCheck()
+    http: tuple[HttpCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """``[boot]``: the boot check. ``wanted`` is looked at and said, and does not make it red."""
+
+    required: BootChecks = BootChecks()
+    wanted: BootChecks = BootChecks()
+    timeout_s: float = 30.0  # of each check
+    timeouts: tuple[tuple[str, float], ...] = ()  # of those that have one of their own, by name
+    deadline_s: float = 300.0  # of all checks together
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that was read, and what was wrong with it."""
 
@@ -149,5 +209,6 @@ class Configuration:
     rules: tuple[Rule, ...] = ()  # in their order
     limits: Limits = Limits()
     quiet: Quiet = Quiet()
+    boot: Boot = Boot()
     problems: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())

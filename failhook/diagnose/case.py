@@ -347,7 +347,9 @@ def _memory(items: Mapping[str, bytes]) -> dict[str, int]:
         for line in _text(items, f"cgroup/{file}").splitlines():
             key, _, value = line.partition(" ")
             if (number := _count(value.strip())) is not None:
-                found[f"{file.partition('.')[0]}.{key}"] = number
+                # memory.max is the limit, "max" in memory.events how often it was reached
+                stem = file if key in ("max", "high") else file.partition(".")[0]
+                found[f"{stem}.{key}"] = number
     return found
 
 

@@ -11,6 +11,7 @@ from failhook.collector import Sink
 from failhook.diagnose import (
     absent,
     accounts,
+    boot_check,
     configuration,
     crashes,
     custom,
@@ -39,7 +40,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    setup, dependency, results, programs, accounts, files, absent, network, memory, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, programs, accounts, files, absent, network, memory, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

@@ -200,7 +200,7 @@ def _processes(case: Case, message: Message) -> Finding | None:
         return None
     processes = case.unit.number("LimitNPROC")
     tasks = case.memory.get("pids.max") or case.unit.number("TasksMax")
-    hit = case.memory.get("pids.max", 0)
+    hit = case.memory.get("pids.events.max", 0)
     named = []
     if processes is not None and processes < 5000:
         named.append(f"LimitNPROC={processes}")

@@ -13,7 +13,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _ROUNDS = 5
 _DYING_S = 5.0
+_STRAYS_S = 2.0
 # Left behind in D state; looked at again later, so that they do not stay zombies.
 _left_behind: set[int] = set()
 
@@ -179,6 +180,49 @@ def reap_left_behind() -> None:
             reaped = pid
         if reaped:
             _left_behind.discard(pid)
+
+
+@contextlib.contextmanager
+def adopting() -> Iterator[set[int]]:
+    """While this lasts orphans of our descendants come to us; gives the children there are now."""
+    before = keeps_in_reach()
+    known = own_children()
+    keep_in_reach()
+    try:
+        yield known
+    finally:
+        keep_in_reach(on=before)
+
+
+def end_strays(known: set[int], wait_s: float) -> list[int]:
+    """End what came to us since ``known`` were our children; those that could not be ended.
+
+    Children of one that is ended come to us as well and are seen in the next round.
+    """
+    until = time.monotonic() + _STRAYS_S
+    ours = os.getpgrp()
+    spared = {ours, *(_group_of(pid) for pid in known)}
+    while strays := sorted(own_children() - known):
+        for pid in strays:
+            group = _group_of(pid)
+            if group is not None and group not in spared:
+                # One signal for all of them: nobody in the group can fork past it.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+            pidfd = pidfd_of(pid)
+            if end(pid, pidfd, wait_s) is None:
+                known = known | {pid}
+            if pidfd is not None:
+                os.close(pidfd)
+        if time.monotonic() > until:
+            return sorted(own_children() - known)
+    return []
+
+
+def _group_of(pid: int) -> int | None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        return os.getpgid(pid)
+    return None
 
 
 def pidfd_of(pid: int) -> int | None:

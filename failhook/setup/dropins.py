@@ -55,7 +55,9 @@ def enable(directory: Path, name: str, changes: Changes, *, privileged: bool, us
     """Hook one unit. Raises Problem where that makes no sense, OSError."""
     if not is_unit_name(name):
         raise Problem(f"{name!r} is not the name of a unit; write it with its type: foo.service")
-    if name.startswith(hook.OURS):
+    if name == hook.BOOT_CHECK:
+        raise Problem(f"{name} is hooked by its own unit file; see: failhook boot enable")
+    if hook.is_ours(name):
         raise Problem(f"{name} is failhook's own: its failure must not call failhook")
     kind = name.rpartition(".")[2]
     if kind not in TYPES:

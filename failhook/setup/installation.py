@@ -8,10 +8,12 @@ import py_compile
 from pathlib import Path
 
 from failhook import proc
+from failhook.hook import BOOT_CHECK
 from failhook.places import Places
 from failhook.setup import dropins
 from failhook.setup.changes import Changes
 from failhook.setup.layout import (
+    AFTERMATH,
     STARTED,
     SYSTEM_UNITS,
     USER_STARTED,
@@ -72,7 +74,8 @@ def _activate(where: Layout, changes: Changes, *, start: bool) -> None:
     if where.tmpfiles is not None:
         proc.run(["systemd-tmpfiles", "--create", str(where.tmpfiles)])
     started = list(USER_STARTED if where.user else STARTED)
-    enabled = proc.run(["systemctl", *scope, "enable", "-q", "--", *started], timeout_s=30)
+    wanted = started if where.user else [*started, AFTERMATH]
+    enabled = proc.run(["systemctl", *scope, "enable", "-q", "--", *wanted], timeout_s=30)
     if not enabled.ok:
         changes.said.append(f"could not enable {' '.join(started)}: {enabled.why()}")
         return
@@ -106,8 +109,7 @@ def uninstall(where: Layout, places: Places, changes: Changes) -> None:
     for name in dropins.OURS:
         changes.remove(where.drop_ins / f"{name}.d" / dropins.NAME)
     if not changes.dry_run:
-        started = [*(USER_STARTED if where.user else STARTED), *WORKERS]
-        proc.run(["systemctl", *scope, "disable", "-q", "--now", "--", *started], timeout_s=30)
+        _disable(where, scope)
     for name in dropins.OURS:
         changes.remove(where.units / f"{name}.d" / dropins.NAME)
     for name in USER_UNITS if where.user else SYSTEM_UNITS:
@@ -126,3 +128,13 @@ def uninstall(where: Layout, places: Places, changes: Changes) -> None:
         if not changes.dry_run:
             _update_catalog(where)
         reload(changes, user=where.user)
+
+
+def _disable(where: Layout, scope: list[str]) -> None:
+    """Stop and disable what is ours."""
+    ours = [*(USER_STARTED if where.user else (*STARTED, BOOT_CHECK, AFTERMATH)), *WORKERS]
+    # One that is not there (an older installation) would keep the others from being disabled.
+    known = [name for name in ours if (where.units / name).exists()]
+    proc.run(["systemctl", *scope, "disable", "-q", "--now", "--", *known], timeout_s=30)
+    if BOOT_CHECK in known:  # a red one would stay in the list of failed units
+        proc.run(["systemctl", "reset-failed", "--", BOOT_CHECK], timeout_s=30)

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import failhook
 from failhook import proc
+from failhook.hook import BOOT_CHECK
 
 _HERE = Path(failhook.__file__).parent
+AFTERMATH = "failhook-aftermath.service"  # enabled, and started by the next boot that needs it
 _RESPONSE_UNITS = (
     "failhook-act.path",
     "failhook-act.service",
@@ -33,6 +35,8 @@ SYSTEM_UNITS = (
     "failhook.service",
     "failhook@.service",
     "failhook-keep.service",
+    BOOT_CHECK,
+    AFTERMATH,
     *_RESPONSE_UNITS,
 )
 USER_UNITS = ("failhook.path", "failhook.service", "failhook@.service", *_RESPONSE_UNITS)
@@ -45,7 +49,9 @@ _STARTED_BY_BOTH = (
 STARTED = (*_STARTED_BY_BOTH, "failhook.socket", "failhook-keep.service")
 USER_STARTED = _STARTED_BY_BOTH
 WORKERS = ("failhook.service", "failhook-act.service", "failhook-deliver.service")
-_OWN_INTERPRETER = re.compile(r"^ExecStart=failhook (runner|act|deliver)\b", re.MULTILINE)
+_OWN_INTERPRETER = re.compile(
+    r"^ExecStart=failhook (runner|act|deliver|aftermath|boot)\b", re.MULTILINE
+)
 
 _PLAIN_PATH = re.compile(r"[\w./+-]+")  # nothing that systemd.service(5) would quote or expand
 # A hook exits 0 even where nothing of failhook is left but the gate.

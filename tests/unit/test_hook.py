@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from failhook import hook
+from failhook.setup.layout import SYSTEM_UNITS
 
 FAILED = {"SERVICE_RESULT": "exit-code", "EXIT_CODE": "exited", "EXIT_STATUS": "1"}
 
@@ -106,6 +107,14 @@ def test_a_handler_reports_whatever_its_monitor_variables_say(run_directory: Pat
 def test_our_own_units_are_never_news(run_directory: Path, unit: str) -> None:
     hook.main({}, ["--unit", unit])
     assert _spooled(run_directory) == []
+
+
+def test_the_boot_check_is_the_one_of_ours_that_is_news(run_directory: Path) -> None:
+    hook.main(FAILED, [hook.BOOT_CHECK])
+    (record,) = _spooled(run_directory)
+    assert record["unit"] == "failhook-boot-check.service"
+    ours = [name for name in SYSTEM_UNITS if hook.is_ours(name)]
+    assert {*SYSTEM_UNITS} - {*ours} == {hook.BOOT_CHECK}
 
 
 def test_an_unknown_unit_is_said_and_nothing_else(

@@ -29,7 +29,9 @@ LAYERS = (
     "plugins",
     "plan",
     "actions",
-    "attribute boot intake isolate outbox outcomes record settle setup spool",
+    "settle",
+    "boot",
+    "attribute intake isolate outbox outcomes record setup spool",
     "diagnose",
     "bundle classify collect describe gather queue store",
     "config",
@@ -40,7 +42,7 @@ LAYERS = (
     "values",
     "incident item places redact stream trigger",
     "http_client mask",
-    "files hook journal_lines pattern proc safe_open secret version waking",
+    "files hook journal_lines pattern proc safe_open secret trust version waking",
 )
 # `stream` is the half of `proc` for output that is larger than memory: the same rules.
 DOORS_TO_CHILDREN = {"proc.py", "stream.py"}
@@ -74,7 +76,7 @@ def _room(module: str) -> str:
     return module.removeprefix("failhook.").partition(".")[0]
 
 
-ROOMS = {path.stem if path.parent == PACKAGE else path.parent.name for path in FILES} | {
+ROOMS = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES} | {
     path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()
 }
 ROOMS.discard("__init__")

@@ -66,6 +66,9 @@ def test_handler_believes_monitor_variables_only() -> None:
         ("unit", "a\n.service"),
         ("unit", "x" * 248 + ".service"),
         ("unit", None),
+        ("unit", "failhook-act.service"),
+        ("unit", "failhook-boot-check.timer"),
+        ("unit", "failhook@failhook-boot-check.service.service"),
         ("realtime", "now"),
         ("realtime", -1),
         ("realtime", True),
@@ -77,6 +80,11 @@ def test_handler_believes_monitor_variables_only() -> None:
 def test_what_is_no_record_of_ours_is_refused(field: str, value: object) -> None:
     with pytest.raises(TriggerError):
         parse("x", _record(**{field: value}))
+
+
+def test_the_boot_check_is_the_one_of_ours_that_is_an_incident() -> None:
+    name = "failhook-boot-check.service"
+    assert parse("x", _record(unit=name)).unit == name
 
 
 @pytest.mark.parametrize("variable", ["EXIT_STATUS", "INVOCATION_ID", "EXIT_CODE"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from failhook.plugins import trust
+from failhook import trust
 
 OWNERS = {0, os.geteuid()}
 

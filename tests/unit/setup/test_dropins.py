@@ -120,6 +120,7 @@ def test_names_that_leave_no_room_for_a_directory(tmp_path: Path, length: int) -
         ("failhook.service", "failhook's own"),
         ("failhook@x.service.service", "failhook's own"),
         ("failhook-keep.service", "failhook's own"),
+        ("failhook-boot-check.service", "hooked by its own unit file"),
         ("a.slice", "cannot fail"),
         ("dev-sda.device", "cannot fail"),
     ],

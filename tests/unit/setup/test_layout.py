@@ -70,6 +70,20 @@ def test_the_runner_is_started_without_the_gate(
     )
 
 
+def test_the_boot_check_is_started_without_the_gate_and_calls_it_when_it_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "environment_python", lambda: "/opt/failhook/bin/python3")
+    lines = unit_file("failhook-boot-check.service", user=False).splitlines()
+    assert "ExecStart=/opt/failhook/bin/python3 -I -m failhook boot check --at-boot" in lines
+    assert "ExecStopPost=-failhook" in lines
+    assert "SyslogIdentifier=failhook-boot-check" in lines  # its cause goes by that
+    assert "OnFailure=failhook@%n.service" in lines
+    assert "RequiredBy=boot-complete.target" in lines
+    # Off by default, and never one of those that are started with the rest.
+    assert "failhook-boot-check.service" not in module.STARTED
+
+
 @pytest.mark.parametrize("odd", ["/opt/a b/python", "/opt/100%/python", "/opt/$x/python", '/o"/p'])
 def test_a_path_that_systemd_would_read_otherwise_is_left_to_the_search_path(
     odd: str, monkeypatch: pytest.MonkeyPatch
