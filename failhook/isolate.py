@@ -24,7 +24,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn, TextIO
 
@@ -36,7 +36,6 @@ from failhook.secret import Secret, SecretError
 TERM_S = 1.0  # from SIGTERM to SIGKILL
 MAX_OUTPUT = 64 << 10
 _KILL_WAIT_S = 0.2
-_STRAYS_S = 2.0
 _LAST_LINES = 3
 _CHUNK = 1 << 16
 _CHUNKS = 16  # a pipe holds 1 MiB at most (pipe(7))
@@ -93,7 +92,7 @@ def watched(
     answer.prepare()
     offspring.reap_left_behind()
     began = time.monotonic()
-    with _adopting() as known:
+    with offspring.adopting() as known:
         try:
             process = _start(call, memory_max, max_output, mask)
         except OSError as error:
@@ -104,7 +103,7 @@ def watched(
             status = offspring.end(process.pid, process.pidfd, _KILL_WAIT_S)
             if status is None:
                 offspring.kill_descendants(process.pid)
-            strays = _end_strays(known | {process.pid})
+            strays = offspring.end_strays(known | {process.pid}, _KILL_WAIT_S)
             process.close()
     took_s = time.monotonic() - began
     printed = process.printed()
@@ -116,49 +115,6 @@ def watched(
 
 
 # -- outside ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _adopting() -> Iterator[set[int]]:
-    """While this lasts orphans of our descendants come to us; gives the children there are now."""
-    before = offspring.keeps_in_reach()
-    known = offspring.own_children()
-    offspring.keep_in_reach()
-    try:
-        yield known
-    finally:
-        offspring.keep_in_reach(on=before)
-
-
-def _end_strays(known: set[int]) -> list[int]:
-    """End what came to us since ``known`` were our children; those that could not be ended.
-
-    Children of one that is ended come to us as well and are seen in the next round.
-    """
-    until = time.monotonic() + _STRAYS_S
-    ours = os.getpgrp()
-    spared = {ours, *(_group_of(pid) for pid in known)}
-    while strays := sorted(offspring.own_children() - known):
-        for pid in strays:
-            group = _group_of(pid)
-            if group is not None and group not in spared:
-                # One signal for all of them: nobody in the group can fork past it.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(group, signal.SIGKILL)
-            pidfd = offspring.pidfd_of(pid)
-            if offspring.end(pid, pidfd, _KILL_WAIT_S) is None:
-                known = known | {pid}
-            if pidfd is not None:
-                os.close(pidfd)
-        if time.monotonic() > until:
-            return sorted(offspring.own_children() - known)
-    return []
-
-
-def _group_of(pid: int) -> int | None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        return os.getpgid(pid)
-    return None
 
 
 def _start(
@@ -351,7 +307,8 @@ class _Inside:
         signal.set_wakeup_fd(-1)
         for number in self.handled:
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM):  # also where the caller ignores them
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         logging.disable(logging.CRITICAL)  # its handlers' descriptors are closed below
         nowhere = os.open(os.devnull, os.O_RDONLY)

@@ -36,7 +36,7 @@ from failhook.systemd import jobs
 
 _EARLIER = "earlier.json"
 _MOST_UNITS = 500
-_SPARE_S = 3.0  # of the deadline: to look, to queue, to say how it went
+SPARE_S = 3.0  # of the deadline: to look, to queue, to say how it went
 
 
 def _factor(value: object) -> float:
@@ -92,7 +92,7 @@ def run(request: Request[Options], verb: str) -> Outcome:
     unit = options.unit or request.incident.unit
     began = time.monotonic()
     delay = _delay(request, unit)
-    needed = delay + options.healthy_after + _SPARE_S
+    needed = delay + options.healthy_after + SPARE_S
     if needed > request.deadline_s:
         return failed(
             f"{unit} was not touched: {needed:.0f} s are needed for the delay and healthy_after, "
@@ -292,8 +292,15 @@ def _delay(request: Request[Options], unit: str) -> float:
     if options.delay <= 0:
         return 0.0
     earlier = len(_earlier(request).get(unit, []))
-    delay = min(options.delay * options.backoff**earlier, max(options.max_delay, options.delay))
+    delay = min(options.delay * options.backoff**earlier, longest_delay(options))
     return delay * (1 + random.random() * options.jitter / 100)  # noqa: S311 - spreads a herd
+
+
+def longest_delay(options: Options) -> float:
+    """What the delay can grow to, in seconds, without its jitter."""
+    if options.delay <= 0 or options.backoff <= 1:
+        return options.delay
+    return max(options.max_delay, options.delay)
 
 
 def _earlier(request: Request[Options]) -> dict[str, list[float]]:

@@ -128,13 +128,7 @@ def _argv(request: Request[Options], bundle: str | None) -> tuple[str, ...]:
 
 
 def _variables(request: Request[Options], bundle: str | None) -> dict[str, str]:
-    about = variables.of(request.incident) | {
-        "FAILHOOK_ACTION": request.name,
-        "FAILHOOK_REQUEST_ID": request.id,
-        "FAILHOOK_ATTEMPT": str(request.attempt),
-        "FAILHOOK_BUNDLE": bundle or "",
-    }
-    return about | dict(request.options.environment)
+    return variables.of_request(request, bundle=bundle) | dict(request.options.environment)
 
 
 def _document(request: Request[Options], bundle: str | None) -> bytes:

@@ -8,6 +8,7 @@ where the receiver repeats them.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -183,7 +184,9 @@ class _Sending:
 
     def _judged(self, verdict: Verdict) -> Outcome:
         if verdict.memory is not None:
-            self._memory.put(self._message.thread, verdict.memory)
+            # On a full disk a new thread costs less than telling it again.
+            with contextlib.suppress(OSError):
+                self._memory.put(self._message.thread, verdict.memory)
         detail = verdict.detail or "taken"
         if verdict.ok:
             return done(detail)

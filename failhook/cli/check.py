@@ -12,14 +12,17 @@ from pathlib import Path
 
 from failhook import places
 from failhook.actions import table as actions
+from failhook.boot import detect
+from failhook.boot.silenced import silenced
 from failhook.changes import stage as changes
-from failhook.cli import check_explain, check_schema, check_send, terminal
+from failhook.cli import check_explain, check_limits, check_schema, check_send, terminal
 from failhook.cli.errors import UsageError
 from failhook.cli.terminal import styled, visible
 from failhook.collect import table
 from failhook.config import load
 from failhook.config.locate import line_of
 from failhook.config.model import ActionTable, Configuration, Problem
+from failhook.incident import JsonObject
 from failhook.plugins import find
 
 EPILOG = """\
@@ -59,27 +62,23 @@ def run(options: argparse.Namespace) -> int:
     if options.send is not None:
         together = _together(configurations)
         return check_send.run(options.send, where, together, as_json=options.json)
+    warnings: list[Problem] = []
     problems = [
         problem
         for one in configurations
-        for problem in (*one.problems, *_further(one), *_of_actions(where, one))
+        for problem in (*one.problems, *_further(one), *_of_actions(where, one, warnings))
     ]
     files = [path for one in configurations for path in one.files]
+    # Of this machine, not of a file: no mistakes in the configuration.
+    notes = [] if options.file or options.user else [*detect.others_who_mark(), *silenced()]
     if options.json:
         terminal.print_json(
             "check",
             {
                 "files": [str(path) for path in files],
-                "problems": [
-                    {
-                        "file": str(problem.file),
-                        "line": problem.line,
-                        "key": problem.key,
-                        "message": problem.message,
-                        "hint": problem.hint,
-                    }
-                    for problem in problems
-                ],
+                "problems": [_document(problem) for problem in problems],
+                "warnings": [_document(warning) for warning in warnings],
+                "notes": list(notes),
             },
         )
         return 2 if problems else 0
@@ -87,7 +86,21 @@ def run(options: argparse.Namespace) -> int:
         print(styled(visible(str(problem)), "bad"))
     if not problems:
         print(_praise(configurations, len(files)))
+    for warning in warnings:
+        print(styled(visible(f"warning: {warning}"), "warn"))
+    for note in notes:
+        print(styled(visible(f"note: {note}"), "warn"))
     return 2 if problems else 0
+
+
+def _document(problem: Problem) -> JsonObject:
+    return {
+        "file": str(problem.file),
+        "line": problem.line,
+        "key": problem.key,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
 
 
 def _praise(configurations: list[Configuration], files: int) -> str:
@@ -124,8 +137,11 @@ def _further(configuration: Configuration) -> list[Problem]:
     return problems
 
 
-def _of_actions(where: places.Places, configuration: Configuration) -> Iterator[Problem]:
-    """What is wrong with plugins, and with the options of each action."""
+def _of_actions(
+    where: places.Places, configuration: Configuration, warnings: list[Problem]
+) -> Iterator[Problem]:
+    """What is wrong with plugins, and with the options of each action; what is only doubtful goes
+    into ``warnings``."""
     yield from find.problems(where, configuration)
     for one in configuration.actions.values():
         try:
@@ -137,9 +153,15 @@ def _of_actions(where: places.Places, configuration: Configuration) -> Iterator[
             hint = f"there are: {', '.join(actions.BUILT_IN)}; see: failhook plugins"
             yield _at(one, "type", f"there is no type {one.type!r}", hint)
             continue
-        _, mistakes = actions.bind(action, one.raw)
+        options, mistakes = actions.bind(action, one.raw)
         for mistake in mistakes:
             yield _at(one, mistake.key, mistake.message, mistake.hint)
+        for tight in check_limits.tight(one, action, options):
+            told = _at(one, tight.mistake.key, tight.mistake.message, tight.mistake.hint)
+            if tight.always:
+                yield told
+            else:
+                warnings.append(told)
 
 
 def _at(one: ActionTable, key: str, message: str, hint: str) -> Problem:

@@ -2,7 +2,8 @@
 """One try of one delivery: read the options of today, run the action, and say how it went.
 
 Secrets and options are read here and nowhere kept. What an action raises is a defect of that action
-and no more than a failed try; its text may hold a secret and is not repeated.
+and no more than a failed try; its text may hold a secret and is not repeated. What does not come
+with failhook runs in a process of its own (`failhook.isolate`), like every other plugin.
 """
 
 from __future__ import annotations
@@ -10,19 +11,25 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from failhook import files
+from failhook import files, isolate
 from failhook.action import Action, Outcome, Request, failed
 from failhook.actions import table as actions
+from failhook.actions.schema import secrets_in
 from failhook.config.model import ActionTable
+from failhook.deliver import room
 from failhook.message import Message
 from failhook.places import Places
 from failhook.store.incidents import BUNDLE
 
 Find = Callable[[str], "Action[Any] | None"]  # the action of that type, None: there is none
 MOST_DETAIL = 500
+# Types that run in the process that calls `attempt`; all others are somebody else's code.
+OURS = frozenset(actions.BUILT_IN)
+_AROUND_S = 20.0  # beyond a plugin's limit: to read its options, to end it and what it started
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,11 @@ def limit_s(table: ActionTable, find: Find) -> float:
     return found.timeout_s if found is not None else 30.0
 
 
+def longest_s(table: ActionTable, find: Find) -> float:
+    """After how long `attempt` has ended what it tries, or hangs itself."""
+    return limit_s(table, find) + (0.0 if table.type in OURS else _AROUND_S)
+
+
 def attempt(places: Places, table: ActionTable, find: Find, what: Try) -> Outcome:
     """Do it once. Never raises but for what ends the process."""
     try:
@@ -69,7 +81,6 @@ def _attempt(places: Places, table: ActionTable, find: Find, what: Try) -> Outco
     # The plan left the excerpt out where it is not allowed; what was allowed then may not be now.
     message = what.message if table.excerpt else replace(what.message, excerpt=())
     bundle = places.incidents / what.incident / BUNDLE
-    state = files.make_private(files.make_private(places.action_state) / table.name)
     request = Request(
         name=table.name,
         options=options,
@@ -81,10 +92,26 @@ def _attempt(places: Places, table: ActionTable, find: Find, what: Try) -> Outco
         deadline_s=limit_s(table, find),
         bundle=bundle if bundle.is_file() else None,
         message=message,
-        state=state,
+        state=_state(places, table),
     )
-    outcome = action.run(request)
+    run = partial(action.run, request)
+    if table.type in OURS:
+        outcome = run()
+    else:
+        outcome = isolate.run_isolated(
+            run, timeout_s=request.deadline_s, secrets=secrets_in(options)
+        )
     return replace(outcome, detail=outcome.detail[:MOST_DETAIL])
+
+
+def _state(places: Places, table: ActionTable) -> Path | None:
+    """The action's own directory; None where the disk has no room for it. Raises OSError."""
+    try:
+        return files.make_private(files.make_private(places.action_state) / table.name)
+    except OSError as error:
+        if room.is_lack(error):
+            return None
+        raise
 
 
 def _place(error: BaseException) -> str:

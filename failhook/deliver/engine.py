@@ -4,7 +4,7 @@
 A process per destination, at most `MOST_LANES`, so that one that hangs holds nobody up; one that
 takes longer than its action may is killed, and that is a failed try. Leaves when nothing is due:
 what has to wait is moved into ``now/`` by failhook-later.timer, and a directory that is not empty
-starts us again (failhook-deliver.path). Nobody waits for hours.
+starts us again (failhook-deliver.path). Nobody waits for hours, but for room on a full disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from failhook.config.model import ActionTable, Configuration
-from failhook.deliver import attempt, destination, schedule
+from failhook.deliver import attempt, destination, room, schedule
 from failhook.deliver.lane import Lane
 from failhook.gather import offspring
 from failhook.places import Places
@@ -38,6 +38,7 @@ _STOP_S = 5.0  # for a try that is being made when we are asked to stop
 _PAUSE_S = 5.0  # after a process ended badly, or somebody else is at its queue
 _MISTAKE_S = 300.0  # until a mistake in the configuration may be mended
 _BUSY = 75  # how a lane ends whose destination somebody else works (EX_TEMPFAIL)
+_FULL = 74  # and one that could not write, which it said (EX_IOERR)
 _CHUNK = 65536
 _FURTHEST_S = 60 * 86400.0  # nothing is planned that far ahead: a clock was wrong
 # What the lanes of a type need, imported once for all of them.
@@ -81,6 +82,7 @@ class Deliverer:
         self._queue = Queue(places.outbox)
         self._lanes: dict[str, _Lane] = {}
         self._pauses: dict[str, float] = {}
+        self._lacking: set[str] = set()  # those for which there was no room the last time
         self._selector = selectors.DefaultSelector()
         self._stop = False
         self._last_work = time.monotonic()
@@ -128,11 +130,26 @@ class Deliverer:
             if action in self._lanes or self._pauses.get(action, 0.0) > time.monotonic():
                 continue
             self._last_work = time.monotonic()
-            table = self._configuration.actions.get(action)
-            if table is None:
-                self._without_action(action, paths)
-            elif self._may_try(table, paths) and len(self._lanes) < MOST_LANES:
-                self._start(table)
+            try:
+                self._begin_with(action, paths)
+            except OSError as error:
+                self._cannot_write(action, error)
+
+    def _begin_with(self, action: str, paths: list[Path]) -> None:
+        table = self._configuration.actions.get(action)
+        if table is None:
+            self._without_action(action, paths)
+        elif self._may_try(table, paths) and len(self._lanes) < MOST_LANES:
+            self._start(table)
+
+    def _cannot_write(self, action: str, error: OSError) -> None:
+        """One destination's trouble is no other's. Raises ``error`` where it is not about room."""
+        if not room.is_lack(error):
+            raise error
+        if action not in self._lacking:
+            logger.error("%s: %s", action, room.told(error, self._places.state))
+        self._lacking.add(action)
+        self._pauses[action] = time.monotonic() + room.AGAIN_S
 
     def _without_action(self, action: str, paths: list[Path]) -> None:
         if self._configuration.problems:  # it may be what could not be read
@@ -172,6 +189,7 @@ class Deliverer:
         os.close(theirs)
         os.close(stop_read)
         os.set_blocking(reports, False)
+        self._lacking.discard(table.name)
         one = _Lane(table, pid, reports, stop)
         self._lanes[table.name] = one
         self._selector.register(reports, selectors.EVENT_READ, one)
@@ -189,7 +207,7 @@ class Deliverer:
         for one in list(self._lanes.values()):
             if time.monotonic() > one.until and not one.killed:
                 one.killed = True
-                offspring.kill(one.pid)
+                _kill(one.pid)
             code = _status(one.pid)
             if code is not None:
                 self._ended(one, code)
@@ -204,7 +222,7 @@ class Deliverer:
         if code == 0 or self._stop:
             return
         self._pauses[one.table.name] = time.monotonic() + _PAUSE_S
-        if code == _BUSY:
+        if code in (_BUSY, _FULL):
             return
         reason = f"its process ended with {code}"
         if one.killed:
@@ -212,7 +230,10 @@ class Deliverer:
         logger.error("%s: %s", one.table.name, reason)
         if one.item:
             path = self._queue.now / one.item
-            Lane(self._places, one.table, self._find).failed_outside(path, reason)
+            try:
+                Lane(self._places, one.table, self._find).failed_outside(path, reason)
+            except OSError as error:  # as if it had not been tried
+                self._cannot_write(one.table.name, error)
 
     def _idle_for(self) -> float:
         over = max((self._last_work + self._idle_s, *self._pauses.values()))
@@ -236,6 +257,7 @@ class Deliverer:
                 left = until - time.monotonic()
                 pidfd = offspring.pidfd_of(one.pid)
                 if left <= 0 or pidfd is None:
+                    offspring.kill_descendants(one.pid)
                     offspring.end(one.pid, pidfd, 1.0)
                     break
                 with selectors.DefaultSelector() as ended:
@@ -264,10 +286,21 @@ class Deliverer:
             code = 0 if is_done else _BUSY
         except BrokenPipeError:  # nobody supervises us any more
             code = 1
+        except OSError as error:
+            lacks = room.is_lack(error)
+            code = _FULL if lacks else 1
+            said = room.told(error, self._places.state) if lacks else f"{error}; tried again"
+            logger.error("%s: %s", table.name, said)
         except Exception:
             logger.exception("%s: delivering failed and is tried again", table.name)
         finally:
             os._exit(code)
+
+
+def _kill(pid: int) -> None:
+    """With what it started: a plugin is in a session of its own, and what it left is below."""
+    offspring.kill_descendants(pid)
+    offspring.kill(pid)
 
 
 def _hear(one: _Lane) -> None:

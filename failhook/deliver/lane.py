@@ -4,11 +4,15 @@
 What fails holds up what comes after it, because they are told in order; a message that the
 destination refuses while it takes others steps aside. Whoever works a queue holds the destination
 (`Queue.hold`), so that an old process and its successor cannot mix up the order.
+
+What became of a try is written down before the next one begins. On a full disk that is waited for:
+a message that was taken must not be told every few seconds because nobody could remember it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import random
 import select
@@ -16,10 +20,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from failhook.action import Outcome
 from failhook.config.model import ActionTable
-from failhook.deliver import attempt, destination, schedule
+from failhook.deliver import attempt, destination, room, schedule
 from failhook.deliver.parcel import Parcel, pack
 from failhook.deliver.record import Record, Result
 from failhook.incident import JsonObject, rfc3339
@@ -27,6 +32,9 @@ from failhook.outcomes import Done
 from failhook.places import Places
 from failhook.queue import Item, Queue, name_of
 
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 ABOUT_MESSAGE = "message"  # in Outcome.data["about"]: refused, while others would be taken
 
 
@@ -67,7 +75,8 @@ class Lane:
         begin: Callable[[Path, float], None] = lambda *_: None,
         stop: int | None = None,
     ) -> None:
-        """``stop`` is a descriptor that becomes readable when this is to end."""
+        """``stop`` is a descriptor that becomes readable when this is to end. Only with one is room
+        on the disk waited for: who has none has other things to do."""
         self._places = places
         self._table = table
         self._find = find
@@ -81,7 +90,8 @@ class Lane:
     def run(self) -> bool:
         """Work until nothing is due or the destination has to be left alone for a while.
 
-        False: somebody else is at it. Raises OSError (a full disk).
+        False: somebody else is at it. Raises OSError (a full disk, when asked to stop or before
+        the first try).
         """
         with contextlib.closing(self._record), self._queue.hold(_word(self._table)) as is_ours:
             if is_ours:
@@ -103,9 +113,10 @@ class Lane:
             for path in paths:
                 item = self._queue.read(path)
                 if item is not None:
-                    self._record.note(item, self._table, item.attempts, _left_out(reason))
+                    result = _left_out(reason)
+                    self._write(self._record.note, item, self._table, item.attempts, result)
                     with contextlib.suppress(FileNotFoundError):
-                        self._queue.bury(path, item)
+                        self._write(self._queue.bury, path, item)
 
     def _work(self) -> None:
         while not self._is_stopped(0.0):
@@ -170,7 +181,9 @@ class Lane:
             if parcel is None:
                 return True
             self._compose(parcel)
-            self._begin(path, attempt.limit_s(self._table, self._find))
+            if self._table.type not in attempt.OURS:
+                self._record.close()  # an SQLite connection must not cross a fork
+            self._begin(path, attempt.longest_s(self._table, self._find))
             started, began = time.time(), time.monotonic()
             what = attempt.Try(parcel.message, parcel.items[0][1].incident, parcel.attempts + 1)
             outcome = attempt.attempt(self._places, self._table, self._find, what)
@@ -188,8 +201,9 @@ class Lane:
         state = Done.DRY_RUN if self._table.dry_run else Done.DONE
         for path, item in parcel.items:
             # Written down before it leaves the queue: a kill in between delivers it once more.
-            self._record.note(item, self._table, parcel.attempts + 1, tried.result(state))
-            self._queue.done(path)
+            result = tried.result(state)
+            self._write(self._record.note, item, self._table, parcel.attempts + 1, result)
+            self._write(self._queue.done, path)
         return self._answered(parcel)
 
     def _answered(self, parcel: Parcel) -> bool:
@@ -199,13 +213,30 @@ class Lane:
         composed.pop(parcel.group or "", None)
         self._save(replace(self._state.answered(), composed=composed))
         if held:
-            self._queue.postpone_all(held, 0.0)
+            self._write(self._queue.postpone_all, held, 0.0)
         return not held and len(parcel.items) == 1
 
     def _save(self, state: destination.Destination) -> None:
         if state != self._state:
-            destination.save(self._places, state)
+            self._write(destination.save, self._places, state)
         self._state = state
+
+    def _write(self, do: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """What has to be on the disk before anything else is done; where that is full, as soon as
+        there is room. Raises OSError where that is not waited for, and for all else."""
+        is_told = False
+        while True:
+            try:
+                return do(*args, **named)
+            except OSError as error:
+                if self._stop is None or not room.is_lack(error):
+                    raise
+                if not is_told:
+                    logger.error("%s: %s", self._table.name, room.told(error, self._places.state))
+                is_told = True
+                self._begin(Path("-"), math.inf)  # the try is over: its limit is as well
+                if self._is_stopped(room.AGAIN_S):
+                    raise
 
     # -- a failure ------------------------------------------------------------------------------
 
@@ -233,9 +264,10 @@ class Lane:
             self._bury(path, replace(item, attempts=parcel.attempts + 1), tried)
 
     def _bury(self, path: Path, item: Item, tried: _Tried) -> None:
-        self._record.note(item, self._table, item.attempts, tried.result(Done.FAILED))
+        result = tried.result(Done.FAILED)
+        self._write(self._record.note, item, self._table, item.attempts, result)
         with contextlib.suppress(FileNotFoundError):  # a person was quicker
-            self._queue.bury(path, item)
+            self._write(self._queue.bury, path, item)
 
     def _step_aside(self, parcel: Parcel, tried: _Tried) -> bool:
         """It is refused and the next one may not be: on a schedule of its own from here on."""
@@ -265,7 +297,7 @@ class Lane:
         else:
             self._note_waiting(parcel, tried, until, due=0.0)
         if until - now > schedule.IN_PROCESS_S:
-            self._queue.postpone_all(self._ours(self._queue.waiting()), until)
+            self._write(self._queue.postpone_all, self._ours(self._queue.waiting()), until)
         return False
 
     def _note_waiting(self, parcel: Parcel, tried: _Tried, until: float, *, due: float) -> None:
@@ -273,8 +305,8 @@ class Lane:
         for path, item in parcel.items:
             again = replace(item, attempts=parcel.attempts + 1)
             with contextlib.suppress(FileNotFoundError):
-                self._queue.replace(path, again, due=due)
-            self._record.note(again, self._table, again.attempts, result)
+                self._write(self._queue.replace, path, again, due=due)
+            self._write(self._record.note, again, self._table, again.attempts, result)
 
     def _give_up_older(self, now: float, tried: _Tried) -> None:
         """Those that wait as long as the one that was just given up, untried: nobody answered."""
@@ -284,7 +316,7 @@ class Lane:
             for path in self._ours([*self._queue.waiting(), *self._queue.later()])
             if now - _sequence(path) / 1e9 >= whole_s
         ]
-        self._queue.postpone_all(old, 0.0)  # only what is in now/ may be written
+        self._write(self._queue.postpone_all, old, 0.0)  # only what is in now/ may be written
         for path in self._ours(self._queue.waiting()):
             if now - _sequence(path) / 1e9 < whole_s:
                 continue

@@ -19,14 +19,15 @@ from typing import Any
 
 from failhook import proc
 from failhook.action import Action, Outcome, Request, done, failed
+from failhook.actions import variables
 from failhook.actions.table import Mistake
+from failhook.actions.variables import DRY_RUN
 from failhook.collector import Collector, Context, Sink
-from failhook.incident import SCHEMA, Incident, JsonObject
+from failhook.incident import SCHEMA, JsonObject
 from failhook.secret import Secret
 from failhook.values import Wrong, secret
 
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
-DRY_RUN = "FAILHOOK_DRY_RUN"
 COLLECTOR_S = 10.0
 COLLECTOR_BYTES = 1 << 20
 _GRACE_S = 1.0  # to hand over what a collector printed that had to be stopped
@@ -34,7 +35,6 @@ _TERM_S = 0.6  # within what `failhook.isolate` leaves between SIGTERM and SIGKI
 _LINGER_S = 0.3  # what it leaves running may hold its output
 _MAX_OUTPUT = 64 << 10
 _MAX_HEAD = 4 << 10
-_MAX_VALUE = 4 << 10  # characters of a variable; execve(2) refuses more than 128 KiB
 _MAX_SEARCHED = 8 << 20
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}")
 
@@ -65,12 +65,12 @@ def bind(raw: Mapping[str, object]) -> tuple[Texts | None, list[Any]]:
     texts: dict[str, str] = {}
     secrets: dict[str, Secret] = {}
     mistakes: list[Any] = []
-    variables: dict[str, str] = {}
+    taken: dict[str, str] = {}
     for key, value in raw.items():
         if not _OPTION.fullmatch(key):
             mistakes.append(Mistake(key, "is no name for an option", "letters, digits, - _"))
             continue
-        if (other := variables.setdefault(_variable(key), key)) != key:
+        if (other := taken.setdefault(_variable(key), key)) != key:
             hint = f"both would be {_variable(key)}"
             mistakes.append(Mistake(key, f"is the same as {other}", hint))
         elif isinstance(value, dict):
@@ -186,41 +186,9 @@ def _json(document: JsonObject) -> bytes:
 
 
 def _variables(request: Request[Texts]) -> dict[str, str]:
-    about = _about(request.incident) | {
-        "FAILHOOK_ACTION": request.name,
-        "FAILHOOK_REQUEST_ID": request.id,
-        "FAILHOOK_ATTEMPT": str(request.attempt),
-        DRY_RUN: "1" if request.dry_run else "",
-        "FAILHOOK_EVENT": str(request.message.event) if request.message else "",
-        "FAILHOOK_BUNDLE": str(request.bundle or ""),
-        "FAILHOOK_STATE": str(request.state or ""),
-    }
+    about = variables.of_request(request, bundle=request.bundle, state=request.state)
     about |= {_variable(name): text for name, text in request.options.texts}
     return about | {_variable(name): one.read() for name, one in request.options.secrets}
-
-
-def _about(incident: Incident) -> dict[str, str]:
-    verdict = incident.verdict
-    values = {
-        "ID": incident.id,
-        "UNIT": incident.unit,
-        "INVOCATION_ID": incident.invocation_id,
-        "RESULT": incident.result,
-        "EXIT_CODE": incident.exit_code,
-        "EXIT_STATUS": incident.exit_status,
-        "PHASE": str(incident.phase),
-        "SUMMARY": verdict.summary if verdict else None,
-        "CAUSE": verdict.cause if verdict else None,
-        "COUNT": str(incident.count),
-        "MANAGER": incident.manager,
-    }
-    return {f"FAILHOOK_{name}": _safe(value or "") for name, value in values.items()}
-
-
-def _safe(value: str) -> str:
-    """What a program may get in a variable: one line, bounded, no NUL, no lone surrogate."""
-    line = " ".join(value[:_MAX_VALUE].split()).replace("\0", "")
-    return line.encode("utf-8", "replace").decode()
 
 
 def _last_line(printed: bytes) -> str:
@@ -244,7 +212,7 @@ def _collect(name: str, path: Path, context: Context, sink: Sink) -> None:
         timeout_s=COLLECTOR_S,
         max_bytes=COLLECTOR_BYTES,
         stdin=_json({"schema": SCHEMA, "incident": context.incident.to_json()}),
-        env=_about(context.incident),
+        env=variables.of(context.incident),
         own_group=False,
         linger_s=_LINGER_S,
     )

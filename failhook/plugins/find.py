@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from failhook import trust
 from failhook.action import Action
 from failhook.actions import table as built_in
 from failhook.actions.table import Traits
@@ -22,7 +23,7 @@ from failhook.collect import table as collectors_table
 from failhook.collector import Collector
 from failhook.config.model import Configuration, Problem
 from failhook.places import Places
-from failhook.plugins import entry_points, trust
+from failhook.plugins import entry_points
 from failhook.plugins.model import NAME, FoundAction, FoundCollector, Listing, Way
 from failhook.plugins.source import Source
 

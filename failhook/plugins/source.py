@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from failhook import trust
 from failhook.action import Action
 from failhook.collector import Collector
-from failhook.plugins import trust
 from failhook.plugins.entry_points import EntryPoint
 
 

@@ -232,6 +232,60 @@ def test_it_has_no_power_over_the_machine(bed: Bed) -> None:
     assert bed.machine.show("receiver.service", "ActiveState")["ActiveState"] == "active"
 
 
+_PLUGIN = """
+import os, signal, time
+from dataclasses import dataclass
+from failhook.plugin import *
+
+@dataclass(frozen=True)
+class Options:
+    hang: bool = option(FLAG, "does not end", default=False)
+
+def run(request):
+    if os.fork() == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (request.state / "new").write_text(str(os.getpid()))
+        (request.state / "new").rename(request.state / "pid")
+        time.sleep(1000)
+    while not (request.state / "pid").exists():
+        time.sleep(0.01)
+    os.write(1, b"noise\\n" * 100000)
+    if request.options.hang:
+        time.sleep(1000)
+    return done(f"told {request.message.event}")
+
+ACTION = Action("plug", "for a test", Options, run, delivers=True)
+"""
+
+
+def test_a_plugin_that_delivers_changes_nothing_but_its_own_outcome(bed: Bed) -> None:
+    """Also within the sandbox of the unit."""
+    bed.machine.write("/etc/failhook/plugins/plug.py", _PLUGIN)
+    table = '[action.{0}]\ntype = "plug"\ntimeout = "1s"\nhang = {1}\n'
+    bed.configure(table.format("plug-good", "false") + table.format("plug-hangs", "true"), "plug")
+    for name in ("plug-hangs", "plug-good"):
+        bed.send(name)
+    show = Hooked(bed.machine).show
+    for name, state in (("plug-good", "done"), ("plug-hangs", "waiting")):
+
+        def is_so(name: str = name, state: str = state) -> bool:
+            found = show(f"{name}0.service")["actions"]
+            return [one["state"] for one in found] == [state]
+
+        bed.machine.wait(is_so, 30, f"{name} to be {state}")
+        pid = bed.machine.read(f"/var/lib/failhook/actions/{name}/pid").decode()
+        assert not bed.machine.exists(f"/proc/{pid}")
+    details = [
+        show(f"{name}0.service")["actions"][0]["detail"] for name in ("plug-good", "plug-hangs")
+    ]
+    assert details[0] == "told incident.opened"
+    assert details[1].startswith("did not finish within 1 s and was ended")
+    assert bed.machine.journal("SYSLOG_IDENTIFIER=failhook", "MESSAGE=noise") == []
+    bed.machine.shell("failhook forget --deliveries plug-hangs; rm /etc/failhook/plugins/plug.py")
+    bed.machine.shell("rm /etc/failhook/conf.d/plug.toml")
+
+
 def test_for_a_user(bed: Bed) -> None:
     """Ann's own manager delivers at once, and later what has to wait."""
     machine = bed.machine

@@ -12,15 +12,16 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from failhook import http_client, outbox, testing
+from failhook import http_client, journal_lines, outbox, testing
 from failhook.config.model import ActionTable, Configuration
-from failhook.deliver import destination, engine, schedule
+from failhook.deliver import destination, engine, room, schedule
 from failhook.deliver.engine import Deliverer
 from failhook.message import Message
 from failhook.places import Places
@@ -61,21 +62,20 @@ class Site:
             outbox.enqueue(self.places, _message(action, number), action=action, group=group)
         store.close()
 
-    def start(self, *, die_at: int = 0, **settings: Any) -> int:
-        """The deliverer, as a process; ``settings`` are names in engine and schedule.
-
-        It and all of its processes are killed where one of them syncs for the ``die_at``-th time.
-        """
+    def start(self, first: Callable[[], None] = lambda: None, **settings: Any) -> int:
+        """The deliverer, as a process that does ``first`` what a test wants; ``settings`` are names
+        in engine, schedule and room."""
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
                 os.setsid()
                 os.dup2(os.open(self.log, os.O_WRONLY | os.O_APPEND), 2)
+                journal_lines.prepare(os.fdopen(2, "w", 1, closefd=False))
                 for name, value in {"_PAUSE_S": 0.05, **settings}.items():
-                    setattr(schedule if hasattr(schedule, name) else engine, name, value)
-                if die_at:
-                    _die_at(die_at)
+                    owner = next(one for one in (schedule, room, engine) if hasattr(one, name))
+                    setattr(owner, name, value)
+                first()
                 made = Deliverer(self.places, Configuration(actions=self.tables), idle_s=0.05)
                 made.run()
                 code = 0
@@ -120,7 +120,8 @@ class Site:
 
 
 def _die_at(number: int) -> None:
-    """From now on the session ends where a lane would sync for the ``number``-th time."""
+    """From now on the deliverer and all of its processes are killed where a lane would sync for the
+    ``number``-th time."""
     left, parent, sync = [number], os.getpid(), os.fsync
 
     def die(fd: int) -> None:
@@ -243,7 +244,7 @@ def test_killed_at_every_write_nothing_is_lost(tmp_path: Path, group: str | None
         with Receiver() as there:
             site.to("tell", there)
             site.put(range(number), group=group)
-            pid = site.start(die_at=step)
+            pid = site.start(partial(_die_at, step))
             was_killed = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
             site.pids.remove(pid)
             site.run()

@@ -10,7 +10,8 @@ from failhook.actions import journal, table
 
 _TEXT = (Path(__file__).parents[2] / "docs/actions.md").read_text(encoding="utf-8")
 _NAMES = (
-    *("clean", "command", "journal", "metrics", "reset-failed", "restart", "set-property"),
+    *("boot-bad", "clean", "command", "journal", "metrics", "reset-failed", "restart"),
+    "set-property",
     *("start", "stop", "wall"),
 )
 

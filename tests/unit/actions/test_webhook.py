@@ -2,6 +2,7 @@
 """A webhook: what is sent, what an answer means, and that no secret is said."""
 
 import base64
+import errno
 import json
 import logging
 import time
@@ -307,6 +308,20 @@ class TestThreads:
         first, second = (json.loads(one.body) for one in there.asked)
         assert "thread_ts" not in first
         assert second["thread_ts"] == "17.5"
+
+    def test_told_is_told_where_the_disk_is_full(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It would be told again at every try, in a new issue each time."""
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("failhook.files.write", full)
+        options: dict[str, Any] = {"format": "github", "token": TOKEN, "project": "ops/web"}
+        with Receiver(to.status(201, b'{"number": 7}')) as there:
+            outcome = _run(there, "", state=tmp_path, **options)
+        assert (outcome.ok, outcome.detail) == (True, "issue 7")
 
     def test_a_no_that_comes_with_200(self, tmp_path: Path) -> None:
         with Receiver(to.status(200, b'{"ok": false, "error": "invalid_auth"}')) as there:

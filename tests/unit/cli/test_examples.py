@@ -9,7 +9,7 @@ import pytest
 
 from failhook.actions import table
 from failhook.actions.schema import options_of
-from failhook.config import load, rules
+from failhook.config import boot, load, rules
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.collect.bench import Programs
 
@@ -26,6 +26,7 @@ def test_there_are_some() -> None:
 def test_an_example_has_no_mistake(failhook: CommandLine, path: Path) -> None:
     said = failhook("check", str(path))
     assert (said.code, said.out.startswith("no mistake in 1 file: ")) == (0, True), said.out
+    assert "warning: " not in said.out
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -49,8 +50,11 @@ def test_everything_shows_every_option_of_every_action(name: str) -> None:
 
 def test_everything_shows_every_key_of_every_table() -> None:
     of_files = [load.COLLECT, load.KEEP, load.COLLECTOR]
+    of_files += [boot.SETTINGS, boot.UNITS, boot.DISK, boot.NETWORK, boot.HTTP]
     tables = [*of_files, rules.ACTION, rules.RULE, rules.STEP, rules.LIMITS, rules.QUIET]
-    assert [key for one in tables for key in one if not _said(key)] == []
+    keys = [*boot.TABLES, *(key for one in tables for key in one)]
+    assert [key for key in keys if not _said(key)] == []
+    assert "\n[boot.wanted]" in EVERYTHING
 
 
 def test_the_ladder_of_an_example_is_explained(failhook: CommandLine, programs: Programs) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from failhook import isolate, testing
 from failhook.action import Outcome
+from failhook.actions import variables
 from failhook.plugins import executable
 from failhook.secret import SecretError
 from tests.unit.plugins.conftest import Etc
@@ -57,8 +58,15 @@ def test_the_incident_as_variables(etc: Etc, tmp_path: Path) -> None:
     given = dict(line.partition("=")[::2] for line in out.read_text().splitlines() if "=" in line)
     ours = {name: value for name, value in given.items() if name.startswith("FAILHOOK_")}
     assert ours.pop("FAILHOOK_SUMMARY").startswith("gitea.service failed to start: port 3000")
+    about = variables.of(testing.incident())
+    assert ours.pop("FAILHOOK_ADVICE") == about["FAILHOOK_ADVICE"] != ""
     assert ours == {
         "FAILHOOK_ID": "7f3a5c1e9b20",
+        "FAILHOOK_HOST": testing.incident().host,
+        "FAILHOOK_BOOT_ID": testing.incident().boot_id,
+        "FAILHOOK_EXIT_STATUS_NAME": "",
+        "FAILHOOK_STATE": "open",
+        "FAILHOOK_SIGNATURE": testing.incident().signature,
         "FAILHOOK_UNIT": "gitea.service",
         "FAILHOOK_INVOCATION_ID": "9d3f0c5a7b1e4d2c8a6f1b3e5d7c9a10",
         "FAILHOOK_RESULT": "exit-code",
@@ -74,7 +82,7 @@ def test_the_incident_as_variables(etc: Etc, tmp_path: Path) -> None:
         "FAILHOOK_DRY_RUN": "",
         "FAILHOOK_EVENT": "incident.opened",
         "FAILHOOK_BUNDLE": str(tmp_path / "bundle.tar.gz"),
-        "FAILHOOK_STATE": str(tmp_path),
+        "FAILHOOK_STATE_DIRECTORY": str(tmp_path),
         "FAILHOOK_OPTION_LAMP_COLOUR": "red",
         "FAILHOOK_OPTION_TIMES": "3",
         "FAILHOOK_OPTION_LOUD": "true",
@@ -106,7 +114,7 @@ def test_hostile_text_stays_text(etc: Etc, tmp_path: Path) -> None:
     )
     outcome = act(etc, f'printf "%s" "$FAILHOOK_SUMMARY" >{out}', incident=incident)
     assert outcome.ok, outcome.detail
-    assert out.read_text().startswith("$(touch /tmp/x); `id`  %s xxx")
+    assert out.read_text().startswith("$(touch /tmp/x); `id`      %s xxx")
     assert len(out.read_text()) < 5000
 
 
