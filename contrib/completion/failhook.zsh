@@ -11,6 +11,7 @@
 _shtab_failhook_commands() {
   local _commands=(
     ack:'Say that somebody is at it: no message until the unit recovers.'
+    boot:'The boot loader'"'"'s entries and their marks; is this boot a good one?.'
     bundle:'The evidence of an incident as a tar file.'
     check:'Check the configuration.'
     disable:'Take it out of units again.'
@@ -37,6 +38,18 @@ _shtab_failhook_commands() {
   _describe 'failhook commands' _commands
 }
 
+_shtab_failhook_boot_commands() {
+  local _commands=(
+    bad:'Mark the running entry bad: the next boot takes another.'
+    check:'Is this boot a good one? Checks what the configuration says.'
+    disable:'Do not check boots any more.'
+    enable:'Have that checked at every boot, before it is called good.'
+    good:'Bless the running entry: it is not counted any more.'
+    status:'Which entry runs, how it is marked, what else there is.'
+  )
+  _describe 'failhook boot commands' _commands
+}
+
 _shtab_failhook_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-V,--version}"[say which version this is]"
@@ -56,6 +69,69 @@ _shtab_failhook_ack_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_failhook_ack_defaults_added=0
+
+_shtab_failhook_boot_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+  "--user[your own units instead of the system\'s]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_boot_defaults_added=0
+
+_shtab_failhook_boot_bad_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+  "--dry-run[say what would be done]"
+  "--reboot[and reboot, once it is marked]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_boot_bad_defaults_added=0
+
+_shtab_failhook_boot_check_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dry-run[only say what would be checked]"
+  "--last[what the check of this boot found]"
+  "--at-boot[as the unit does\: run green.d or red.d afterwards, keep the report]"
+  "--json[one JSON document]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_boot_check_defaults_added=0
+
+_shtab_failhook_boot_disable_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dry-run[only say what would change]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_boot_disable_defaults_added=0
+
+_shtab_failhook_boot_enable_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dry-run[only say what would change]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_boot_enable_defaults_added=0
+
+_shtab_failhook_boot_good_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+  "--dry-run[say what would be done]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_boot_good_defaults_added=0
+
+_shtab_failhook_boot_status_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[one JSON document]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_failhook_boot_status_defaults_added=0
 
 _shtab_failhook_bundle_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -331,6 +407,7 @@ _shtab_failhook() {
       curcontext="${curcontext%:*:*}:_shtab_failhook-$line[1]:"
       case $line[1] in
         ack) _arguments -C -s $_shtab_failhook_ack_options ;;
+        boot) _shtab_failhook_boot ;;
         bundle) _arguments -C -s $_shtab_failhook_bundle_options ;;
         check) _arguments -C -s $_shtab_failhook_check_options ;;
         disable) _arguments -C -s $_shtab_failhook_disable_options ;;
@@ -353,6 +430,34 @@ _shtab_failhook() {
         unmute) _arguments -C -s $_shtab_failhook_unmute_options ;;
         verify) _arguments -C -s $_shtab_failhook_verify_options ;;
         why) _arguments -C -s $_shtab_failhook_why_options ;;
+      esac
+  esac
+}
+
+_shtab_failhook_boot() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->boot'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_failhook_boot_defaults_added )); then
+    if (( ${_shtab_failhook_boot_options[(I)${(q)one_or_more}*]} +          ${_shtab_failhook_boot_options[(I)${(q)remainder}*]} +          ${_shtab_failhook_boot_options[(I)${(q)default}]} == 0 )); then
+      _shtab_failhook_boot_options+=(': :_shtab_failhook_boot_commands' '*::: :->boot')
+    fi
+    _shtab_failhook_boot_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_failhook_boot_options
+
+  case $state in
+    boot)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_failhook_boot-$line[1]:"
+      case $line[1] in
+        bad) _arguments -C -s $_shtab_failhook_boot_bad_options ;;
+        check) _arguments -C -s $_shtab_failhook_boot_check_options ;;
+        disable) _arguments -C -s $_shtab_failhook_boot_disable_options ;;
+        enable) _arguments -C -s $_shtab_failhook_boot_enable_options ;;
+        good) _arguments -C -s $_shtab_failhook_boot_good_options ;;
+        status) _arguments -C -s $_shtab_failhook_boot_status_options ;;
       esac
   esac
 }

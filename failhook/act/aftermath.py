@@ -178,7 +178,7 @@ def compose(
     if before is not None and before.entry is None and ending is not None:
         before = replace(before, entry=ending.entry)
     other = before is not None and _differs(before, now)
-    wanted = ending is not None and ending.expects is not None
+    wanted = ending is not None and ending.expects not in (None, ending.entry)
     rolled_back = other and (is_bad or wanted)
     at = ending.at if ending is not None else seen.at
     verb = _verb(ending, seen)

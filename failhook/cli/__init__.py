@@ -38,11 +38,18 @@ VERBS = {
     "prune": "bring the history within its limits now",
     "check": "check the configuration",
     "plugins": "collectors and actions, also your own: list, show, new, test",
+    "boot": "the boot loader's entries and their marks; is this boot a good one?",
     "install": "put units and the command where systemd finds them",
     "uninstall": "take them away again; the history stays",
 }
 # what systemd calls; not for people
-INTERNAL = {"runner": "runner", "keep-spool": "keep_spool", "act": "act", "deliver": "deliver"}
+INTERNAL = {
+    "runner": "runner",
+    "keep-spool": "keep_spool",
+    "act": "act",
+    "deliver": "deliver",
+    "aftermath": "aftermath",
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -197,7 +197,8 @@ class Store:
         """Remove what was half made by somebody who was killed."""
         places = self.places
         books = (places.ledger, *(places.ledger / name for name in LEDGERS))
-        for directory in (places.state, places.signatures, places.incidents, places.run, *books):
+        rest = (places.signatures, places.incidents, places.run, places.waited_for.parent)
+        for directory in (places.state, *rest, *books):
             files.sweep_temporaries(directory)
 
     def recheck(self, since: float) -> None:

@@ -175,7 +175,7 @@ def test_a_full_disk_at_any_moment_leaves_nothing(code: int, tmp_path: Path) -> 
         assert caught.value.errno == code
         assert os.listdir(tmp_path) == []
         gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
     Full.room = size
     assert verify(Path(_pack_all(tmp_path, file_type=Full))).ok
 
@@ -225,7 +225,7 @@ def test_what_is_given_up_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), _writer(tmp_path) as writer:
         raise KeyboardInterrupt
     assert os.listdir(tmp_path) == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_abort_after_finish_harms_nothing(tmp_path: Path) -> None:
