@@ -243,6 +243,7 @@ def test_entries_come_from_bootctl_where_it_can(machine: Machine, form: str) -> 
         {"id": OLD, "path": f"/efi/loader/entries/{OLD}", "title": "Debian"},
         {"id": "uki.efi", "path": "/boot/EFI/Linux/uki+0-1.efi"},
         {"id": "auto-reboot-to-firmware-setup", "title": "Reboot Into Firmware Interface"},
+        {"id": "deb-57+1-2.conf", "path": "/sys/firmware/efi/efivars/LoaderEntries-4a67b082"},
         "nonsense",
     ]
     lines = "".join(json.dumps(one) + "\n" for one in listed)
