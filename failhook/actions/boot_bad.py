@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from failhook import places as layout
 from failhook import proc
+from failhook.actions.caution import Caution
 from failhook.boot import detect, going_down, guards, marking, proven
-from failhook.boot.guards import Guards
 from failhook.boot.host import Host
 from failhook.boot.marking import Decision, Do
 from failhook.boot.model import Loader, Mark, Standing
@@ -35,7 +35,7 @@ _STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(Caution):
     """How long an entry is new, and what then."""
 
     probation: float = option(
@@ -48,17 +48,6 @@ class Options:
     min_uptime: float = option(
         DURATION, "not before the machine has been up for so long; the step waits", default=60.0
     )
-    pause: float = option(
-        DURATION,
-        "so long after the last reboot by failhook; twice as long after each further one in a day",
-        default=600.0,
-    )
-    unless_logged_in: bool = option(FLAG, "wait until nobody is logged in", default=False)
-
-    @property
-    def guards(self) -> Guards:
-        """How careful to be."""
-        return Guards(self.min_uptime, self.pause, self.unless_logged_in)
 
 
 @dataclass(frozen=True, slots=True)

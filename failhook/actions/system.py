@@ -10,39 +10,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from failhook.actions.caution import Caution
 from failhook.boot import going_down
-from failhook.boot.guards import Guards
-from failhook.plugin import DURATION, FLAG, Action, Outcome, Request, choice, option
+from failhook.plugin import Action, Outcome, Request, choice, option
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What, and how careful."""
+class Options(Caution):
+    """What; and how careful."""
 
     action: str = option(
         choice(*going_down.VALUES), "as FailureAction= of a unit has it", default="reboot"
     )
-    min_uptime: float = option(
-        DURATION, "not before the machine has been up for so long; the step waits", default=300.0
-    )
-    pause: float = option(
-        DURATION,
-        "so long after the last reboot by failhook; twice as long after each further one in a day",
-        default=600.0,
-    )
-    unless_logged_in: bool = option(FLAG, "wait until nobody is logged in", default=False)
 
 
 def run(request: Request[Options]) -> Outcome:
     """Look, make everything safe, and ask systemd."""
     options, incident = request.options, request.incident
     reason = incident.verdict.summary if incident.verdict else f"{incident.unit} failed"
-    careful = Guards(
-        min_uptime_s=options.min_uptime,
-        pause_s=options.pause,
-        logged_in=options.unless_logged_in,
-    )
-    return going_down.go_down(request, options.action, reason, careful=careful)
+    return going_down.go_down(request, options.action, reason, careful=options.guards)
 
 
 # The many tries are for what puts it off: an upgrade, an inhibitor, a machine just booted.
