@@ -20,6 +20,7 @@ from failhook.boot import detect, endings, running
 from failhook.boot import ended as endings_of_boots
 from failhook.boot.ended import Ended, Kind
 from failhook.boot.endings import Ending
+from failhook.boot.model import Entry
 from failhook.boot.running import Running
 from failhook.classify import timestamp
 from failhook.config.model import Configuration
@@ -52,11 +53,11 @@ _DONE = {
 
 def tell(places: Places, configuration: Configuration) -> list[Incident]:
     """Complete the incidents of earlier boots; those that were. Raises OSError and StoreError."""
-    boots = {one.boot_id: one for one in running.boots(places)}
     store = Store(places)
     try:
         _wait_until_recorded(store)
-        waiting = list(_waiting(store, endings.known(places), boots))
+        boots = _Boots(places)
+        waiting = list(_waiting(store, boots))
         states = _settled(waiting)
         done = [
             _complete(store, configuration, incident, boots, states.get(incident.unit))
@@ -85,12 +86,10 @@ def _is_at_work(store: Store) -> bool:
     return bool(store.rows("stage != 'done'", (), 1))
 
 
-def _waiting(
-    store: Store, past: Sequence[Ending], boots: Mapping[str, Running]
-) -> Iterator[Incident]:
+def _waiting(store: Store, boots: _Boots) -> Iterator[Incident]:
     """The newest incident of each unit that waited when this boot began, and those that ended the
     one before. Somebody may have seen meanwhile that a unit is well."""
-    named = {one.incident for one in past}
+    named = {one.incident for one in boots.endings}
     began = time.time() - up_s()
     seen: set[str] = set()
     again: set[str] = set()  # failed in this boot as well, which ends the waiting for an older run
@@ -136,27 +135,56 @@ def _is_moving(state: UnitState, now: float) -> bool:
     return fresh or active in ("activating", "deactivating", "reloading")
 
 
+class _Boots:
+    """What is known of earlier boots; each is looked at once, however many incidents it has."""
+
+    def __init__(self, places: Places) -> None:
+        self._known = {one.boot_id: one for one in running.boots(places)}
+        self.endings = endings.known(places)
+        self.now = running.running()
+        self._seen: dict[str, Ended] = {}
+        self._bad: tuple[Entry, ...] | None = None
+
+    def __contains__(self, boot: str) -> bool:
+        return boot in self._known
+
+    def before(self, boot: str) -> Running | None:
+        """What ran then."""
+        return self._known.get(boot)
+
+    def seen(self, boot: str) -> Ended:
+        """How it ended."""
+        if boot not in self._seen:
+            self._seen[boot] = endings_of_boots.look(boot)
+        return self._seen[boot]
+
+    def is_bad(self, boot: str) -> bool:
+        """The loader does not choose the entry that ran then any more."""
+        before = self.before(boot)
+        if before is None or before.entry is None:
+            return False
+        if self._bad is None:
+            entries = detect.find().loader.standing().entries
+            self._bad = tuple(one for one in entries if one.is_bad)
+        # GRUB tells the running system which kernel it loaded, not which entry that was
+        return any(before.entry in (one.id, one.path.rpartition("/")[2]) for one in self._bad)
+
+
 def _complete(
     store: Store,
     configuration: Configuration,
     incident: Incident,
-    boots: Mapping[str, Running],
+    boots: _Boots,
     state: UnitState | None,
 ) -> Incident:
-    ending = endings.of_boot(endings.known(store.places), incident.boot_id)
-    seen = endings_of_boots.look(incident.boot_id)
-    before, now = boots.get(incident.boot_id), running.running()
-    is_bad = before is not None and _is_bad(before)
-    story = compose(incident, ending, seen, (before, now), is_bad=is_bad, state=state)
+    boot = incident.boot_id
+    ending = endings.of_boot(boots.endings, boot)
+    both = (boots.before(boot), boots.now)
+    is_bad = boots.is_bad(boot)
+    story = compose(incident, ending, boots.seen(boot), both, is_bad=is_bad, state=state)
     incident = store.update(incident, lambda one: replace(one, aftermath=story))
     logger.warning("%s (failhook show %s)", capitalised(story.summary), incident.id)
     return _tell(store, configuration, incident, ending, state)
-
-
-def _is_bad(before: Running) -> bool:
-    """The loader does not choose the former entry any more."""
-    entries = detect.find().loader.standing().entries
-    return any(one.is_bad and one.id == before.entry for one in entries)
 
 
 # -- the sentence ---------------------------------------------------------------------------------
@@ -174,9 +202,7 @@ def compose(
     """What the next boot has to say: ``boots`` are the one before, if known, and this one. Pure."""
     before, now = boots
     if before is None and ending is not None and ending.kernel:
-        before = Running(incident.boot_id, ending.kernel, ending.entry)
-    if before is not None and before.entry is None and ending is not None:
-        before = replace(before, entry=ending.entry)
+        before = Running(incident.boot_id, ending.kernel)  # its entry is the loader's name for it
     other = before is not None and _differs(before, now)
     wanted = ending is not None and ending.expects not in (None, ending.entry)
     rolled_back = other and (is_bad or wanted)

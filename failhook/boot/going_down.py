@@ -17,7 +17,7 @@ from typing import Any
 
 from failhook import places as layout
 from failhook import proc
-from failhook.boot import endings, guards
+from failhook.boot import endings, guards, running
 from failhook.boot.endings import Ending
 from failhook.boot.guards import Guards
 from failhook.places import Places
@@ -119,6 +119,7 @@ def _carry_out(request: Request[Any], wanted: How, ending: Ending) -> Outcome:
     where = layout.find(user=False)
     left = make_safe(where, request.incident)
     try:
+        running.remember(where)
         endings.remember(where, ending)
     except OSError as error:
         return failed(f"not without a record of it: {error}")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from failhook.boot import endings
+from failhook.boot.endings import Ending
 from failhook.incident import Incident, State
 from failhook.outbox import message_from_json
 from failhook.outcomes import Done
@@ -187,6 +189,28 @@ def test_what_was_interrupted_is_said_and_not_begun_again(machine: Machine, log:
     act(machine)
     (entry,) = entries(machine.incidents()[0], "mark")
     assert entry["state"] == Done.INTERRUPTED
+    assert [*marks(log).values()] == [["begin"]]
+
+
+def test_a_step_that_its_own_reboot_interrupted_is_done(machine: Machine, log: Path) -> None:
+    """The machine went down before anybody wrote down that the step had asked for it."""
+    rules(machine, log, 'takes = "5s"')
+    machine.trigger()
+    machine.run()
+    actor = start_actor(machine)
+    until = time.monotonic() + 10
+    while not marks(log) and time.monotonic() < until:
+        time.sleep(0.01)
+    kill(actor)
+    (entry,) = entries(machine.incidents()[0], "mark")
+    ending = Ending(time.time(), "b" * 32, 9.0, "reboot", "why", step=str(entry["id"]))
+    endings.remember(machine.where, ending)
+    act(machine)
+    (entry,) = entries(machine.incidents()[0], "mark")
+    assert (entry["state"], entry["detail"]) == (
+        Done.DONE,
+        "asked systemd for reboot; this is the boot after it",
+    )
     assert [*marks(log).values()] == [["begin"]]
 
 

@@ -218,6 +218,15 @@ def test_what_is_well_again_is_not_restarted() -> None:
     assert left_out(decision) == {"gently": "it is well again already"}
 
 
+@pytest.mark.parametrize("kind", ["system", "boot-bad", "start"])
+def test_what_is_well_again_takes_nothing_down(kind: str) -> None:
+    actions = {**ACTIONS, "big": ActionTable("big", kind)}
+    config = configuration(Rule("all", steps=(Step(1, None, ("big",)),)), actions=actions)
+    assert done(plan(config=config)) == ["big"]
+    decision = plan(failure(state=State.RECOVERED), config=config)
+    assert left_out(decision) == {"big": "it is well again already"}
+
+
 def test_what_never_helped_is_left_out() -> None:
     decision = plan(counts={"acme": 2}, useless={"gently": 3, "clean": 2})
     assert done(decision) == ["clean"]

@@ -2,13 +2,16 @@
 """A later look: did systemd give up, or is the unit well again?"""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from failhook.boot import running
 from failhook.incident import Phase, Stage, State
-from failhook.settle import look, settle
+from failhook.settle import look, publish, settle, untold_boots
 from failhook.store.incidents import Store
+from failhook.systemd.boot import boot_id
 from failhook.systemd.unit import UnitState
 from tests.unit.collect.bench import Programs
 from tests.unit.samples import incident, run_id
@@ -160,3 +163,49 @@ def test_a_unit_that_systemctl_refuses_does_not_hide_the_others(
         "systemctl", f"cat '{programs.directory}/show.txt'; echo 'Failed to get' >&2; exit 1"
     )
     assert len(settle(store)) == 1
+
+
+def test_a_failure_of_a_boot_whose_story_is_not_told_stays_as_it_is(
+    store: Store, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its receivers would hear of the end before anybody knows what the machine did."""
+    old = incident(1, boot_id="f" * 32)
+    store.create(old)
+    shown = f"Id=a.service\\nLoadState=loaded\\nActiveState=active\\nInvocationID={run_id(2)}"
+    since = _stamp(time.time() - 60)
+    programs.add("systemctl", f"printf '{shown}\\nActiveEnterTimestamp={since}\\n'")
+    store.places.waited_for.parent.mkdir(parents=True)
+    note = '{"boots": [{"boot_id": "%s", "kernel": "6", "entry": null}]}'
+    store.places.waited_for.write_text(note % ("f" * 32))
+    monkeypatch.setattr("failhook.settle.up_s", lambda: 60.0)
+    assert settle(store) == []
+    store.places.waited_for.write_text(note % ("e" * 32))
+    assert [one.state for one in settle(store)] == [State.RECOVERED]
+
+
+def test_a_story_that_is_never_told_holds_nothing_up_for_long(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.places.waited_for.parent.mkdir(parents=True)
+    store.places.waited_for.write_text(
+        '{"boots": [{"boot_id": "x", "kernel": "6", "entry": null}]}'
+    )
+    monkeypatch.setattr("failhook.settle.up_s", lambda: 60.0)
+    assert untold_boots(store) == {"x"}
+    monkeypatch.setattr("failhook.settle.up_s", lambda: 3600.0)
+    assert untold_boots(store) == set()
+
+
+def test_who_is_waited_for_is_published_for_the_next_boot_too(store: Store) -> None:
+    store.places.run.mkdir()
+    store.create(incident(1))
+    known = publish(store)
+    assert known == ["a.service"]
+    assert store.places.open_list.read_text() == "a.service\n"
+    assert [one.boot_id for one in running.boots(store.places)] == [boot_id()]
+    store.places.waited_for.unlink()
+    publish(store, known)
+    assert not store.places.waited_for.exists()  # nothing is new, nothing is written
+    store.update(incident(1), lambda one: replace(one, state=State.CLOSED))
+    assert publish(store, known) == []
+    assert not store.places.open_list.exists()

@@ -14,7 +14,7 @@ from failhook import places as layout
 from failhook import testing
 from failhook.action import Outcome
 from failhook.actions import system, table
-from failhook.boot import endings, going_down, guards
+from failhook.boot import endings, going_down, guards, running
 from failhook.boot.endings import Ending
 from failhook.boot.guards import Guards, pause_left
 from failhook.places import Places
@@ -73,6 +73,8 @@ def test_everything_is_safe_before_systemd_is_asked(where: Places, systemd: Syst
     assert (ending.how, ending.unit, ending.boot_id) == ("reboot", "gitea.service", boot_id())
     assert ending.reason.startswith("gitea.service failed to start: port 3000")
     assert not ending.failed
+    # the next boot has something to tell, whoever else wrote that down or did not
+    assert [one.boot_id for one in running.boots(where)] == [boot_id()]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from failhook.spool import Spool
 from failhook.store.incidents import Store
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.cli.test_list import HOSTILE
+from tests.unit.collect.bench import Programs
 from tests.unit.samples import spooled
 
 # -- note -----------------------------------------------------------------------------------------
@@ -147,6 +148,18 @@ def test_limits_that_are_none(failhook: CommandLine, words: list[str]) -> None:
 
 
 # -- check and plugins ----------------------------------------------------------------------------
+
+
+def test_who_silences_us_is_noted_and_is_no_mistake(
+    failhook: CommandLine, programs: Programs
+) -> None:
+    programs.add("systemctl", "printf 'Id=a.service\\nLoadState=loaded\\nFailureAction=reboot\\n'")
+    said = failhook("check")
+    assert said.code == 0
+    assert "note: a.service: FailureAction=reboot takes the machine down" in said.out
+    (note,) = failhook("check", "--json").document["check"]["notes"]
+    assert note.startswith("a.service: FailureAction=reboot")
+    assert "note:" not in failhook("check", "--user").out  # the system's units are not a user's
 
 
 def test_no_configuration_at_all(failhook: CommandLine) -> None:

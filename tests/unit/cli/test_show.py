@@ -2,11 +2,13 @@
 """``failhook show``: the answer first, then what it rests on; nothing that steers the terminal."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from failhook.incident import (
+    Aftermath,
     Change,
     Control,
     Evidence,
@@ -193,3 +195,18 @@ def test_a_damaged_record_says_where_it_is(failhook: CommandLine) -> None:
     assert said.code == 3
     assert str(record.parent) in said.err
     assert failhook("list").code == 0
+
+
+def test_what_the_machine_went_through(failhook: CommandLine) -> None:
+    said = "rolled back from 56 to 55 at 04:12 because a.service failed; it is well now"
+    story = Aftermath(said, "failhook", "b", before="deb-56", after="deb-55", rolled_back=True)
+    failhook.add(1, "a.service failed", aftermath=story)
+    lines = failhook("show", "last").out.splitlines()
+    place = next(
+        n for n, line in enumerate(lines) if line.startswith("  Machine   rolled back from")
+    )
+    assert "  " + " " * 10 + "before deb-56, now deb-55" in lines[place:]
+    failhook.add(2, "a.service failed", aftermath=replace(story, before="deb-55"))
+    out = failhook("show", "last").out
+    assert "Machine" in out
+    assert "before deb" not in out

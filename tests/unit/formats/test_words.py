@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from failhook import testing
 from failhook.formats import words
+from failhook.incident import Aftermath
 from failhook.message import Entry, Event
 from tests.unit.formats import samples
 
@@ -126,3 +127,17 @@ def test_a_digest_lists_its_incidents_up_to_a_number() -> None:
 )
 def test_durations(seconds: float | None, said: str) -> None:
     assert words.duration(seconds) == said
+
+
+def test_what_the_machine_went_through_is_told_once() -> None:
+    story = Aftermath("rebooted at 04:12 because it failed\n; it is well now", "failhook", "b")
+    about = testing.incident(aftermath=story)
+    well = testing.message(Event.RECOVERED, incident=about)
+    assert ("Machine", "rebooted at 04:12 because it failed ; it is well now") in words.facts(well)
+    booted = testing.message(Event.REBOOTED, incident=about)
+    assert (
+        words.headline(booted)
+        == "web1.example rebooted at 04:12 because it failed ; it is well now"
+    )
+    assert "Machine" not in dict(words.facts(booted))
+    assert "Machine" not in dict(words.facts(testing.message()))
