@@ -16,6 +16,7 @@ from failhook.bundle.layout import BundleError
 from failhook.bundle.verify import verify
 from failhook.bundle.writer import BundleWriter
 from failhook.item import Item
+from tests.integration.small_disk import mounted
 from tests.unit import samples
 
 _SIZE = 1 << 20
@@ -24,18 +25,8 @@ _SIZE = 1 << 20
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """An empty file system of 1 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=700", "failhook-test", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    try:
+    with mounted(tmp_path / "small", _SIZE) as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def _noise(number: int, size: int) -> bytes:

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from failhook.config.model import ActionTable
 from failhook.incident import Incident
 from failhook.queue import Queue
 from failhook.store.incidents import Store
+from tests.integration.small_disk import mounted
 from tests.integration.test_delivery import DOWN, Site, kill
 from tests.unit import receiver as to
 from tests.unit.receiver import Receiver
@@ -63,20 +63,12 @@ def _incidents(site: Site) -> list[Incident]:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Site]:
     """A site whose state is on a file system of 4 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    place = tmp_path / "state"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=700", "failhook-test", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    site = Site(tmp_path)
-    try:
-        yield site
-    finally:
-        site.end()
-        subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "state", _SIZE):
+        site = Site(tmp_path)
+        try:
+            yield site
+        finally:
+            site.end()
 
 
 def _fill(site: Site, left: int = 0) -> Path:

@@ -19,6 +19,7 @@ from failhook import hook
 from failhook.incident import State
 from failhook.worker import FULL_IN_A_ROW, MAX_TRIES
 from tests.integration.machine import Machine, wait_for
+from tests.integration.small_disk import mounted
 from tests.unit.samples import record, run_id
 
 
@@ -283,15 +284,8 @@ def test_a_pattern_that_is_refused_costs_nobody_his_evidence(machine: Machine) -
 @pytest.fixture
 def small(machine: Machine) -> Iterator[Machine]:
     """The history is on a file system of 4 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    machine.where.state.mkdir(mode=0o700)
-    command = ["mount", "-t", "tmpfs", "-o", "size=4M,mode=0700", "failhook-test"]
-    done = subprocess.run([*command, str(machine.where.state)], capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"mount: {done.stderr.decode().strip()}")
-    yield machine
-    subprocess.run(["umount", "-l", str(machine.where.state)], check=True)
+    with mounted(machine.where.state, 4 << 20):
+        yield machine
 
 
 def _fill(place: Path) -> Path:

@@ -4,7 +4,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from failhook.boot.check.report import Check, Report
 from failhook.config.model import Amount, Boot, BootChecks, Configuration, DiskCheck, Problem
 from failhook.places import Places
 from tests.unit.collect.bench import Programs
-
-Make = Callable[..., Path]
+from tests.unit.script import MakeScript, maker
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +28,9 @@ def _umask() -> Iterator[None]:
 
 
 @pytest.fixture
-def make(where: Places) -> Make:
+def make(where: Places) -> MakeScript:
     """Writes a script beside the configuration: ``required.d/a``."""
-
-    def make(name: str, body: str = "exit 0") -> Path:
-        path = where.configuration[0] / "boot" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{body}\n")
-        path.chmod(0o755)
-        return path
-
-    return make
+    return maker(where.configuration[0] / "boot")
 
 
 @pytest.fixture
@@ -59,7 +50,7 @@ def test_nothing_to_check_is_green(where: Places, machine: Machine) -> None:
     assert found.summary == "the boot check is green: nothing is required"
 
 
-def test_everything_is_well(where: Places, machine: Machine, make: Make) -> None:
+def test_everything_is_well(where: Places, machine: Machine, make: MakeScript) -> None:
     make("required.d/a")
     make("wanted.d/b")
     found = _run(where, machine)
@@ -72,7 +63,7 @@ def test_everything_is_well(where: Places, machine: Machine, make: Make) -> None
 
 
 def test_the_first_that_failed_is_the_reason_and_all_are_made(
-    where: Places, machine: Machine, make: Make
+    where: Places, machine: Machine, make: MakeScript
 ) -> None:
     make("required.d/10-a", "echo 'no disk'; exit 1")
     make("required.d/20-b", "exit 2")
@@ -86,7 +77,9 @@ def test_the_first_that_failed_is_the_reason_and_all_are_made(
     assert found.checks[0].output == "no disk"
 
 
-def test_what_is_wanted_does_not_make_it_red(where: Places, machine: Machine, make: Make) -> None:
+def test_what_is_wanted_does_not_make_it_red(
+    where: Places, machine: Machine, make: MakeScript
+) -> None:
     make("wanted.d/b", "exit 1")
     boot = Boot(wanted=BootChecks(disk=(DiskCheck("/nowhere", Amount(count=1)),)))
     found = _run(where, machine, boot)
@@ -96,7 +89,7 @@ def test_what_is_wanted_does_not_make_it_red(where: Places, machine: Machine, ma
 
 
 def test_units_and_scripts_of_the_configuration(
-    where: Places, machine: Machine, make: Make, programs: Programs
+    where: Places, machine: Machine, make: MakeScript, programs: Programs
 ) -> None:
     programs.add("systemctl", "printf 'Id=a.service\\nLoadState=loaded\\nActiveState=inactive\\n'")
     make("required.d/a")
@@ -106,14 +99,14 @@ def test_units_and_scripts_of_the_configuration(
     assert found.summary.startswith("the boot check is red: a.service is inactive; 1 of 2 ")
 
 
-def test_what_is_required_comes_first(where: Places, machine: Machine, make: Make) -> None:
+def test_what_is_required_comes_first(where: Places, machine: Machine, make: MakeScript) -> None:
     make("required.d/b")
     boot = Boot(wanted=BootChecks(disk=(DiskCheck("/", Amount(count=1)),)))
     planned = engine.plan(where, Configuration(boot=boot), machine)
     assert [one.name for one in planned.probes] == ["b", "/"]
 
 
-def test_each_check_has_its_own_limit(where: Places, machine: Machine, make: Make) -> None:
+def test_each_check_has_its_own_limit(where: Places, machine: Machine, make: MakeScript) -> None:
     make("required.d/quick", "exec sleep 60")
     make("required.d/slow", "sleep 0.4")
     boot = Boot(timeout_s=0.2, timeouts=(("slow", 20.0), ("typo", 1.0)))
@@ -123,7 +116,7 @@ def test_each_check_has_its_own_limit(where: Places, machine: Machine, make: Mak
     assert found.notes == ("[boot] timeouts names 'typo', and there is no such check",)
 
 
-def test_the_deadline_of_all(where: Places, machine: Machine, make: Make) -> None:
+def test_the_deadline_of_all(where: Places, machine: Machine, make: MakeScript) -> None:
     make("required.d/a", "exec sleep 60")
     make("required.d/b")
     began = time.monotonic()
@@ -134,7 +127,7 @@ def test_the_deadline_of_all(where: Places, machine: Machine, make: Make) -> Non
 
 
 def test_one_that_raises_costs_itself_alone(
-    where: Places, machine: Machine, make: Make, monkeypatch: pytest.MonkeyPatch
+    where: Places, machine: Machine, make: MakeScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make("required.d/b")
     planned = engine.plan(where, Configuration(), machine)
@@ -164,7 +157,9 @@ def test_a_configuration_that_cannot_be_read_is_said_and_not_red(
     assert [one.detail for one in found.complaints] == [str(one) for one in problems[:2]]
 
 
-def test_secrets_and_steering_are_not_kept(where: Places, machine: Machine, make: Make) -> None:
+def test_secrets_and_steering_are_not_kept(
+    where: Places, machine: Machine, make: MakeScript
+) -> None:
     body = "printf 'password=hunter2hunter2 \\033[31m\\n'; exit 1"
     make("required.d/a", body)
     found = _run(where, machine)
@@ -175,7 +170,7 @@ def test_secrets_and_steering_are_not_kept(where: Places, machine: Machine, make
 
 
 def test_what_was_left_over_of_the_planned_is_told_as_it_goes(
-    where: Places, machine: Machine, make: Make
+    where: Places, machine: Machine, make: MakeScript
 ) -> None:
     make("required.d/a")
     make("wanted.d/b")
@@ -189,7 +184,7 @@ def test_what_was_left_over_of_the_planned_is_told_as_it_goes(
 
 @pytest.mark.parametrize(("status", "kind"), [(0, "green.d"), (1, "red.d")])
 def test_what_follows(
-    where: Places, machine: Machine, make: Make, tmp_path: Path, status: int, kind: str
+    where: Places, machine: Machine, make: MakeScript, tmp_path: Path, status: int, kind: str
 ) -> None:
     make("required.d/a", f"exit {status}")
     for one in ("green.d", "red.d"):

@@ -3,7 +3,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ import pytest
 from failhook.boot.check import scripts
 from failhook.boot.check.probe import Found
 from failhook.boot.check.scripts import GREEN, REQUIRED, WANTED, Script, Scripts
+from tests.unit.script import MakeScript, maker
 
 OWNERS = frozenset({0, os.geteuid()})
-Make = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -24,19 +24,9 @@ def _umask() -> Iterator[None]:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path) -> MakeScript:
     """Writes a script below the test's root."""
-
-    def make(
-        name: str, body: str = "exit 0", mode: int = 0o755, shebang: str = "#!/bin/sh"
-    ) -> Path:
-        path = tmp_path / "root" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{shebang}\n{body}\n" if shebang else f"{body}\n")
-        path.chmod(mode)
-        return path
-
-    return make
+    return maker(tmp_path / "root")
 
 
 @pytest.fixture
@@ -64,7 +54,7 @@ def test_nothing_is_there(places: Scripts) -> None:
     assert places.notes == []
 
 
-def test_in_lexical_order_required_first(places: Scripts, make: Make) -> None:
+def test_in_lexical_order_required_first(places: Scripts, make: MakeScript) -> None:
     for name in ("wanted.d/00-w", "required.d/20-b.sh", "required.d/10-a", "green.d/g"):
         make(f"etc/failhook/boot/{name}")
     probes = [*places.probes()]
@@ -76,7 +66,9 @@ def test_in_lexical_order_required_first(places: Scripts, make: Make) -> None:
     assert _names(places.found(GREEN)) == ["g"]
 
 
-def test_the_administrators_takes_the_place_of_the_vendors(places: Scripts, make: Make) -> None:
+def test_the_administrators_takes_the_place_of_the_vendors(
+    places: Scripts, make: MakeScript
+) -> None:
     make("usr/lib/failhook/boot/required.d/50-a")
     mine = make("etc/failhook/boot/required.d/50-a")
     make("usr/lib/failhook/boot/required.d/10-vendor")
@@ -85,20 +77,22 @@ def test_the_administrators_takes_the_place_of_the_vendors(places: Scripts, make
 
 
 @pytest.mark.parametrize("name", [".a", "a~", "a.dpkg-old", "a.rpmsave", "README", "notes.md"])
-def test_what_lies_beside_scripts_is_passed_over(places: Scripts, make: Make, name: str) -> None:
+def test_what_lies_beside_scripts_is_passed_over(
+    places: Scripts, make: MakeScript, name: str
+) -> None:
     make(f"etc/failhook/boot/required.d/{name}")
     (places.own[1] / "required.d/directory").mkdir()
     assert places.found(REQUIRED) == []
     assert places.notes == []
 
 
-def test_one_that_is_not_executable_is_said(places: Scripts, make: Make) -> None:
+def test_one_that_is_not_executable_is_said(places: Scripts, make: MakeScript) -> None:
     path = make("etc/failhook/boot/required.d/a.sh", mode=0o644)
     assert places.found(REQUIRED) == []
     assert places.notes == [f"{path} is not executable and was not run: chmod +x {path}"]
 
 
-def test_what_others_may_write_is_not_run_and_has_failed(places: Scripts, make: Make) -> None:
+def test_what_others_may_write_is_not_run_and_has_failed(places: Scripts, make: MakeScript) -> None:
     path = make("etc/failhook/boot/required.d/a", "touch ran", mode=0o777)
     (probe,) = places.probes()
     found = probe.look(20)
@@ -106,7 +100,9 @@ def test_what_others_may_write_is_not_run_and_has_failed(places: Scripts, make: 
     assert found.detail == f"a was not run: {path} may be written by others: chmod go-w {path}"
 
 
-def test_greenboots_directories_come_after_in_its_own_order(places: Scripts, make: Make) -> None:
+def test_greenboots_directories_come_after_in_its_own_order(
+    places: Scripts, make: MakeScript
+) -> None:
     make("etc/failhook/boot/required.d/90-own")
     make("etc/greenboot/check/required.d/10-etc.sh", mode=0o644)
     make("usr/lib/greenboot/check/required.d/20-lib.sh")
@@ -119,7 +115,7 @@ def test_greenboots_directories_come_after_in_its_own_order(places: Scripts, mak
     assert _names(places.found(GREEN)) == ["g.sh"]
 
 
-def test_what_greenboot_has_disabled(places: Scripts, make: Make) -> None:
+def test_what_greenboot_has_disabled(places: Scripts, make: MakeScript) -> None:
     for name in ("01_repository_dns_check.sh", "02_watchdog.sh", "03_mine.sh"):
         make(f"usr/lib/greenboot/check/required.d/{name}")
     own = make("etc/failhook/boot/required.d/02_watchdog.sh")
@@ -135,7 +131,7 @@ def test_what_greenboot_has_disabled(places: Scripts, make: Make) -> None:
 
 
 def test_a_configuration_that_others_may_write_disables_nothing(
-    places: Scripts, make: Make
+    places: Scripts, make: MakeScript
 ) -> None:
     make("etc/greenboot/check/required.d/a.sh")
     make("etc/greenboot/greenboot.conf", 'DISABLED_HEALTHCHECKS=("a.sh")', 0o666, shebang="#")
@@ -146,33 +142,35 @@ def test_a_configuration_that_others_may_write_disables_nothing(
 # -- how they go ----------------------------------------------------------------------------------
 
 
-def test_one_that_is_well(make: Make) -> None:
+def test_one_that_is_well(make: MakeScript) -> None:
     assert _run(make("a.sh", "echo fine")).ok
 
 
-def test_one_without_a_first_line_runs_as_greenboot_runs_it(places: Scripts, make: Make) -> None:
+def test_one_without_a_first_line_runs_as_greenboot_runs_it(
+    places: Scripts, make: MakeScript
+) -> None:
     make("etc/greenboot/check/required.d/a.sh", "[[ a == a ]]", 0o644, shebang="")
     (probe,) = places.probes()
     assert probe.look(20).ok
 
 
-def test_its_status_and_its_last_line_are_the_reason(make: Make) -> None:
+def test_its_status_and_its_last_line_are_the_reason(make: MakeScript) -> None:
     found = _run(make("a.sh", "echo looking; echo 'no database' >&2; exit 3"))
     assert found.detail == "a.sh ended with status 3: no database"
     assert found.output.splitlines() == ["looking", "no database"]
 
 
-def test_one_that_is_killed(make: Make) -> None:
+def test_one_that_is_killed(make: MakeScript) -> None:
     assert _run(make("a.sh", "kill -SEGV $$")).detail.startswith("a.sh was killed by SIGSEGV")
 
 
-def test_one_that_cannot_be_started(make: Make) -> None:
+def test_one_that_cannot_be_started(make: MakeScript) -> None:
     found = _run(make("a.sh", shebang="#!/nowhere/sh"))
     assert found.detail.startswith("a.sh could not be started: ")
     assert "No such file" in found.detail
 
 
-def test_one_that_hangs_and_ignores_sigterm_ends_at_its_limit(make: Make) -> None:
+def test_one_that_hangs_and_ignores_sigterm_ends_at_its_limit(make: MakeScript) -> None:
     path = make("a.sh", "trap '' TERM INT HUP; echo waiting; while :; do sleep 60; done")
     began = time.monotonic()
     found = _run(path, 0.3)
@@ -181,7 +179,9 @@ def test_one_that_hangs_and_ignores_sigterm_ends_at_its_limit(make: Make) -> Non
     assert time.monotonic() - began < 20
 
 
-def test_one_that_leaves_a_process_of_another_session_behind(make: Make, tmp_path: Path) -> None:
+def test_one_that_leaves_a_process_of_another_session_behind(
+    make: MakeScript, tmp_path: Path
+) -> None:
     pid = tmp_path / "pid"
     body = f"setsid sh -c 'echo $$ >{pid}.new; mv {pid}.new {pid}; exec sleep 600' &\n"
     body += f"while [ ! -e {pid} ]; do sleep 0.01; done; echo left"
@@ -193,7 +193,7 @@ def test_one_that_leaves_a_process_of_another_session_behind(make: Make, tmp_pat
         os.kill(int(pid.read_text()), 0)
 
 
-def test_one_that_prints_without_end(make: Make) -> None:
+def test_one_that_prints_without_end(make: MakeScript) -> None:
     path = make("a.sh", "yes 0123456789; echo")
     found = _run(path, 0.5)
     assert not found.ok
@@ -201,7 +201,9 @@ def test_one_that_prints_without_end(make: Make) -> None:
     assert set(found.output.splitlines()) == {"0123456789"}
 
 
-def test_it_gets_an_environment_that_is_built(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_gets_an_environment_that_is_built(
+    make: MakeScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LD_PRELOAD", "/tmp/evil.so")
     monkeypatch.setenv("INVOCATION_ID", "x")
     assert _run(make("a.sh", '[ -z "$LD_PRELOAD$INVOCATION_ID" ]')).ok

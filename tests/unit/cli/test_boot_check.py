@@ -22,9 +22,9 @@ from failhook.setup.layout import Layout, layout
 from failhook.store.incidents import NotFound
 from tests.unit.cli.conftest import CommandLine, Said, steering
 from tests.unit.collect.bench import Programs
+from tests.unit.script import MakeScript, maker
 
 Call = Callable[..., Said]
-Make = Callable[..., Path]
 
 
 @pytest.fixture
@@ -52,23 +52,15 @@ def call(
 
 
 @pytest.fixture
-def make(where: Places) -> Make:
+def make(where: Places) -> MakeScript:
     """Writes a script beside the configuration."""
-
-    def make(name: str, body: str = "exit 0") -> Path:
-        path = where.configuration[0] / "boot" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{body}\n")
-        path.chmod(0o755)
-        return path
-
-    return make
+    return maker(where.configuration[0] / "boot")
 
 
 # -- check ----------------------------------------------------------------------------------------
 
 
-def test_green_leads(call: Call, make: Make, where: Places) -> None:
+def test_green_leads(call: Call, make: MakeScript, where: Places) -> None:
     make("required.d/10-a")
     said = call(boot_check)
     assert said.code == 0
@@ -77,7 +69,7 @@ def test_green_leads(call: Call, make: Make, where: Places) -> None:
     assert report.last(where) is None  # a person's look is not the boot's
 
 
-def test_red_leads_and_the_worst_stands_first(call: Call, make: Make) -> None:
+def test_red_leads_and_the_worst_stands_first(call: Call, make: MakeScript) -> None:
     make("required.d/10-a")
     make("required.d/20-b", "echo 'no\033 database'; exit 3")
     make("wanted.d/30-c", "exit 1")
@@ -97,7 +89,7 @@ def test_red_leads_and_the_worst_stands_first(call: Call, make: Make) -> None:
 
 
 def test_a_terminal_is_told_where_it_is_after_a_second(
-    call: Call, make: Make, monkeypatch: pytest.MonkeyPatch
+    call: Call, make: MakeScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make("required.d/slow\033", "sleep 2")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -108,7 +100,7 @@ def test_a_terminal_is_told_where_it_is_after_a_second(
     assert set(told) == {"slow\033"}  # `Progress` shows it so that it steers nothing
 
 
-def test_as_json(call: Call, make: Make) -> None:
+def test_as_json(call: Call, make: MakeScript) -> None:
     make("required.d/a", "exit 1")
     document = call(boot_check, "--json").document
     found: dict[str, Any] = document["boot_check"]
@@ -116,7 +108,9 @@ def test_as_json(call: Call, make: Make) -> None:
     assert [one["name"] for one in found["checks"]] == ["a"]
 
 
-def test_a_dry_run_runs_nothing(call: Call, make: Make, where: Places, programs: Programs) -> None:
+def test_a_dry_run_runs_nothing(
+    call: Call, make: MakeScript, where: Places, programs: Programs
+) -> None:
     made = make("required.d/a", f"touch {where.run.parent}/ran")
     said = call(boot_check, "--dry-run")
     assert said.code == 0
@@ -132,7 +126,7 @@ def test_a_dry_run_of_nothing(call: Call) -> None:
     assert call(boot_check, "--dry-run").out.startswith("nothing would be checked")
 
 
-def test_at_boot_it_is_kept_and_followed(call: Call, make: Make, where: Places) -> None:
+def test_at_boot_it_is_kept_and_followed(call: Call, make: MakeScript, where: Places) -> None:
     make("required.d/a", "echo one; exit 1")
     make("red.d/r", f"cp {where.run}/{report.NAME} {where.run.parent}/seen")
     make("green.d/g", f"touch {where.run.parent}/green")
@@ -150,7 +144,7 @@ def test_at_boot_it_is_kept_and_followed(call: Call, make: Make, where: Places) 
     assert not (where.run.parent / "green").exists()
 
 
-def test_the_last_one(call: Call, make: Make) -> None:
+def test_the_last_one(call: Call, make: MakeScript) -> None:
     with pytest.raises(NotFound, match="failhook boot enable"):
         call(boot_check, "--last")
     path = make("required.d/a", "exit 1")
@@ -178,7 +172,7 @@ def test_a_run_directory_that_cannot_be_written_changes_no_verdict(
 
 
 def test_status_has_a_line_of_it(
-    call: Call, make: Make, failhook: CommandLine, programs: Programs
+    call: Call, make: MakeScript, failhook: CommandLine, programs: Programs
 ) -> None:
     assert "Boot check" not in failhook("status").out
     assert failhook("status", "--json").document["status"]["boot_check"] is None
@@ -199,7 +193,7 @@ def test_not_for_a_user(module: ModuleType) -> None:
 
 
 def test_as_a_verb_of_failhook_boot(
-    call: Call, make: Make, failhook: CommandLine, where: Places
+    call: Call, make: MakeScript, failhook: CommandLine, where: Places
 ) -> None:
     make("required.d/a", "exit 1")
     said = failhook("boot", "check")
@@ -272,7 +266,7 @@ def test_disabling_leaves_nothing(
 
 
 def test_disabling_leaves_the_scripts(
-    call: Call, installed: Layout, make: Make, where: Places
+    call: Call, installed: Layout, make: MakeScript, where: Places
 ) -> None:
     script = make("required.d/a")
     call(boot_enable)
