@@ -3,7 +3,8 @@
 
 Within one boot the kernel's own clock counts (CLOCK_BOOTTIME, clock_gettime(2): it goes on through
 suspend and nobody can set it). Over a reboot only the wall clock is left, which may have been set;
-then a time is never younger than this boot allows and never in the future.
+then a time is never younger than this boot allows and never in the future. A boot begins with its
+PID 1: a container is younger than its machine.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from dataclasses import dataclass
 
 from failhook.incident import Json, JsonObject
-from failhook.systemd.boot import boot_id
+from failhook.systemd.boot import boot_id, up_s
 
 _FIRST = 1_704_067_200.0  # 2024-01-01: a wall clock before that was not set yet
 
@@ -40,7 +41,7 @@ class Moment:
 
 def now() -> Moment:
     """This moment."""
-    return Moment(time.time(), boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME))
+    return Moment(time.time(), boot_id(), up_s())
 
 
 def from_json(raw: Json) -> Moment:

@@ -104,6 +104,8 @@ def test_a_rule_that_always_reboots_ends_with_a_machine_that_runs(fresh_hooked: 
     assert [_step(one, "again")["state"] for one in incidents] == ["done", "done", "left-out"]
     assert "reboots are used up" in _step(incidents[-1], "again")["detail"]
     assert len({one["boot_id"] for one in incidents}) == 3
+    # counts survive a reboot, of a container on a machine that has been up for weeks as well
+    assert [one["decision"]["steps"][0]["number"] for one in incidents] == [1, 2, 3]
     bed.wait(lambda: fresh.show(incidents[1]["id"])["aftermath"], 60, "the story")
     story = fresh.show(incidents[1]["id"])["aftermath"]
     assert story["is_well"] is False
