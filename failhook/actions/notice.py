@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from failhook import files
-from failhook.actions.wall import ascii_only
+from failhook.ascii import printable
 
 PATH = Path("/run/motd.d/50-failhook")
 _MOST = 8
@@ -49,14 +49,14 @@ def text(incidents: Sequence[Open], now: float, past: Sequence[str] = ()) -> str
     lines = [f"{head} and not recovered (failhook list):"]
     for one in newest[:_MOST]:
         said = one.summary if one.summary.startswith(one.unit) else f"{one.unit}: {one.summary}"
-        lines.append(_fitted(f"  {_since(one.at, now)}  {ascii_only(said)}"))
+        lines.append(_fitted(f"  {_since(one.at, now)}  {printable(said)}"))
     if count > _MOST:
         lines.append(f"  and {count - _MOST} more")
     return "\n".join([*before, *lines]) + "\n"
 
 
 def _paragraph(sentence: str) -> list[str]:
-    return textwrap.wrap(ascii_only(sentence), _LINE, subsequent_indent="  ")[:_MOST_LINES]
+    return textwrap.wrap(printable(sentence), _LINE, subsequent_indent="  ")[:_MOST_LINES]
 
 
 def _fitted(line: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from failhook import proc
 from failhook.actions import variables
+from failhook.ascii import printable
 from failhook.incident import State
 from failhook.plugin import TEXT, Action, Outcome, Request, done, failed, option
 
@@ -31,14 +32,9 @@ def text_of(request: Request[Options]) -> str:
     incident = request.incident
     about = variables.of(incident)
     again = "well again: " if incident.state is State.RECOVERED else ""
-    sentence = ascii_only(f"failhook: {again}{about['FAILHOOK_SUMMARY']}")[:_MAX_SENTENCE]
+    sentence = printable(f"failhook: {again}{about['FAILHOOK_SUMMARY']}")[:_MAX_SENTENCE]
     lines = textwrap.wrap(sentence, _LINE) or ["failhook"]
-    return "\n".join([*lines, f"see: failhook show {ascii_only(incident.id)}"]) + "\n"
-
-
-def ascii_only(text: str) -> str:
-    """Printable ASCII; anything else as a question mark."""
-    return "".join(sign if " " <= sign <= "~" else "?" for sign in text)
+    return "\n".join([*lines, f"see: failhook show {printable(incident.id)}"]) + "\n"
 
 
 def run(request: Request[Options]) -> Outcome:

@@ -17,6 +17,7 @@ from typing import Any
 
 from failhook import places as layout
 from failhook import proc
+from failhook.ascii import printable
 from failhook.boot import endings, guards, running
 from failhook.boot.endings import Ending
 from failhook.boot.guards import Guards
@@ -180,8 +181,7 @@ def _wait_for_messages(where: Places, incident: Incident) -> int:
 
 def tell_users(ending: Ending) -> None:
     """On the terminals of those who are logged in; best effort."""
-    sentence = "".join(sign if " " <= sign <= "~" else "?" for sign in ending.reason)
-    text = f"failhook: the machine goes down now ({ending.how}): {sentence}\n"
+    text = f"failhook: the machine goes down now ({ending.how}): {printable(ending.reason)}\n"
     proc.run(["wall", "--timeout", "2"], timeout_s=5.0, stdin=text.encode("ascii"))
 
 
