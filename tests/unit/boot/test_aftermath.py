@@ -13,7 +13,7 @@ from failhook.boot import detect, endings, running
 from failhook.boot.endings import Ending
 from failhook.boot.model import Entry, Mark, Standing
 from failhook.cli import list as listing
-from failhook.config import load
+from failhook.config.model import ActionTable, Configuration
 from failhook.formats import words
 from failhook.incident import Incident, JsonObject, Phase, Stage, State
 from failhook.message import Event
@@ -30,13 +30,9 @@ from tests.unit.collect.bench import Programs
 from tests.unit.samples import incident, run_id
 
 _OLD, _OLDER = "f" * 32, "e" * 32
-_CONFIGURATION = """
-[action.tell]
-type = "webhook"
-url = "http://127.0.0.1:9/"
-[action.go]
-type = "system"
-"""
+_CONFIGURATION = Configuration(
+    actions={"tell": ActionTable("tell", "webhook"), "go": ActionTable("go", "system")}
+)
 
 
 class _Loader:
@@ -69,7 +65,6 @@ def place(
 ) -> Places:
     """A boot after `_OLD`, in which a.service waited; the unit is failed now."""
     del loader
-    (where.configuration[0] / "failhook.toml").write_text(_CONFIGURATION)
     where.run.mkdir()
     monkeypatch.setattr(aftermath, "up_s", lambda: 60.0)
     monkeypatch.setattr(notice, "PATH", tmp_path / "motd")
@@ -100,7 +95,7 @@ def _keep(where: Places, *incidents: Incident) -> None:
 
 
 def _tell(where: Places) -> dict[str, Incident]:
-    aftermath.tell(where, load.load(where))
+    aftermath.tell(where, _CONFIGURATION)
     store = Store(where)
     try:
         found = [store.load(row.name) for row in store.rows()]
@@ -317,12 +312,11 @@ def test_a_later_look_does_not_forestall_it(
     _keep(place, one)
     _shows(programs, "active")
     store = Store(place)
-    configuration = load.load(place)
-    assert later.look(store, configuration, one) == one
+    assert later.look(store, _CONFIGURATION, one) == one
     store.close()
     _tell(place)
     store = Store(place)
     found = store.find(one.id)
     assert found.state is State.RECOVERED
-    assert later.look(store, configuration, found) == found
+    assert later.look(store, _CONFIGURATION, found) == found
     store.close()
