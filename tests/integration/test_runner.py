@@ -87,7 +87,9 @@ def test_a_loop_of_one_unit_is_folded(machine: Machine) -> None:
     assert with_bundle[:FULL_IN_A_ROW] == list(range(FULL_IN_A_ROW))
     assert with_bundle[-1] == 149
     assert len(with_bundle) <= 12
-    assert all("a repeat of" in incidents[n].problems[0] for n in (20, 75, 140))
+    told = [one.problems for one in incidents if one.bundle is None]
+    assert [problems[0] for problems in told if "a repeat" not in problems[0]] == []
+    assert sum("a repeat of" in problems[0] for problems in told) >= 130
     assert [one.state for one in incidents].count(State.OPEN) == 1
     assert incidents[-1].state is State.OPEN
 
