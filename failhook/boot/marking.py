@@ -90,7 +90,7 @@ def decide(  # noqa: PLR0911 - a table
     if standing.mark is Mark.BAD:
         if others:
             return Decision(Do.MARK_BAD, f"{current.id} is marked bad already", expects)
-        return Decision(Do.LEAVE, f"{current.id} is marked bad, and there is no other good entry")
+        return Decision(Do.LEAVE, standing.reason)
     new = is_new(standing, history, probation_s)
     if new and standing.can_mark and others:
         return Decision(Do.MARK_BAD, f"{current.id} is new, {_why_new(standing, history)}", expects)

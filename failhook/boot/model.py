@@ -43,6 +43,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """An entry that a setting starts, whatever marks say; ``by`` names it, ``remedy`` undoes it."""
+
+    id: str
+    by: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What a loader says of the running machine. ``reason`` is one sentence for a person."""
 
@@ -51,6 +60,7 @@ class Standing:
     reason: str
     entries: tuple[Entry, ...] = ()
     can_mark: bool = False  # `bad` has an effect now; else the reason says why not
+    chosen: Chosen | None = None
 
     @property
     def current(self) -> Entry | None:
@@ -59,8 +69,14 @@ class Standing:
 
     @property
     def others(self) -> tuple[Entry, ...]:
-        """What can be booted instead: not running and not bad."""
-        return tuple(one for one in self.entries if not one.is_current and not one.is_bad)
+        """What can be booted instead: not running, not bad, and not passed over by a setting."""
+        return tuple(
+            one
+            for one in self.entries
+            if not one.is_current
+            and not one.is_bad
+            and (self.chosen is None or self.chosen.id == one.id)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from failhook.boot import loader_default
 from failhook.boot.host import Host
 from failhook.boot.model import Entry, Mark, Marked, Standing
 
@@ -89,7 +90,9 @@ class SystemdBoot:
         mark, why = self._mark(counter)
         if mark is None:
             return Standing(NAME, Mark.UNKNOWN, why, entries)
-        return _judged(mark, parse_name(counter), entries, self._where_read_only(partitions))
+        chosen = loader_default.chosen(host, partitions[0], entries)
+        base = Standing(NAME, mark, "", entries, chosen=chosen)
+        return _judged(base, parse_name(counter), self._where_read_only(partitions))
 
     def good(self) -> Marked:
         """Drop the counter."""
@@ -261,19 +264,21 @@ def _why_clean(entries: tuple[Entry, ...]) -> str:
 
 
 def _judged(  # noqa: PLR0911 - a list of reasons
-    mark: Mark, counted: Name, entries: tuple[Entry, ...], read_only: str | None
+    base: Standing, counted: Name, read_only: str | None
 ) -> Standing:
     """The reason for a person, and whether marking it bad now has an effect."""
-    base = Standing(NAME, mark, "", entries)
+    mark = base.mark
     tries = f"{counted.left} tries left when it was booted" if counted.left else "no try left"
     names = ", ".join(one.id for one in base.others[:3])
     if mark is Mark.CLEAN:
-        return replace(base, reason=_why_clean(entries))
+        return replace(base, reason=_why_clean(base.entries))
     if mark is Mark.BAD:
-        told = f"the next boot takes another one ({names})" if names else "and there is no other"
+        told = f"the next boot takes another one ({names})" if names else _why_no_other(base)
         return replace(base, reason=f"{_of(base)} is marked bad: {told}")
     if mark is Mark.DIRTY:
-        reason = f"{_of(base)} had no try left and was booted all the same: nothing else was chosen"
+        chosen = base.chosen
+        why = f"{chosen.by}; {chosen.remedy} helps" if chosen else "nothing else was chosen"
+        reason = f"{_of(base)} had no try left and was booted all the same: {why}"
         return replace(base, reason=reason)
     if base.current is None:
         reason = f"the entry that was booted is not on the ESP ({counted.id[:100]}, {mark})"
@@ -281,6 +286,14 @@ def _judged(  # noqa: PLR0911 - a list of reasons
     if read_only is not None:
         return replace(base, reason=f"{_of(base)} is {mark}; {read_only} is mounted read-only")
     if not names:
-        return replace(base, reason=f"{_of(base)} is {mark}; there is no other good entry")
+        return replace(base, reason=f"{_of(base)} is {mark}; {_why_no_other(base)}")
     how = "was blessed in this boot" if mark is Mark.GOOD else f"is on trial, {tries}"
     return replace(base, reason=f"{_of(base)} {how}; besides it there is {names}", can_mark=True)
+
+
+def _why_no_other(standing: Standing) -> str:
+    """Nothing else can be booted, or a setting would boot something bad all the same."""
+    chosen = standing.chosen
+    if chosen is None:
+        return "there is no other good entry"
+    return f"the next boot takes {chosen.id} whatever its mark: {chosen.by}; {chosen.remedy} helps"

@@ -117,6 +117,72 @@ def test_the_last_good_entry_is_not_marked(machine: Machine) -> None:
     assert machine.names("/efi/loader/entries") == ["deb-55+0-3.conf", NEW]
 
 
+@pytest.mark.parametrize(
+    ("variables", "loader_conf", "says"),
+    [
+        ({"LoaderEntryDefault": "deb-56.conf"}, "", "LoaderEntryDefault says deb-56.conf"),
+        ({"LoaderEntryOneShot": "DEB-56.CONF"}, "", "LoaderEntryOneShot says DEB-56.CONF"),
+        ({}, "timeout 3\ndefault\tdeb-56.conf\n", '"default" in /efi/loader/loader.conf says deb-'),
+        ({}, 'default "deb-56*"\n', '"default" in /efi/loader/loader.conf says deb-56*'),
+        ({"LoaderEntrySaved": "deb-56.conf"}, "default @saved\n", "LoaderEntrySaved (for "),
+        (
+            {"LoaderEntrySaved": "deb-56.conf", "LoaderEntryDefault": "@saved"},
+            "default deb-55.conf\n",
+            "LoaderEntrySaved (for LoaderEntryDefault) says deb-56.conf",
+        ),
+        ({"LoaderEntryDefault": "gone.conf"}, "default deb-56.conf\n", '"default" in /efi'),
+    ],
+)
+def test_a_default_that_names_the_entry_starts_it_whatever_its_mark(
+    machine: Machine, variables: dict[str, str], loader_conf: str, says: str
+) -> None:
+    machine.systemd_boot(NEW, OLD)
+    for name, value in variables.items():
+        machine.variable(name, value)
+    machine.write("/efi/loader/loader.conf", loader_conf)
+    marked = SystemdBoot(machine.host).bad()
+    assert not marked.ok
+    assert says in marked.detail
+    assert "the next boot takes deb-56.conf whatever its mark" in marked.detail
+    assert NEW in machine.names("/efi/loader/entries")
+
+
+@pytest.mark.parametrize(
+    ("default", "others"),
+    [
+        ("deb-*", ["deb-55.conf", "deb-54.conf"]),  # a pattern takes the bad one last
+        ("deb-54.conf", ["deb-54.conf"]),
+        ("gone.conf", ["deb-55.conf", "deb-54.conf"]),
+        ("", ["deb-55.conf", "deb-54.conf"]),
+    ],
+)
+def test_a_default_that_leads_to_another_entry_lets_it_be_marked(
+    machine: Machine, default: str, others: list[str]
+) -> None:
+    machine.systemd_boot(NEW, OLD, "deb-54.conf")
+    machine.write("/efi/loader/loader.conf", f"#default x\ndefault {default}\n")
+    standing = SystemdBoot(machine.host).standing()
+    assert standing.can_mark
+    assert {one.id for one in standing.others} <= set(others)
+    assert SystemdBoot(machine.host).bad().ok
+
+
+def test_a_default_for_another_bad_entry_leads_nowhere(machine: Machine) -> None:
+    machine.systemd_boot(NEW, OLD, "deb-54+0-3.conf")
+    machine.variable("LoaderEntryDefault", "deb-54.conf")
+    marked = SystemdBoot(machine.host).bad()
+    assert not marked.ok
+    assert "the next boot takes deb-54.conf whatever its mark" in marked.detail
+
+
+def test_a_default_explains_a_boot_of_what_is_bad(machine: Machine) -> None:
+    machine.systemd_boot("deb-56+0-3.conf", OLD)
+    machine.variable("LoaderEntryDefault", "deb-56.conf")
+    standing = SystemdBoot(machine.host).standing()
+    assert standing.mark is Mark.DIRTY
+    assert "`bootctl set-default ''` helps" in standing.reason
+
+
 def _container(machine: Machine) -> None:
     machine.write("/run/systemd/container", "docker\n")
 
