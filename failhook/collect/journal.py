@@ -135,12 +135,19 @@ class _Run:
         return self._came_late(entry) or self._is_core_of_the_run(entry)
 
     def _came_late(self, entry: Entry) -> bool:
-        """journald (a namespace's, mostly) looked when the run was over: it knew the unit alone."""
+        """journald (a namespace's, mostly) looked when the run was over: it knew the unit alone.
+
+        Of a user manager's unit it did not even know that: only the system manager tells journald
+        whose standard output it is (exec_params, EXEC_PASS_LOG_UNIT).
+        """
         fields = entry.fields
         if "_SYSTEMD_INVOCATION_ID" in fields or fields.get("_PID") not in self._pids:
             return False
-        unit = fields.get("_SYSTEMD_USER_UNIT" if self._user else "_SYSTEMD_UNIT")
-        return unit == self._unit and entry.realtime >= self._started - _SLACK_S
+        if entry.realtime < self._started - _SLACK_S:
+            return False
+        if self._user and _is_nobodys_output(entry):
+            return True
+        return fields.get("_SYSTEMD_USER_UNIT" if self._user else "_SYSTEMD_UNIT") == self._unit
 
     def _is_core_of_the_run(self, entry: Entry) -> bool:
         fields = entry.fields
@@ -157,6 +164,13 @@ class _Run:
         if fields.get("_TRANSPORT") not in ("syslog", "journal"):
             return False
         return entry.realtime >= self._started - _SLACK_S
+
+
+def _is_nobodys_output(entry: Entry) -> bool:
+    """Standard output of a process of ours that had ended when journald looked whose it was."""
+    fields = entry.fields
+    mine = fields.get("_TRANSPORT") == "stdout" and fields.get("_UID") == str(os.getuid())
+    return mine and not any(name in fields for name in _BELONGS)
 
 
 def _pids(context: Context) -> list[str]:
@@ -266,6 +280,8 @@ def _strays(context: Context, namespace: str | None) -> list[Entry]:
     name = "_SYSTEMD_USER_UNIT" if context.user else "_SYSTEMD_UNIT"
     matches = ("_TRANSPORT=syslog", *mine, "+", "_TRANSPORT=journal", *mine)
     matches += ("+", f"{name}={incident.unit}", boot)
+    if context.user:
+        matches += ("+", "_TRANSPORT=stdout", *mine)
     until = ended + _SLACK_S
     query = Query(matches, since, until, namespace, max_entries=_SCAN)
     found: list[Entry] = []

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from failhook import proc
@@ -23,6 +23,7 @@ from failhook.collect.now import of_this_boot
 from failhook.collector import Collector, Context, Sink
 from failhook.safe_open import open_regular
 from failhook.systemd import journal
+from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query
 from failhook.systemd.unit import UnitState
 
@@ -45,6 +46,7 @@ _NEEDS = ("Requires", "Requisite", "BindsTo")
 _ASKED = (
     f"Id,LoadState,ActiveState,SubState,Result,UnitFileState,Job,InvocationID,{','.join(_NEEDS)}"
 )
+_RUNS = ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID", "USER_INVOCATION_ID")
 _MAX_DEPTH = 5
 _MAX_ROOTS = 3
 _ROOT_LINES = 60
@@ -195,17 +197,30 @@ def _roots(context: Context, sink: Sink, found: Iterable[_Neighbour]) -> None:
 
 
 def _last_lines(context: Context, one: _Neighbour) -> Iterable[str]:
+    """Of its run, also what journald saw too late to know which run it was (collect/journal.py)."""
     boot = f"_BOOT_ID={context.incident.boot_id.replace('-', '')}"
     uid = f"_UID={os.getuid()}" if context.user else "_UID=0"
     run = one.state.get("InvocationID")
     if run is not None:
         about = "USER_INVOCATION_ID" if context.user else "INVOCATION_ID"
+        own = "_SYSTEMD_USER_UNIT" if context.user else "_SYSTEMD_UNIT"
         matches: tuple[str, ...] = (f"_SYSTEMD_INVOCATION_ID={run}", "+", f"{about}={run}", uid)
+        matches += ("+", f"{own}={one.name}", boot)
     else:
         matches = (f"USER_UNIT={one.name}" if context.user else f"UNIT={one.name}", uid, boot)
     query = Query(matches, max_entries=_ROOT_LINES)
     reading = journal.ask(query, max_bytes=_ROOT_BYTES, timeout_s=_ASK_S)
-    return (journal.to_json(entry).strip() for entry in reading.entries)
+    return (journal.to_json(entry).strip() for entry in _of_run(reading.entries, run))
+
+
+def _of_run(entries: Iterable[Entry], run: str | None) -> Iterator[Entry]:
+    """Of entries in order, those of this run, and after its first line those of no run."""
+    begun = run is None
+    for entry in entries:
+        known = {value for name in _RUNS if (value := entry.fields.get(name)) is not None}
+        begun = begun or run in known
+        if begun and (run is None or run in known or not known):
+            yield entry
 
 
 def _text(neighbours: Iterable[_Neighbour]) -> str:

@@ -53,9 +53,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 
 
 def _bed(value: object) -> Machine | None:
-    if isinstance(value, Hooked):
-        return value.machine
-    return value if isinstance(value, Machine) else None
+    """A fixture that is a bed, or has one."""
+    found = getattr(value, "machine", value)
+    return found if isinstance(found, Machine) else None
 
 
 def _journal(bed: Machine) -> str:

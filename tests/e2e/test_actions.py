@@ -321,7 +321,7 @@ def test_the_directories_of_a_unit(bed: Acting) -> None:
 
 def test_nothing_but_the_cache_is_cleaned_under_a_running_unit(bed: Acting) -> None:
     bed.good("runs.service")
-    body = f"CacheDirectory=runs\nStateDirectory=runs\n{_MOODY}"
+    body = f"Type=exec\nCacheDirectory=runs\nStateDirectory=runs\n{_MOODY}"  # it has them then
     bed.machine.units({"runs.service": f"[Service]\n{body}"})
     bed.machine.systemctl("start", "runs.service")
     bed.machine.shell("touch /var/cache/runs/file /var/lib/runs/file")

@@ -2,6 +2,7 @@
 """Which entries belong to the failed run, and what is said to be missing."""
 
 import json
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -260,6 +261,26 @@ def test_lines_that_journald_saw_too_late_to_know_the_run(stored: _Journal) -> N
     assert gave.text("journal/journal.txt").endswith(": of the main process\n")
     assert gave.text("journal/lost.txt").endswith("[2010]: of a child\n")
     assert gave.text("journal/lost.txt").count("\n") == 1
+
+
+def test_output_that_journald_saw_too_late_to_know_the_users_unit(stored: _Journal) -> None:
+    """The user manager does not tell journald whose output it is, as PID 1 does."""
+    mine = {"_UID": str(os.getuid()), "_TRANSPORT": "stdout"}
+    child = _entry("of a child", FAILED - 0.02, _PID="2010", **mine)
+    others = _entry("of another's", FAILED - 0.03, **(mine | {"_UID": "4711"}))
+    elsewhere = _entry("of a session", FAILED - 0.03, _SYSTEMD_CGROUP="/x", **mine)
+    stored.answer("run", [others, elsewhere, _entry("of the main process", **mine)])
+    stored.answer("strays", [child, elsewhere])
+    gave = stored.collect(replace(context(), user=True))
+    assert gave.text("journal/journal.txt").endswith(": of the main process\n")
+    assert gave.text("journal/journal.txt").count("\n") == 1
+    assert gave.text("journal/lost.txt").endswith("[2010]: of a child\n")
+    assert gave.text("journal/lost.txt").count("\n") == 1
+    strays = next(call for call in stored.questions if "_TRANSPORT=syslog" in call)
+    assert f"+ _TRANSPORT=stdout _UID={os.getuid()} _BOOT_ID=" in strays
+
+    stored.answer("run", [_entry("of the main process", **mine)])
+    assert "journal/journal.txt" not in stored.collect(context()).items
 
 
 def test_a_look_back(stored: _Journal) -> None:

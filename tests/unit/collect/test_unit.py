@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A unit's properties, files and neighbours."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,3 +106,35 @@ def test_no_systemd_answers() -> None:
     assert all(item.reason == "systemctl ended with status 1: no" for item in gave.items.values())
     given, _ = _context()
     assert "the state of the dependencies is unknown" in run(COLLECTOR, given).problems[-1]
+
+
+def _entry(message: str, at: int, /, **fields: str) -> str:
+    known = {"__REALTIME_TIMESTAMP": str(at), "_PID": "7", "MESSAGE": message} | fields
+    return "".join(f"{name}={value}\n" for name, value in known.items()) + "\n"
+
+
+def test_the_last_lines_of_what_is_needed_and_failed(programs: Programs, tmp_path: Path) -> None:
+    """Also of a process that had ended when journald looked, and not of an earlier run."""
+    name, run_ = "dbus.service", "c" * 32
+    state = (
+        f"Id={name}\nLoadState=loaded\nActiveState=failed\nResult=exit-code\nInvocationID={run_}\n"
+    )
+    programs.add("systemctl", f"printf '{state}'")
+    late = {"_SYSTEMD_UNIT": name, "_TRANSPORT": "stdout"}
+    entries = [
+        _entry("late, of a run before", 1, **late),
+        _entry("of a run before", 2, **late, _SYSTEMD_INVOCATION_ID="b" * 32),
+        _entry("Starting", 3, INVOCATION_ID=run_, _UID="0"),
+        _entry("own", 4, **late, _SYSTEMD_INVOCATION_ID=run_),
+        _entry("of nobody's run", 5, **late, INVOCATION_ID="d" * 32),
+        _entry("Failed", 6, INVOCATION_ID=run_, _UID="0"),
+        _entry("late", 7, **late),
+    ]
+    (tmp_path / "journal").write_text("".join(reversed(entries)))
+    programs.add("journalctl", f"cat '{tmp_path}/journal'")
+    given, _ = _context()
+    lines = json.loads(run(COLLECTOR, given).text("unit/required.json"))[name]
+    assert [json.loads(line)["MESSAGE"] for line in lines] == ["Starting", "own", "Failed", "late"]
+    (asked,) = [call for call in programs.calls if call.startswith("journalctl")]
+    boot = BASE.boot_id.replace("-", "")
+    assert asked.endswith(f"_UID=0 + _SYSTEMD_UNIT={name} _BOOT_ID={boot}")
