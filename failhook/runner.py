@@ -23,7 +23,7 @@ from pathlib import Path
 
 from failhook import files, settle, worker
 from failhook.changes.watch import Watcher
-from failhook.config import load
+from failhook.config import load, stamp
 from failhook.incident import Incident
 from failhook.intake import Intake
 from failhook.places import Places
@@ -84,6 +84,7 @@ class Runner:
         self._seen: set[Path] = set()
         self._tries: dict[Path, int] = {}
         self._stop = False
+        self._is_outdated = False  # there is work, for another configuration than ours
         self._blocked_until = 0.0
         self._more = False
         self._is_warm = False
@@ -137,6 +138,10 @@ class Runner:
         if time.monotonic() < self._blocked_until:
             return
         waiting = [path for path in self._spool.waiting() if path not in self._seen]
+        if waiting and not self._is_outdated:
+            self._is_outdated = stamp.has_changed(self._places, self._configuration)
+        if self._is_outdated:
+            return
         if waiting and not self._places.unfinished.exists():
             with contextlib.suppress(OSError):
                 files.write(self._places.unfinished, b"")
@@ -270,7 +275,7 @@ class Runner:
     def _patience(self, intake: Intake) -> float:
         """How long the next wait may be."""
         now = time.monotonic()
-        if self._more:
+        if self._more or (self._is_outdated and not self._has_work()):
             return 0.0
         if intake.busy:
             return 0.1
@@ -337,6 +342,8 @@ class Runner:
             logger.error("cannot bring the history within its limits: %s", error)
 
     def _is_over(self) -> bool:
+        if self._is_outdated:
+            return not self._has_work()
         if self._has_work() or self._spool.waiting():
             return False
         return time.monotonic() - self._last_work >= self._idle_s

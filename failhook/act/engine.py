@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from failhook.act.step import Find, Steps
+from failhook.config import stamp
 from failhook.config.model import Configuration
 from failhook.places import Places
 from failhook.queue import Queue
@@ -46,6 +47,7 @@ class Actor:
         self._busy: dict[int, str] = {}  # process -> the unit that it works
         self._blocked: dict[str, float] = {}  # unit -> until when (monotonic)
         self._stop = False
+        self._is_outdated = False  # there is work, for another configuration than ours
 
     def run(self) -> None:
         """Work until idle. Raises OSError where the queue cannot be read at all."""
@@ -59,6 +61,8 @@ class Actor:
             while not self._stop:
                 if self._dispatch() or self._busy:
                     last = time.monotonic()
+                if not self._busy and self._is_outdated:
+                    break
                 if not self._busy and time.monotonic() - last >= self._idle_s:
                     break
                 for key, _ in selector.select(0.2 if self._busy or self._blocked else self._idle_s):
@@ -73,7 +77,12 @@ class Actor:
         found = False
         now = time.monotonic()
         self._blocked = {unit: until for unit, until in self._blocked.items() if until > now}
-        for unit, paths in self._by_unit().items():
+        due = self._by_unit()
+        if due and not self._is_outdated:
+            self._is_outdated = stamp.has_changed(self._places, self._configuration)
+        if self._is_outdated:
+            return False
+        for unit, paths in due.items():
             found = True
             if len(self._busy) >= MOST_UNITS:
                 break

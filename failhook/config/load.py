@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from failhook import values
-from failhook.config import causes
+from failhook.config import causes, stamp
 from failhook.config.model import (
     Configuration,
     CustomCollector,
@@ -33,7 +33,7 @@ _TABLES = ("collect", "keep", "mask", "collector", *_RESPONSE, "boot")
 
 def load(places: Places) -> Configuration:
     """The configuration of all files together; never raises."""
-    configuration = Configuration()
+    configuration = Configuration(stamp=stamp.of(places))  # what is written from now on is news
     for path in _files(places):
         configuration = _merge(configuration, path, trusted_uid=None if places.user else 0)
     return _resolved(_with_causes(configuration, places))

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from failhook.config.custom_cause import CustomCause
 from failhook.mask.custom import CustomPattern
 from failhook.values import Rate
 
+Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 _RESTARTS, _REBOOTS, _BRAKE = Rate(20, 3600.0), Rate(2, 86400.0), Rate(10, 60.0)
 
 
@@ -212,3 +214,4 @@ class Configuration:
     boot: Boot = Boot()
     problems: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())
+    stamp: Stamp | None = field(default=None, compare=False)  # of the files, before they were read

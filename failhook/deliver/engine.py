@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from failhook.config import stamp
 from failhook.config.model import ActionTable, Configuration
 from failhook.deliver import attempt, destination, room, schedule
 from failhook.deliver.lane import Lane
@@ -85,6 +86,7 @@ class Deliverer:
         self._lacking: set[str] = set()  # those for which there was no room the last time
         self._selector = selectors.DefaultSelector()
         self._stop = False
+        self._is_outdated = False  # there is work, for another configuration than ours
         self._last_work = time.monotonic()
 
     def run(self) -> None:
@@ -98,7 +100,7 @@ class Deliverer:
         ):
             while not self._stop:
                 self._start_lanes()
-                if not self._lanes and self._idle_for() <= 0:
+                if not self._lanes and (self._is_outdated or self._idle_for() <= 0):
                     break  # what is still there begins a new process, after its unit's pause
                 self._wait(self._patience())
             self._end()
@@ -126,6 +128,10 @@ class Deliverer:
             name = name_of(path)
             if name is not None:
                 due.setdefault(name.action, []).append(path)
+        if due and not self._is_outdated:
+            self._is_outdated = stamp.has_changed(self._places, self._configuration)
+        if self._is_outdated:
+            return
         for action, paths in due.items():
             if action in self._lanes or self._pauses.get(action, 0.0) > time.monotonic():
                 continue

@@ -171,6 +171,26 @@ def test_what_waits_for_its_time_is_moved_by_the_timer(bed: Bed) -> None:
     assert [one["MESSAGE"] for one in said] == []
 
 
+def test_what_is_written_while_all_of_them_wait_counts(bed: Bed) -> None:
+    """A rule and its destination, written right after a failure and a delivery."""
+    bed.machine.units(
+        {
+            f"news-{name}.service": service("both", "ExecStart=sh -c 'exit 3'\n")
+            for name in ("before", "after")
+        }
+    )
+    bed.send("later", first=2)
+    bed.wait_received("/later", 3)
+    bed.machine.systemctl("start", "news-before.service", check=False)
+    bed.machine.wait(lambda: "news-before" in bed.machine.run(["failhook", "list"]).text)
+    rule = '[[rule]]\nname = "news"\nunit = ["news-after.service"]\n'
+    rule += 'step = [{ on = "1", do = ["news"] }]\n'
+    bed.configure(_webhook("news") + rule, "news")
+    bed.machine.systemctl("start", "news-after.service", check=False)
+    (heard,) = bed.wait_received("/news", 1)
+    assert heard["status"] == 204
+
+
 def test_the_timer_leaves_what_is_not_due(bed: Bed) -> None:
     bed.configure(_webhook("not-due"), "not-due")
     bed.send("not-due", wait_s=3600)

@@ -20,7 +20,7 @@ from failhook.response.threads import Threads
 from failhook.store.incidents import Store
 from failhook.systemd import upgrade
 from tests.integration.acting import act, kill, marks, start_actor
-from tests.integration.machine import Machine
+from tests.integration.machine import Machine, wait_for
 
 RULES = """
 [action.tell]
@@ -406,3 +406,42 @@ def test_a_later_look_finds_out_that_the_unit_is_well(machine: Machine, log: Pat
     assert one.state is State.RECOVERED
     assert [event for event, _ in sent(machine)] == ["incident.opened", "incident.recovered"]
     assert queue.later() == []
+
+
+OTHER = """
+[action.other]
+type = "mark"
+log = "{log}"
+{more}
+[[rule]]
+name = "other"
+unit = ["c.service"]
+step = [{{ on = "1..", do = ["other"] }}]
+"""
+
+
+def test_what_is_written_while_they_wait_for_work_counts(machine: Machine, log: Path) -> None:
+    """Runner and actor leave as soon as there is work for another configuration than theirs."""
+    runner = machine.start(idle_s=30.0)
+    machine.trigger("a.service", 1)
+    wait_for(lambda: [one.stage for one in machine.incidents()] == ["done"], what="the first")
+    rules(machine, log)
+    machine.trigger("b.service", 2)
+    assert runner.wait(10.0) == 0
+    assert [one.unit for one in machine.incidents()] == ["a.service"]
+
+    machine.run()  # as its path unit starts it again
+    actor = start_actor(machine, idle_s=30.0)
+    wait_for(lambda: [*marks(log).values()] == [["begin", "end"]], what="the step of the second")
+    rules(machine, log, text=OTHER)
+    machine.trigger("c.service", 3)
+    machine.run()
+    assert actor.wait(10.0) == 0
+    assert len(marks(log)) == 1
+
+    act(machine)
+    assert len(marks(log)) == 2
+    by_unit = {one.unit: one for one in machine.check()}
+    assert by_unit["a.service"].actions == ()
+    assert [one["state"] for one in entries(by_unit["b.service"], "mark")] == ["done"]
+    assert [one["state"] for one in entries(by_unit["c.service"], "other")] == ["done"]

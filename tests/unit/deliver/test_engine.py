@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from failhook.action import Action, Outcome, Request, done, failed, option
+from failhook.config import stamp
 from failhook.config.model import ActionTable, Configuration, Problem
 from failhook.deliver import destination, engine
 from failhook.deliver.engine import Deliverer
@@ -316,3 +317,22 @@ def test_strangers_in_the_outbox_do_not_keep_it_awake(bench: Bench) -> None:
     (bench.queue.now / "000000000000-00000000000000000001-x@tell.json").write_text("{")
     _run(bench)
     assert os.listdir(bench.queue.now) == []
+
+
+def test_a_destination_that_was_written_while_it_waited_is_not_left_out(bench: Bench) -> None:
+    """It leaves as soon as there is work for another configuration; the next one delivers."""
+    etc = bench.places.state.parent / "etc"
+    etc.mkdir(exist_ok=True)
+    places = replace(bench.places, configuration=(etc,), user=True)
+    old = replace(bench.configuration(), stamp=stamp.of(places))
+    (etc / "failhook.toml").write_text("# another action")
+    bench.put(1, action="new")
+    began = time.monotonic()
+    Deliverer(places, old, find=bench.find, idle_s=30.0).run()
+    assert time.monotonic() - began < 10.0
+    assert len(bench.queue.waiting()) == 1
+
+    new = replace(bench.configuration(ActionTable("new", "test")), stamp=stamp.of(places))
+    Deliverer(places, new, find=bench.find, idle_s=0.1).run()
+    assert bench.tried == ["m1"]
+    assert bench.entry(1)["state"] == "done"
