@@ -107,7 +107,7 @@ def test_blessed_although_something_unimportant_failed(new_machine: NewMachine) 
     machine.switch_off()
 
 
-# Runner and actor leave when nothing is left to do; then nobody is there who could ask for a reboot.
+# They leave when nothing is left to do; then nobody is there who could ask for a reboot.
 _WORKED_OFF = """
 busy() {
     systemctl list-units --plain --no-legend --state=active,activating,deactivating \\
