@@ -30,8 +30,10 @@ _NOT_STARTED = re.compile(
 )
 _END_S = 2.0  # from SIGTERM to SIGKILL
 # Least privilege where nothing else is said: reads the machine, writes nothing but its own /tmp.
+# Not PrivateDevices=: for that systemd makes a directory in /tmp, and what frees a full disk has to
+# start on one.
 _SANDBOX = (
-    *("ProtectSystem=strict", "ProtectHome=read-only", "PrivateTmp=yes", "PrivateDevices=yes"),
+    *("ProtectSystem=strict", "ProtectHome=read-only", "PrivateTmp=yes", "DevicePolicy=closed"),
     *("ProtectKernelTunables=yes", "ProtectKernelModules=yes", "ProtectControlGroups=yes"),
     *("ProtectClock=yes", "ProtectHostname=yes", "RestrictSUIDSGID=yes", "RestrictNamespaces=yes"),
     *("RestrictRealtime=yes", "LockPersonality=yes", "NoNewPrivileges=yes"),

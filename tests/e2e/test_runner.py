@@ -129,6 +129,45 @@ def test_full_disk_records_the_incident_with_a_reduced_bundle(fresh_hooked: Hook
     bed.run(["failhook", "prune", "--incidents", "0"])
 
 
+_ACT = """
+[action.note]
+type = "command"
+argv = ["/bin/sh", "-c", "echo noted"]
+[action.tell]
+type = "webhook"
+url = "http://127.0.0.1:9/"
+[[rule]]
+name = "all"
+unit = ["no-room.service"]
+step = [{ on = "1", do = ["note", "tell"] }]
+"""
+
+
+def test_a_full_root_keeps_no_part_of_it_from_starting(fresh_hooked: Hooked) -> None:
+    """Not even a directory can be made in /tmp: systemd's own PrivateDevices= fails on that."""
+    bed = fresh_hooked.machine
+    bed.write("/etc/failhook/failhook.toml", _ACT)
+    for place in ("/tmp", "/var/tmp"):
+        bed.shell(f"mount -t tmpfs -o mode=1777,nr_inodes=1 none {place}")
+        assert bed.shell(f"mkdir {place}/x", check=False).returncode != 0
+    unit = "no-room.service"
+    bed.units({unit: service("on-failure", _FAIL)})
+    bed.systemctl("start", unit)
+    (incident,) = fresh_hooked.wait_done(unit)
+    assert incident["exit_status"] == "3"
+
+    def states() -> dict[str, str]:
+        steps = fresh_hooked.show(incident["id"])["actions"]
+        return {one["name"]: one["state"] for one in steps}
+
+    expected = {"note": "done", "tell": "waiting"}  # nobody listens: it was tried
+    bed.wait(lambda: states() == expected, timeout=20, what=f"{expected}")
+    for name in ("failhook-later.service", "failhook-keep.service"):
+        bed.systemctl("restart", name)
+    said = bed.run(["systemctl", "--failed", "--plain", "--no-legend", "list-units", "failhook*"])
+    assert said.text.strip() == ""
+
+
 def test_read_only_var_is_said_clearly_and_harms_no_unit(fresh_hooked: Hooked) -> None:
     bed = fresh_hooked.machine
     unit = "frozen.service"
