@@ -5,6 +5,9 @@ An entry without a try left only sorts last in the menu. A default that somebody
 before the order of the menu matters, so one that names such an entry starts it again:
 loader.conf(5) "default"; systemd-boot(7) LoaderEntryDefault, LoaderEntryOneShot, LoaderEntrySaved.
 ("preferred", from systemd 260 on, leaves bad entries out: it needs no look.)
+
+By which name? That of the file without its counter; systemd-boot 252 takes the counter for a part
+of the name. LoaderEntrySelected of a boot that was counted shows which.
 """
 
 from __future__ import annotations
@@ -25,11 +28,21 @@ def chosen(host: Host, esp: str, entries: tuple[Entry, ...]) -> Chosen | None:
     EFI system partition is mounted; its loader.conf is untrusted text of bounded size.
     """
     order = sorted(entries, key=lambda one: one.is_bad or one.is_current)
+    with_counter = "+" in (host.efi_text("LoaderEntrySelected") or "")
     for pattern, by, remedy in _settings(host, esp):
         for entry in order:
-            if fnmatch.fnmatchcase(entry.id.casefold(), pattern.casefold()):
+            name = _file_name(entry) if with_counter else entry.id
+            if fnmatch.fnmatchcase(name.casefold(), pattern.casefold()):
                 return Chosen(entry.id, f"{by} says {pattern[:80]}", remedy)
     return None
+
+
+def _file_name(entry: Entry) -> str:
+    """What its file is called; of the running one, once it is marked bad."""
+    if not entry.is_current:
+        return entry.path.replace("\\", "/").rpartition("/")[2] or entry.id
+    stem, dot, end = entry.id.rpartition(".")
+    return f"{stem}+0-{entry.tried or 1}{dot}{end}"
 
 
 def _settings(host: Host, esp: str) -> Iterator[tuple[str, str, str]]:

@@ -167,6 +167,22 @@ def test_a_default_that_leads_to_another_entry_lets_it_be_marked(
     assert SystemdBoot(machine.host).bad().ok
 
 
+@pytest.mark.parametrize(
+    ("default", "can_mark"),
+    [("deb-56.conf", True), ("deb-56+2-1.conf", True), ("deb-56*", False), ("deb-5*", True)],
+)
+def test_a_loader_that_takes_the_counter_for_a_part_of_the_name(
+    machine: Machine, default: str, can_mark: bool
+) -> None:
+    """systemd-boot 252, as a machine that boots shows it (tests/vm/test_counting.py)."""
+    machine.systemd_boot(NEW, OLD)
+    machine.variable("LoaderEntrySelected", "deb-56+3.conf")
+    machine.write("/efi/loader/loader.conf", f"default {default}\n")
+    loader = SystemdBoot(machine.host)
+    assert loader.standing().can_mark is can_mark
+    assert loader.bad().ok is can_mark
+
+
 def test_a_default_for_another_bad_entry_leads_nowhere(machine: Machine) -> None:
     machine.systemd_boot(NEW, OLD, "deb-54+0-3.conf")
     machine.variable("LoaderEntryDefault", "deb-54.conf")
