@@ -29,7 +29,7 @@ def _packed() -> bytes:
     """tests/ and the settings of pytest, without the package: that is the wheel's."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name in ("tests", "pyproject.toml", "contrib/examples"):
+        for name in ("tests", "pyproject.toml", "contrib/examples", "contrib/grub"):
             archive.add(_CHECKOUT / name, f"opt/tests/{name}")
         # The reference verifier of signatures; Debian has no package of it.
         archive.add(Path(standardwebhooks.__file__).parent, "opt/tests/standardwebhooks")

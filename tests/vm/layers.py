@@ -75,8 +75,11 @@ cat >/etc/systemd/system/vm-agent.service <<'END'
 Description=Runs what the test on the host asks for
 DefaultDependencies=no
 After=local-fs.target
+StartLimitIntervalSec=0
 [Service]
 ExecStart=/usr/local/sbin/vm-agent
+Restart=always
+RestartSec=1s
 OOMScoreAdjust=-1000
 Slice=-.slice
 END
