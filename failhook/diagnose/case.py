@@ -140,7 +140,7 @@ class Case:
     @cached_property
     def course(self) -> Course:
         """How the run went on after each of its lines."""
-        return Course(self.messages)
+        return Course(self.messages, ran_out_of_time=self.incident.result == "timeout")
 
     @property
     def silent(self) -> bool:

@@ -18,6 +18,7 @@ from failhook.diagnose.subjects import Subjects, commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.systemd.unit import UnitState
 
+OF_THE_SYSTEM = ("/etc/mtab", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/localtime")
 _CONFIGS_OF_A_PATH = (".rules", ".local", ".config", ".list", ".zone", ".options", ".default")
 LINE_ONLY = re.compile(
     r"(?:at |on |in )?\bline(?: number)?[ :#=]{1,3}\[?(?P<line>\d{1,7})\]?"
@@ -67,6 +68,8 @@ def file_in(text: str) -> str | None:
     """A file of the line that is a configuration by its name or its place."""
     for match in _ANY_FILE.finditer(text):
         name = match["file"]
+        if name in OF_THE_SYSTEM:
+            continue
         low = name.lower()
         named = low.endswith(CONFIGS) or ("/" in name and low.endswith(_CONFIGS_OF_A_PATH))
         if named or (name.startswith("/etc/") and not name.endswith("/")):

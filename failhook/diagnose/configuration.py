@@ -11,8 +11,15 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.config_file import LINE_ONLY, file_in, is_data_error, lone_line, the_one
-from failhook.diagnose.course import VAGUE
+from failhook.diagnose.config_file import (
+    LINE_ONLY,
+    OF_THE_SYSTEM,
+    file_in,
+    is_data_error,
+    lone_line,
+    the_one,
+)
+from failhook.diagnose.course import FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
@@ -25,7 +32,7 @@ _WRONG = re.compile(
     r"|deprecated|obsolete|missing|expected|expecting|duplicate|already (?:defined|exists|declared)"
     r"|not (?:a )?(?:valid|known|allowed|permitted|recogni[sz]ed|defined|supported|found|understood)"
     r"|must (?:be|end|start|begin|match|have|not)\b|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
-    r"|pars(?:e|ing)|no such|does not exist|out of range|too (?:large|small|long|many|few)|stray"
+    r"|pars(?:e|ing)|no such|(?:does not|doesn't) exist|out of range|too (?:large|small|long|many|few)|stray"
     r"|mismatch|conflict|unterminated|unbalanced|unclosed|misspelled|ignored|emerg)",
     re.IGNORECASE,
 )
@@ -39,7 +46,7 @@ _ABOUT_SETTINGS = re.compile(
     r"|defined|understood)|unknown|invalid|unrecogni[sz]ed|already (?:exists|defined|set)|out of range"
     r"|must be|is required|does not exist)"
     r"|(?:syntax|pars(?:e|er|ing)|config(?:uration)?|yaml|json|toml|xml|ini) error"
-    r"|(?:error|failed|failure|unable|cannot|could not|can't|couldn't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?)"
+    r"|(?:error|failed|failure|unable|cannot|could not|can't|couldn't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?(?!ure (?:the )?(?:driver|interface|device|network|link|adapter)))"
     r"|\bexpected (?:near|before|after|instead|to close)\b"
     r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)"
     r"|is not (?:a )?(?:valid|known|integer|number|boolean)|bad (?:numerical|numeric|number)"
@@ -64,12 +71,17 @@ _ERROR_IN_LINE = re.compile(
 _QUOTED = re.compile(r"['\"`‘“]([^'\"`’”]{2,80})['\"`’”]")
 _SOURCE = re.compile(r"\(?\b\w{1,60}\.(?:c|cc|cpp|h|go|rs|py|java|js|rb|ex|erl|y|l):\d{1,7}\)?")
 _EINVAL = re.compile(r"[:(] ?invalid argument\b(?! ?['\"`-])", re.IGNORECASE)
+# Of the system's rights, not of a setting: "couldn't load the configuration: Operation not permitted".
+_DENIED = re.compile(
+    r"[:(] ?(?:operation not permitted|permission denied)[\s.)\]]{0,4}$", re.IGNORECASE
+)
+_COUNTED = re.compile(r"\b\d{1,9} (?:\w{1,20} )?(?:failures?|errors?)\b", re.IGNORECASE)
 _LOGIN = re.compile(
     r"\b40[13]\b|unauthori[sz]ed|authenticat(?:ion|ed?)\b(?! (?:method|option|setting|type))|forbidden|\bjwt\b",
     re.IGNORECASE,
 )
 _PLACE_WORDS = re.compile(
-    r"[\s\W\d]|\b(?:in|at|on|of|the|error|errors|found|location|context|near|line|col|column|pos|position"
+    r"[\s\W\d]|\b(?:occurred|in|at|on|of|the|error|errors|found|location|context|near|line|col|column|pos|position"
     r"|char|character|config|configuration|file|source|from|included|and|see|while|reading|number)\b",
     re.IGNORECASE,
 )
@@ -106,6 +118,8 @@ def _said(case: Case) -> Iterator[Finding]:
         elif place is None and _ERROR_IN_LINE.search(message.text) and is_only_place(message.text):
             yield from _above_a_number(case, message)
         elif place is not None and (about or _WRONG.search(text)):
+            if FRAME.match(message.raw):
+                continue  # a step of a stack, not a mistake
             yield _at_place(case, message, text, place, plain=not about)
         elif any(one.first <= message.number <= one.last for one in found):
             continue  # a line of a traceback speaks of the program's text, unless it says otherwise
@@ -117,7 +131,12 @@ def _is_about_settings(text: str) -> bool:
     """It calls a setting wrong; "Invalid argument" alone is errno's, and a token may be a login's."""
     if _LOGIN.search(text):
         return False
-    return bool(_ABOUT_SETTINGS.search(_EINVAL.sub("", text)) or is_data_error(text))
+    if (_DENIED.search(text) and place_in(text) is None) or any(
+        name in text for name in OF_THE_SYSTEM
+    ):
+        return False
+    plain = _COUNTED.sub("", _EINVAL.sub("", text))
+    return bool(_ABOUT_SETTINGS.search(plain) or is_data_error(text))
 
 
 def is_only_place(text: str) -> bool:

@@ -8,8 +8,9 @@ of is the last complaint before its end, however vague that is.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
@@ -18,19 +19,21 @@ FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad"
-    r"|must|required?|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|allowed|permitted|set"
+    r"|must|requir(?:ed?|es)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|running|readable|writable|a)|too (?:many|few"
     r"|large|small|long|old|new)|out of|no space|read-only|wrong|syntax|incompatible|conflict|never"
     r"|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
     re.IGNORECASE,
 )
 NAMES_A_THING = re.compile(
-    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w=\w|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
+    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|\b\d{2,}\b|\bline \d|\w=\w|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|\b[0-9A-F]{8,40}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
     r"|\b(?:user|group|interface|host|device|module|plugin|table|key|option)s?:? (?!(?:is|in|not|was|for|on|to|of)\b)[\w@./-]{2,}"
 )
 FRAME = re.compile(
     r"^\s+(?:at |File \"|from |in |\d+: |#\d+)|^\s*(?:at [\w.$<>]+\(|goroutine \d|\.\.\. \d+ more|\^+~*$)"
     r"|^\s*(?:while executing|error, called at |CallStack \(from )"
+    r"|^\s*[\w\\{}]{1,200}(?:(?:->|::)[\w{}]{1,100})?\(\) at \S{1,300}:\d{1,7}$"
+    r"|^\s*\S{1,300}:\d{1,7}:in [`'][^']{1,200}'$"
     r"|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
 )
 GOOD = re.compile(
@@ -45,12 +48,23 @@ CONSEQUENCE = re.compile(
     r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed)"
     r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
     r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
+    r"|(?:cannot|could not|couldn't|unable to|failed to) (?:remove|unlink|delete)\b.{0,200}\bno such file"
     r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
     r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|see .{0,30}\babove|please (?:fix|check|see)"
     r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
     re.IGNORECASE,
 )
 
+# "aborting because of a version mismatch": the end, with its reason.
+_WITH_REASON = re.compile(
+    r"\bfail(?:ed|ure) to (?:start|initiali[sz]e)[^:\n]{0,40}: (?=[^:\n]{0,80}(?:/\w|['\"]))"
+    r"|\b(?:exiting|aborting|stopping|terminating|quitting|giving up) (?:because(?: of)?|since|as) (?!(?:of )?(?:a |an |the )?(?:previous |fatal |earlier |above )?errors?\b)",
+    re.IGNORECASE,
+)
+_ADVICE = re.compile(
+    r"(?<=[\w'\")\]])[.!;] {1,2}(?:please|for more|see|try|check|run|use|refer|consult)\b.*",
+    re.IGNORECASE,
+)
 # Says of a whole configuration that it is not to be read: the line above says what is wrong in it.
 VAGUE = re.compile(
     r"\b(?:fail(?:ed|ure)|unable|could ?n[o']t|cannot|can't|error)(?: to| in| while)? "
@@ -66,6 +80,22 @@ HARMLESS = re.compile(
     r"|\bdeprecat|\bdisabling\b|\bwill (?:be )?(?:disabled|retry|try again)\b|\bretrying\b|\bproceeding\b|\bdefaulting to\b",
     re.IGNORECASE,
 )
+RETRIES = re.compile(
+    r"\b(?:will (?:be )?(?:retr(?:y|ied)|try(?:ing)? again)|retry(?:ing)?|retries|try(?:ing)? again|reconnect(?:ing)?"
+    r"|attempts?|next try|back(?:ing)?[ -]?off)\b",
+    re.IGNORECASE,
+)
+# It does not try again any more: why is said by what it tried.
+GAVE_UP = re.compile(
+    r"\b(?:gave up|giv(?:ing|e) up|no more (?:retries|attempts|tries)|(?:retr(?:y|ies)|attempts?|tries)\b.{0,24}\b(?:exhausted|exceeded"
+    r"|reached|failed|used up)|(?:all|max(?:imum)?|too many)\b.{0,24}\b(?:attempts|retries|tries|failures)|after \d{1,6} (?:\w+ )?(?:attempts|retries|tries|times))\b"
+    r"(?!.{0,200}\bcaused by)",
+    re.IGNORECASE,
+)
+_RECOVERED = re.compile(
+    r"\b(?:connected|succe\w{2,8}|recovered|(?:re)?established|restored|reconnected|back online|is up)\b",
+    re.IGNORECASE,
+)
 # What a program does on its way out, after the error that it dies of.
 _LEAVING = re.compile(
     r"\b(?:clos(?:ed|ing)|clean(?:ed|ing)? ?up|remov(?:ed|ing)|unload(?:ed|ing)?|flush(?:ed|ing)?"
@@ -77,8 +107,28 @@ _DISTINCT = re.compile(
     r"/[\w./@+-]{3,200}|['\"`‘“]([^'\"`’”]{1,80})['\"`’”]|\b\w+[_.]\w[\w.]+\b|\b[A-Z][a-z]+[A-Z]\w*"
 )
 
+# Words that any program could say of any failure: a line of nothing else names nothing.
+_ANY_WORD = re.compile(
+    r"\b(?:an?|the|of|in|into|to|on|at|by|with|during|while|when|from|as|ha[sd]|have|is|was|were|been|be|this|that|its?|your|our|for|and|or"
+    r"|not|could|can|cannot|can'?t|unable|due|because|occurred|happened|encountered|caught|got|went|there|some|one|more|any|all|something"
+    r"|fatal|critical|severe|serious|unexpected(?:ly)?|unhandled|uncaught|unknown|unrecoverable|internal|irrecoverable|wrong|problems?"
+    r"|errors?|exceptions?|fail(?:ed|ures?|s|ing)?|crash(?:ed|ing)?|panic|start(?:ing|ed|up)?|boot(?:ing|strap(?:ping)?)?"
+    r"|initiali[sz](?:e[ds]?|ation|ing)|init|load(?:ing|ed)?|launch(?:ing|ed)?|run(?:ning)?|open(?:ing)?|creat(?:e|ing)|setup|set|up|setting"
+    r"|exit(?:ing|ed|s)?|abort(?:ing|ed|s)?|terminat(?:e[ds]?|ing|ion)|shut(?:ting)?|shutdown|down|stop(?:ping|ped|s)?|quit(?:ting)?|bye"
+    r"|giv(?:e|ing)|bail(?:ing)?|out|ended|ending|dying|die|died|completed?|continu(?:e|ing)|proceed"
+    r"|application|app|server|service|daemon|process|program|system|engine|vm|main|thread|worker|instance|context|child|parent|component"
+    r"|code|status|execution|operation|task|job|command|result|reason|cause|now|please|will|see|above|below|logs?|details?|information|info)\b",
+    re.IGNORECASE,
+)
+_A_WORD = re.compile(r"[^\W\d_]{2}")
+_CODE = re.compile(r"\W{0,2}[A-Z]{1,8}[-_]?\d{2,6}\W{0,2}$")  # E1001, and nothing else
+_LINES = 1024  # of a run, at most: several causes ask the same of each
+_A_SENTENCE = 120  # letters
 _NEAR = 4
+_OF_THE_ERROR = re.compile(r"\b(?:hint|detail|context|statement|note|tip|help): ", re.IGNORECASE)
 _AS_GOOD_AS = 3  # healthy lines
+_OFTEN = 3  # the same words
+_NEUTRAL = 3  # of them are as good as a healthy one
 # strerror(3), at the end of a line
 _STRERROR = re.compile(
     r"(?:no such file or directory|permission denied|operation not permitted|address already in use"
@@ -92,8 +142,9 @@ _STRERROR = re.compile(
 class Course:
     """The way of one run, by its lines."""
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, messages: Sequence[Message], *, ran_out_of_time: bool = False) -> None:
         self._messages = messages
+        self._ran_out_of_time = ran_out_of_time
 
     def survived(self, message: Message) -> int:
         """How many healthy lines stand between a complaint and the one that the run died of; 0
@@ -103,7 +154,8 @@ class Course:
             return 0
         if self._alike(message, last):
             return 0
-        healthy = sum(self._healthy[message.number + 1 : last.number])
+        between = slice(message.number + 1, last.number)
+        healthy = sum(self._healthy[between]) + sum(self._neutral[between]) // _NEUTRAL
         return healthy + (_AS_GOOD_AS if _another_error(message, last) else 0)
 
     def told_nearby(self, message: Message) -> bool:
@@ -136,9 +188,39 @@ class Course:
             and not HARMLESS.search(message.text[:600])
         )
 
+    def gave_up_on(self, message: Message) -> bool:
+        """It tried again and again, to no avail, and said so."""
+        repeated = self._ran_out_of_time and self._said[message.text] >= _OFTEN
+        if not (repeated or RETRIES.search(message.text[:600])) or self._gave_up_at is None:
+            return False
+        if message.number >= self._gave_up_at:
+            return False
+        after = self._messages[message.number + 1 : self._gave_up_at]
+        return not any(
+            _RECOVERED.search(one.text[:600]) and not FAILURE.search(one.text[:600])
+            for one in after
+        )
+
+    @cached_property
+    def _said(self) -> Counter[str]:
+        return Counter(one.text for one in self._messages)
+
+    @cached_property
+    def _gave_up_at(self) -> int | None:
+        """The number of the last line that says so; where systemd lost its patience, the end."""
+        if self._ran_out_of_time:
+            return len(self._messages)
+        return next(
+            (one.number for one in reversed(self._messages) if GAVE_UP.search(one.text[:600])), None
+        )
+
     @cached_property
     def _healthy(self) -> list[bool]:
         return [_is_healthy(one) for one in self._messages]
+
+    @cached_property
+    def _neutral(self) -> list[bool]:
+        return [_is_neutral(one) for one in self._messages]
 
     @cached_property
     def _last_complaint(self) -> Message | None:
@@ -148,6 +230,26 @@ class Course:
     def _alike(self, one: Message, other: Message) -> bool:
         """Both speak of the same thing."""
         return bool(_things(one.text) & _things(other.text))
+
+
+def without_advice(text: str) -> str:
+    """What it says, without the sentence that tells what to do or where to read."""
+    return _ADVICE.sub("", text)
+
+
+@lru_cache(_LINES)
+def is_consequence(text: str) -> bool:
+    """It tells of the end, not of its reason; what a further sentence advises is neither."""
+    plain = _WITH_REASON.sub("", _ADVICE.sub("", text[:600]))
+    return CONSEQUENCE.search(plain) is not None
+
+
+@lru_cache(_LINES)
+def says_nothing(text: str) -> bool:
+    """``BOOT FAILED``, ``Error during startup``: it failed, and no word says what."""
+    if len(text) > _A_SENTENCE or not _A_WORD.search(text):
+        return _CODE.match(text) is not None
+    return not _A_WORD.search(_ANY_WORD.sub(" ", text))
 
 
 def _another_error(message: Message, last: Message) -> bool:
@@ -165,7 +267,7 @@ def _things(text: str) -> set[str]:
 
 def _complains(message: Message) -> bool:
     text = message.text[:600]
-    if FRAME.match(message.raw) or CONSEQUENCE.search(text) or HARMLESS.search(text):
+    if FRAME.match(message.raw) or is_consequence(text) or HARMLESS.search(text):
         return False
     if not any(map(str.isalpha, text)):
         return False
@@ -178,8 +280,18 @@ def _complains(message: Message) -> bool:
 def _is_healthy(message: Message) -> bool:
     """It says that something went well, or tells as it goes."""
     text = message.text[:600]
-    if FRAME.match(message.raw) or CONSEQUENCE.search(text) or _LEAVING.search(text):
+    if FRAME.match(message.raw) or is_consequence(text) or _LEAVING.search(text):
         return False
     if message.level is Level.TALK:
-        return True
+        return _OF_THE_ERROR.search(message.raw[:300]) is None
     return message.level is Level.UNKNOWN and bool(GOOD.search(text)) and not FAILURE.search(text)
+
+
+def _is_neutral(message: Message) -> bool:
+    """It tells of neither good nor bad, and belongs to no line above it."""
+    text = message.text[:600]
+    if message.level is not Level.UNKNOWN or message.raw.startswith((" ", "\t")):
+        return False
+    if FRAME.match(message.raw) or _LEAVING.search(text) or is_consequence(text):
+        return False
+    return any(map(str.isalpha, text)) and not FAILURE.search(text) and not GOOD.search(text)

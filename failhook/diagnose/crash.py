@@ -29,6 +29,7 @@ class Crash:
     first: int
     last: int
     at: Message
+    around: str = ""  # what an exception that wraps it names besides: the file, the server
 
     @property
     def is_own(self) -> bool:
@@ -52,6 +53,22 @@ class Frame:
     file: str
     line: str
     function: str | None
+
+
+_NAMED = re.compile(
+    r"/[\w.@+-]{1,100}/[\w./@+-]{1,200}|\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}:\d{2,5}\b|(?<![a-z+])[a-z+]{2,10}://[^\s'\"]{3,200}"
+    r"|['\"`‘“]([^'\"`’”\s]{2,120})['\"`’”]|\b\w{1,60}(?:[.-]\w{1,60}){1,6}\.(?:json|ya?ml|toml|xml|conf|properties|ini)\b"
+)
+
+
+def around_of(said: str, wrappers: Sequence[str]) -> str:
+    """What is told by the first exception around another that names something which that one does
+    not: the file that was read, the server that was asked."""
+    for text in wrappers:
+        named = [one[1] or one[0] for one in _NAMED.finditer(text[:1000])]
+        if any(one not in said for one in named):
+            return text.strip()
+    return ""
 
 
 def _own(frames: Sequence[Frame]) -> Frame | None:

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import LINE_ONLY, is_data_error, the_one
-from failhook.diagnose.course import NAMES_A_THING
-from failhook.diagnose.crash import Crash
+from failhook.diagnose.course import FAILURE, FRAME, HARMLESS, NAMES_A_THING
+from failhook.diagnose.crash import Crash, around_of
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place
+from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
 
 _MODULE = re.compile(
@@ -20,6 +21,10 @@ _MODULE = re.compile(
     r"|cannot load such file -- (?P<ruby>\S+)|Can't locate (?P<perl>\S+\.pm)|module '(?P<lua>[^']+)' not found"
 )
 _ABOVE = 2  # lines
+_BEFORE = 12  # lines
+_TELLING = 30  # letters: no two errors have so many in common by chance
+_ERRNO = re.compile(r"\[Errno \d{1,3}\]|\b\w{0,20}Error\b")
+_ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
 
 def _found(case: Case) -> Iterator[Finding]:
@@ -30,7 +35,8 @@ def _found(case: Case) -> Iterator[Finding]:
             continue
         where = f" ({crash.place})" if crash.place else ""
         kind = f"{crash.kind}: " if crash.message else crash.kind
-        what = f"{kind}{quote(crash.message, 220)}{where}{_configuration(case, crash)}"
+        more = f"{_around(case, crash)}{_configuration(case, crash)}"
+        what = f"{kind}{quote(crash.message, 220)}{where}{more}"
         yield Finding(
             f"crash-{crash.language}",
             fails(case, what),
@@ -39,6 +45,34 @@ def _found(case: Case) -> Iterator[Finding]:
             (case.proof(crash.at),),
             crash.at.number,
         )
+
+
+def _around(case: Case, crash: Crash) -> str:
+    """What names the thing that the exception itself does not: one around it, a line of the log with
+    the same words, or what the program was about to do."""
+    if crash.around:
+        return f", within “{quote(crash.around, 180)}”"
+    outside = [one for one in case.messages if not crash.first <= one.number <= crash.last]
+    if len(crash.message) >= _TELLING:
+        same = [one.text for one in outside if crash.message[:_TELLING] in one.text]
+        if around := around_of(crash.message, same):
+            return f", within “{quote(around, 180)}”"
+    if not NAMES_A_THING.search(_ERRNO.sub("", crash.message)):
+        before = [one for one in outside if one.number < crash.first and one.pid == crash.at.pid]
+        return _after(crash, before[-_BEFORE:])
+    return ""
+
+
+def _after(crash: Crash, before: Sequence[Message]) -> str:
+    """What it was about to do; else the last complaint that names a thing."""
+    if before and before[-1].level <= Level.TALK and _ABOUT_TO.match(before[-1].text):
+        return f", after “{quote(before[-1].text, 120)}”"
+    for one in reversed(before):
+        text = one.text[:600]
+        told = NAMES_A_THING.search(text) and FAILURE.search(text) and not HARMLESS.search(text)
+        if told and not FRAME.match(one.raw) and crash.message not in text:
+            return f", after “{quote(text, 160)}”"
+    return ""
 
 
 def _how_sure(case: Case, crash: Crash) -> float:

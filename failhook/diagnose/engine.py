@@ -20,7 +20,9 @@ from failhook.diagnose import (
     files,
     general,
     hardware,
+    logins,
     memory,
+    needs,
     network,
     programs,
     results,
@@ -40,7 +42,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, programs, accounts, files, absent, network, memory, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, programs, accounts, files, absent, network, logins, needs, memory, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

@@ -11,16 +11,9 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.facts import PathFact
-from failhook.diagnose.finding import (
-    SAID,
-    SEEN,
-    Cause,
-    Finding,
-    each,
-    from_message,
-    quote,
-)
+from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.memory import WATCHES
 from failhook.diagnose.place import place_in
 from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
@@ -53,7 +46,7 @@ _QUOTA = re.compile(r"disk quota exceeded|\bEDQUOT\b|errno[ =:]*122\b", re.IGNOR
 _OPEN_MODE = re.compile(
     r"(?:group|world|other)s?[ -](?:or (?:world|other)s?[ -])?(?:readable|writ(?:e)?able|access)"
     r"|too open|insecure permissions?|unsafe permissions?|bad permissions?|invalid permissions"
-    r"|permissions? (?:should|must) be|insecure (?:mode|owner|file|directory|group|world|location)|has wrong (?:owner|mode|permissions)"
+    r"|permissions? (?:should|must) be|(?:accessible|readable|writ(?:e)?able) (?:only )?by (?:only )?(?:the |its )?(?:owner|root)|insecure (?:mode|owner|file|directory|group|world|location)|has wrong (?:owner|mode|permissions)"
     r"|(?:wrong|bad|invalid|incorrect|unsafe|insecure|improper) owner(?:ship)?|not owned by|is owned by",
     re.IGNORECASE,
 )
@@ -75,6 +68,7 @@ _WRITES = re.compile(
     r"writ|creat|mkdir|unlink|rename|remov|append|log|lock|pid|save|dump|touch|chown|chmod",
     re.IGNORECASE,
 )
+_PUTS = re.compile(r"\b(?:writ|append|sav|stor|flush|dump|creat|copy|extend)", re.IGNORECASE)
 _COMPLAINS = re.compile(
     r"\b(?:can(?:no|')t|can not|couldn't|could not|unable to|fail(?:ed|ure)?|error)\b",
     re.IGNORECASE,
@@ -155,6 +149,8 @@ def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Fin
     if there and not by_system:
         return None  # what is not found is something else, perhaps in that file
     sure = SAID - 0.3 if there else SAID - 0.05
+    if paths[-1].startswith(_OF_A_RUN) and paths[-1].endswith(".cid"):
+        sure -= 0.15  # gone with the container that could not be made
     named = "" if paths[-1] in message.text else f", as it seems {paths[-1]}"
     return from_message(
         case, message, "file-missing",
@@ -353,11 +349,26 @@ def full(case: Case, message: Message) -> Finding | None:
             more=[case.checked(_room(mount), "system/mounts.txt")],
         )  # fmt: skip
     named = f" ({mount.point})" if mount is not None and mount.point != "/" else ""
+    written = _written_nearby(case, message)
+    named = named or (f" for {written}" if written else "")
     return from_message(
         case, message, "disk-full",
         what=f"there was no space left{named}: “{quote(message.text, 180)}”",
         advice="df -h, df -i", confidence=SAID + 0.08,
     )  # fmt: skip
+
+
+def _written_nearby(case: Case, message: Message) -> str:
+    """What could not be written, where the line itself names no file and one beside it does."""
+    if paths_in(message.raw):
+        return ""
+    near = case.messages[max(0, message.number - 2) : message.number + 3]
+    for one in sorted(near, key=lambda each: abs(each.number - message.number)):
+        fails_to_write = FAILURE.search(one.text[:600]) and _PUTS.search(one.text[:600])
+        paths = paths_in(one.raw) if fails_to_write else []
+        if paths:
+            return paths[0]
+    return ""
 
 
 def _room(mount) -> str:  # type: ignore[no-untyped-def]
@@ -393,7 +404,7 @@ def locked(case: Case, message: Message) -> Finding | None:
         case, message, "locked",
         what=f"another instance runs, or left its lock behind: “{quote(message.text, 200)}”",
         advice="end the other instance; if there is none, remove the lock or pid file",
-        confidence=SAID - 0.05,
+        confidence=SAID - (0.05 if NAMES_A_THING.search(message.text) else 0.09),
     )  # fmt: skip
 
 

@@ -11,7 +11,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import CONSEQUENCE, FAILURE, FRAME, GOOD, NAMES_A_THING
+from failhook.diagnose.course import (
+    FAILURE,
+    FRAME,
+    GAVE_UP,
+    GOOD,
+    NAMES_A_THING,
+    is_consequence,
+    says_nothing,
+)
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
@@ -28,47 +36,69 @@ _HEDGED = re.compile(
 _BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|^[*=#-]{4,}|[*=#-]{4,}$")
 _ABOVE = re.compile(r"\bsee .{0,30}\babove", re.IGNORECASE)  # the last error points to warnings
 _NEAR_END_S = 10.0
+_BY_LEVEL = {
+    Level.FATAL: 3.0, Level.ERROR: 2.6, Level.WARNING: 0.3, Level.UNKNOWN: 0.6, Level.TALK: -0.8,
+}  # fmt: skip
 
 
-def _score(case: Case, message: Message, *, above: bool) -> float:  # noqa: C901, PLR0912 - one term each
+def _score(case: Case, message: Message, *, above: bool) -> float:
     text = message.text[:600]
+    alone = True
+    if says_nothing(text) and (whole := together(case, message)) != message.text:
+        text, alone = whole[:600], False
     failures = len({word.lower() for word in FAILURE.findall(text)})
     if FRAME.match(message.raw) or not any(map(str.isalpha, text)):
         return -1.0
     if not failures and message.level < Level.ERROR:
         return -1.0
-    score = {
-        Level.FATAL: 3.0, Level.ERROR: 2.6, Level.WARNING: 0.3, Level.UNKNOWN: 0.6, Level.TALK: -0.8,
-    }[message.level]  # fmt: skip
-    score += 1.2 + 0.2 * min(failures - 1, 2) if failures else 0.0
+    gave_up = case.course.gave_up_on(message)
+    level = max(message.level, Level.ERROR) if gave_up else message.level
+    score = _BY_LEVEL[level] + _by_words(text, failures) - (0.0 if alone else 0.4)
+    if not gave_up:
+        score += _by_course(case, message)
+    if case.course.told_nearby(message):
+        score -= 1.0
+    if _BANNER.search(message.raw):
+        score -= 3.0
+    if level is Level.WARNING and above:
+        score += 1.8
+    if level in (Level.UNKNOWN, Level.WARNING):
+        score += 0.5 * (message.number + 1) / max(1, len(case.messages))  # the end tells more
+    if message.raw in case.earlier:
+        score -= 0.3
+    return score
+
+
+def _by_words(text: str, failures: int) -> float:
+    """What the words of a line are worth."""
+    score = 1.2 + 0.2 * min(failures - 1, 2) if failures else 0.0
     if failures and NAMES_A_THING.search(text):
         score += 0.8
     if failures and _CAUSE_AFTER.search(text):
         score += 0.4
-    if CONSEQUENCE.search(text):
+    if is_consequence(text):
         score -= 1.0 if NAMES_A_THING.search(text) or failures else 1.6
+    if GAVE_UP.search(text):
+        score -= 1.0
+    if says_nothing(text):
+        score -= 1.2
     if _HEDGED.search(text):
         score -= 1.5
-    if taken_back(case, message):
-        score -= 2.6
-    if case.course.told_nearby(message):
-        score -= 1.0
-    score -= min(2.0, 0.6 * case.course.survived(message))
-    if _BANNER.search(message.raw):
-        score -= 3.0
-    if message.level is Level.WARNING and above:
-        score += 1.8
-    if message.level in (Level.UNKNOWN, Level.WARNING):
-        score += 0.5 * (message.number + 1) / max(1, len(case.messages))  # the end tells more
     if GOOD.search(text) and failures < 2:
         score -= 0.9
-    if message.raw in case.earlier:
-        score -= 0.3
-    end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
-    if message.at and end - message.at > _NEAR_END_S:
-        score -= 1.2
     if len(text) < 8:
         score -= 1.0
+    return score
+
+
+def _by_course(case: Case, message: Message) -> float:
+    """What the way of the run after a line takes from it."""
+    score = -2.6 if taken_back(case, message) else 0.0
+    score -= min(2.0, 0.6 * case.course.survived(message))
+    end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
+    hung = case.incident.result == "timeout"
+    if message.at and end - message.at > _NEAR_END_S and not hung:
+        score -= 1.2
     return score
 
 
@@ -83,7 +113,7 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
 def _general(case: Case) -> Iterator[Finding]:
     best = telling(case, case.messages)
     for score, message in best[:3]:
-        sure = min(0.62, GUESS + 0.05 * (score - 1.5))
+        sure = min(0.62, GUESS + 0.065 * (score - 1.5))
         text = quote(together(case, message))
         yield Finding(
             "unclear",

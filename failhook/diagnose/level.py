@@ -18,9 +18,9 @@ class Level(IntEnum):
 
 _LEVELS = {
     Level.FATAL: "emerg emergency panic fatal alert crit critical ftl f dpanic",
-    Level.ERROR: "error err eror errors severe fail failure failed e syserr",
-    Level.WARNING: "warn warning wrn w",
-    Level.TALK: "notice info information inf note debug dbg dbug dbgs trace trce verbose i d n hint"
+    Level.ERROR: "error err eror errors severe fail failure failed e ee syserr",
+    Level.WARNING: "warn warning wrn w ww",
+    Level.TALK: "notice info information inf note debug dbg dbug dbgs trace trce verbose i ii d n hint"
     " detail config fine finer finest progress success",
     Level.UNKNOWN: "log status statement context",  # says nothing about how grave it is
 }

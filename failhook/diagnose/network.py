@@ -55,7 +55,7 @@ _REFUSED = re.compile(
 )
 _TIMED_OUT = re.compile(
     r"connection timed out|ETIMEDOUT|connect(?:ion)? (?:timed[ -]?out|time-?out(?!s?\b[ \w]{0,12}[=:]? ?(?:\d|is\b|set\b|to\b)))|errno[ =:]*110\b"
-    r"|no route to host|EHOSTUNREACH|network is unreachable|ENETUNREACH|host is (?:down|unreachable)",
+    r"|connect(?:ing|ion)? to \S[^\n]{0,120}? timed out|no route to host|EHOSTUNREACH|network is unreachable|ENETUNREACH|host is (?:down|unreachable)",
     re.IGNORECASE,
 )
 _UNRESOLVED = re.compile(
@@ -75,7 +75,8 @@ _PORT = re.compile(
     r"|port[\s=:#'\"(]{1,4}(?P<named>\d{1,5})(?!\w)"
     r"|(?<![\w.])(?P<bare>:\d{1,5})(?![\w.-]|:\w)"
     r"|['\"], {0,2}(?P<argument>\d{2,5})(?=\s?[),])"
-    r"|\}, {0,2}(?P<erlang>\d{2,5})(?=\s?[},])",
+    r"|\}, {0,2}(?P<erlang>\d{2,5})(?=\s?[},])"
+    r"|(?:nio2?|apr|bio|1\.[01]|https?)-(?P<connector>\d{2,5})(?=[\]\"')])",  # Java's web servers
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
@@ -105,9 +106,10 @@ def ports_in(text: str, *, sure: bool = False) -> list[int]:
         if match["port"] and (match["host"] or "").lower().endswith(_FILE_SUFFIXES):
             continue  # main.py:12 is a line of a file
         bare = match["argument"] or match["erlang"] or (match["bare"] or ":0")[1:]
-        number = int(match["port"] or match["named"] or bare)
+        named = match["port"] or match["named"] or match["connector"]
+        number = int(named or bare)
         if 0 < number < 65536:
-            (found if match["port"] or match["named"] else later).append(number)
+            (found if named else later).append(number)
     return list(dict.fromkeys(found if sure else [*found, *later]))
 
 
@@ -307,11 +309,10 @@ def _refused(case: Case, message: Message) -> Finding | None:
                             advice="is that server running, and on that address?",
                             confidence=SAID + 0.04)  # fmt: skip
     holder = next((one for one in case.listeners if one.port == port), None)
-    where = f"port {port}"
     address = _ADDRESS.search(message.text)
-    if address is not None:
-        where = f"{address['v4'] or address['v6']} port {port}"
-    local = address is None or (address["v4"] or "").startswith("127.") or address["v6"] == "::1"
+    host = (address["v4"] or address["v6"]) if address else _host_with(case, message, port)
+    where = f"{host} port {port}" if host else f"port {port}"
+    local = host in ("", "localhost", "::1", "[::1]") or host.startswith("127.")
     if holder is None and local and case.looked:
         return from_message(
             case, message, "connection-refused",
@@ -327,6 +328,15 @@ def _refused(case: Case, message: Message) -> Finding | None:
         advice="is that server running, and does it listen on that address?",
         confidence=SAID + 0.08,
     )  # fmt: skip
+
+
+def _host_with(case: Case, message: Message, port: int) -> str:
+    """The host that stands before the port, in the line or in the one above."""
+    for one in reversed(case.messages[max(0, message.number - 1) : message.number + 1]):
+        for match in _PORT.finditer(one.text):
+            if match["port"] == str(port) and len(match["host"] or "") > 1:
+                return str(match["host"])
+    return ""
 
 
 def _unreachable(case: Case, message: Message) -> Finding | None:

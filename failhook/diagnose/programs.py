@@ -15,8 +15,9 @@ _LIBRARY = re.compile(
 )
 _SYMBOL = re.compile(
     r"symbol lookup error: [^\s:]{1,300}: undefined symbol: \S"
-    r"|: version [`'][^']{1,100}' not found \(required by [^)]{1,300}\)"
+    r"|: version [`'](?P<version>[^']{1,100})' not found \(required by [^)]{1,300}\)"
 )
+_MOST = 4
 _COMMAND = re.compile(
     r"^(?:(?P<script>/?[\w./-]{1,200}): )?(?:line |)(?P<line>\d{1,6}): (?P<command>[^\s:]{1,200}):"
     r" (?:command )?not found$"
@@ -25,6 +26,11 @@ _COMMAND = re.compile(
 )
 _SHELL_LINE = re.compile(
     r"^(?P<script>/[\w./@+-]{1,300}): (?:line )?(?P<line>\d{1,6}): (?P<what>[^\n]{3,300})$"
+)
+# bash(1) of a command that did not end by itself: "x.sh: line 31: 207 Killed   python3 train.py"
+_JOB = re.compile(
+    r"^(?P<script>[\w./@+-]{1,300}): line (?P<line>\d{1,6}): {1,6}\d{1,8} (?P<how>Killed|Segmentation fault|Aborted|Bus error"
+    r"|Illegal instruction|Floating point exception|Bad system call)(?: +\(core dumped\))? {1,40}(?P<command>\S.{0,400})$"
 )
 _SHELL = re.compile(
     r"unbound variable|parameter not set|syntax error|unexpected|bad substitution|not a valid identifier"
@@ -58,9 +64,17 @@ def _symbol(case: Case, message: Message) -> Finding | None:
     match = _SYMBOL.search(message.text)
     if match is None:
         return None
+    wanted = [
+        one["version"]
+        for each in case.messages
+        if (one := _SYMBOL.search(each.text)) is not None and one["version"]
+    ]
+    several = list(dict.fromkeys(wanted))[-_MOST:]
+    versions = f" (it wants {', '.join(several)})" if len(several) > 1 else ""
     return from_message(
         case, message, "library-version",
-        what=f"its program and a library of this machine do not fit: “{quote(message.text, 220)}”",
+        what=f"its program and a library of this machine do not fit{versions}: "
+        f"“{quote(message.text, 220)}”",
         advice="install the program's build for this release, or the library's newer version",
         confidence=SAID + 0.1,
     )  # fmt: skip
@@ -92,8 +106,24 @@ def _shell(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _job(case: Case, message: Message) -> Finding | None:
+    """A shell tells which of its commands a signal ended."""
+    match = _JOB.match(message.raw.strip())
+    if match is None:
+        return None
+    oom = match["how"] == "Killed" and case.incident.result == "oom-kill"
+    why = " by the out-of-memory killer" if oom else ""
+    return from_message(
+        case, message, "command-killed",
+        what=f"the command {quote(match['command'], 120)} (line {match['line']} of {match['script']}) "
+        f"was ended by a signal{why}: {match['how']}",
+        advice="more memory for it, or find what grows" if oom else "see why it ended: its core, dmesg",
+        confidence=SEEN if oom else SAID,
+    )  # fmt: skip
+
+
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, _library, _symbol, _command, _shell))
+    return list(each(case, _library, _symbol, _command, _shell, _job))
 
 
 CAUSES = (Cause("programs", "programs and libraries that are missing or do not fit", _said),)

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import CONSEQUENCE, HARMLESS
+from failhook.diagnose.course import FAILURE, HARMLESS, NAMES_A_THING, is_consequence
 from failhook.diagnose.finding import Finding
 from failhook.diagnose.level import Level
+from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message
 
 _NEAR_S = 30.0
@@ -65,31 +66,56 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     weight = finding.confidence
     if message is None:
         return weight
-    explains = case.course.explains(message)
+    gave_up = case.course.gave_up_on(message)
+    explains = case.course.explains(message) or gave_up
     weight += 0.0 if explains else _BY_LEVEL[message.level]
     if case.course.told_nearby(message):
         weight -= 0.2
-    if CONSEQUENCE.search(message.text[:500]) and not finding.cause.startswith("crash"):
+    if is_consequence(message.text) and not finding.cause.startswith("crash"):
         weight -= 0.2
-    if HARMLESS.search(message.text[:500]):
+    if HARMLESS.search(message.text[:500]) and not gave_up:
         weight -= 0.3
     graded = message.level in (Level.WARNING, Level.TALK)
     if graded and not explains and _error_after(case, message):
         weight -= 0.15
-    weight -= min(_SURVIVED, _EACH_HEALTHY * case.course.survived(message))
-    if _is_old_news(case, message):
-        weight -= 0.1
+    if gave_up:
+        return weight  # what it tried lasted as long as it had patience
+    return weight - _behind_it(case, message)
+
+
+def _behind_it(case: Case, message: Message) -> float:
+    """What the run after a line, and those before it, take from it."""
+    survived = case.course.survived(message)
+    less = min(_SURVIVED, _EACH_HEALTHY * survived)
+    if survived and message.level is Level.UNKNOWN and _error_after(case, message, named=True):
+        less += 0.15
+    less += 0.1 if _is_old_news(case, message) else 0.0
+    less += 0.03 if _of_a_helper(case, message) else 0.0
     end = _end(case)
     if end and message.at and end - message.at > _NEAR_S:
-        weight -= 0.25
-    return weight
+        less += 0.25
+    return less
 
 
-def _error_after(case: Case, message: Message) -> bool:
-    """It went on after its warning, until something that it calls an error."""
+def _error_after(case: Case, message: Message, *, named: bool = False) -> bool:
+    """It went on after its warning, until something that it calls an error; if ``named``, one that
+    names what it is about."""
     return any(
-        one.level >= Level.ERROR and not CONSEQUENCE.search(one.text[:500])
+        one.level >= Level.ERROR
+        and not is_consequence(one.text)
+        and (not named or NAMES_A_THING.search(one.text[:600]))
         for one in case.messages[message.number + 1 :]
+    )
+
+
+def _of_a_helper(case: Case, message: Message) -> bool:
+    """Another program said it, after the unit's own had complained: it cleans up, mostly."""
+    programs = {path.rpartition("/")[2] for _, path, _ in commands(case.unit)}
+    if not message.identifier or message.identifier in programs:
+        return False
+    return any(
+        one.identifier in programs and FAILURE.search(one.text[:600])
+        for one in case.messages[: message.number]
     )
 
 
@@ -99,6 +125,9 @@ def _is_old_news(case: Case, message: Message) -> bool:
 
 
 def _end(case: Case) -> float:
+    """When it ended; 0 where it hung until systemd ended it: what it said last is long ago then."""
+    if case.incident.result == "timeout":
+        return 0.0
     return case.incident.main.exited or case.incident.first_seen
 
 

@@ -20,7 +20,10 @@ _LOGFMT_FIELD = re.compile(
     r"(?:\"(?P<quoted>(?:[^\"\\]|\\.){0,2000})\"|(?P<plain>[^\s\"]{1,500}))"
 )
 _SAYS = ("msg", "message", "event", "err", "error", "reason", "cause", "exception")
-_WHERE = ("file", "path", "line", "filename")
+_WHERE = (
+    "file", "path", "line", "filename", "addr", "address", "host", "url", "endpoint", "dir", "directory",
+    "device", "interface", "plugin", "topic", "queue", "database", "table", "bucket", "key", "config",
+)  # fmt: skip
 # Tells when, where in the program and by which part of it, not what.
 _ASIDE = frozenset((
     "time", "ts", "t", "timestamp", "@timestamp", "datetime", "date", "level", "lvl", "severity",
@@ -60,12 +63,18 @@ def structured(line: str) -> tuple[str, Level] | None:
 def _of_logfmt(line: str) -> str:
     given = _fields(line)
     said = [given[name] for name in _SAYS if name in given]
-    said += [f"{name} {given[name]}" for name in _WHERE if name in given]
     if said:
+        said += _where(given, said)
         return ": ".join(dict.fromkeys(said))
     free = " ".join(_LOGFMT_FIELD.sub(" ", line).split())
     rest = " ".join(f"{key}={value}" for key, value in given.items() if key not in _ASIDE)
     return " ".join(part for part in (free, rest) if part) or line
+
+
+def _where(given: Mapping[str, object], said: list[str]) -> list[str]:
+    """The fields that tell which thing it is about, if the words do not."""
+    found = [(name, str(given[name])) for name in _WHERE if isinstance(given.get(name), str | int)]
+    return [f"{name} {value}" for name, value in found if not any(value in one for one in said)]
 
 
 def _fields(line: str) -> dict[str, str]:
@@ -84,7 +93,7 @@ def with_fields(text: str) -> str:
     given = _fields(text[match.end() :])
     said = [match["said"].replace('\\"', '"')]
     said += [given[name] for name in _SAYS if name in given]
-    said += [f"{name} {given[name]}" for name in _WHERE if name in given]
+    said += _where(given, said)
     return ": ".join(dict.fromkeys(said))
 
 
@@ -97,6 +106,7 @@ def _of_json(line: str) -> tuple[str, Level] | None:
     for name in _JSON_INSIDE:  # {"msg": …, "attr": {"path": …, "error": …}}
         if isinstance(inside := entry.get(name), dict):
             said += _inside(inside)
+    said += _where(entry, said) if said else []
     level = _json_level(entry)
     if not said:
         return None if level is Level.UNKNOWN else (line[:MAX_SAID], level)

@@ -51,7 +51,7 @@ _SOURCE = re.compile(r"\([\w./-]{1,60}\.(?:c|cc|cpp|h|go|py|rs)[.:]\d{1,6}\)")
 _MARK = re.compile(
     r"\[(?P<mark>[!xX ✗.*+:-])\](?=\s)\s{0,4}|(?P<arrow>!{2,3}|>{2,3}|\*{3,60})(?=\s)\s{0,4}"
 )
-_SEPARATOR = re.compile(r"[\s|:,\-\x07]{1,8}")
+_SEPARATOR = re.compile(r"[\s|:,\-\x07│┃║╷╵]{1,8}")
 # /etc/x.conf:3: error: …
 _INNER = re.compile(
     r"(?:[^\s:]{1,200}:){0,3}\d{0,6}:?\s{0,3}(?P<word>fatal|panic|error|critical|err|emerg|warning|warn)(?: error)?:",
@@ -61,7 +61,10 @@ _NAME = re.compile(
     r"(?:[\w.-]{1,64} (?=[\w.+@/-]{1,60}\[\d{1,8}\]:))?"  # the host, as syslog files have it
     r"(?P<name>/?[A-Za-z][\w.+@/-]{1,60})(?:\[\d{1,8}(?::\d{1,8})?\]:?|:)(?=\s)\s{0,4}"
 )
-_BRACKETED = re.compile(r"\[[A-Za-z][\w .:/-]{0,30}\](?=\s)\s{0,4}")
+_BRACKETED = re.compile(
+    r"\[(?:[A-Za-z][\w .:/-]{0,30}|(?:[A-Za-z]\w{0,40}\.){1,10}\w{1,60})\](?=\s)\s{0,4}(?:\([\w.-]{1,40}\)\s{1,2})?"
+    r"|\(0x[0-9a-f]{1,8}\):\s"  # a level as bits
+)
 # The part of the program that speaks: loggers of Java, Rust (tracing, env_logger), .NET and Python.
 _LOGGERS = tuple(
     re.compile(pattern)
@@ -83,8 +86,10 @@ _FRAMEWORKS = tuple(
     for pattern in (
         r"[DIWEFA], \[[^\[\]]{10,60}\] {1,2}(?P<word>[A-Z]{3,7}) -- [^:\n]{0,60}: ",  # Ruby
         r"(?P<word>CRITICAL|ERROR|WARNING|INFO|DEBUG):[\w.]{1,80}:(?=\S)",  # Python's basicConfig
+        r"\((?P<word>EE|WW|II)\) {1,2}(?=\S)",  # X servers
         r"=(?P<word>[A-Z]{3,10}) REPORT={4}",  # Erlang, before OTP 21
         r"(?P<word>info|warn|warning|error|debug|fatal|panic|notice)\t(?=\S)",  # zap's console
+        r"\[\d{1,8}:\d{1,8}:\d{4}/\d{6}(?:\.\d{1,6})?:(?P<word>[A-Z]{3,9})(?:\(\d\))?:[\w.]{1,80}\(\d{1,6}\)\] ",  # Chromium
         r"(?P<word>fail|crit): (?=(?:\w{1,60}\.){1,8}\w{1,60}\[\d{1,8}\])",  # .NET
     )
 )
@@ -128,7 +133,8 @@ def peel(raw: str, names: frozenset[str] = frozenset()) -> tuple[str, Level]:
     level = Level.UNKNOWN
     for _ in range(_ROUNDS):
         rest, found = _peel_once(line, names)
-        level = found if level is Level.UNKNOWN else level
+        if level is Level.UNKNOWN or (level is Level.ERROR and found is Level.FATAL):
+            level = found  # "ERROR … FATAL: …": a part of it passes on what another said
         if rest == line or not rest:
             break
         line = rest

@@ -34,6 +34,15 @@ _UNREADABLE = re.compile(
 )
 
 
+_PEER = re.compile(
+    r"\bhost=['\"](?P<host>[\w.-]{1,200})['\"]|(?<![a-z+])[a-z+]{2,10}://(?P<url>[\w.-]{1,200})"
+)
+_OF_HELP = re.compile(
+    r"\b(?:details?|documentation|docs?|more|help|see|visit|report|read|learn)\b", re.IGNORECASE
+)
+_NEAR = 40  # lines: a traceback
+
+
 def expired(case: Case, message: Message) -> Finding | None:
     if not _EXPIRED.search(message.text):
         return None
@@ -42,21 +51,28 @@ def expired(case: Case, message: Message) -> Finding | None:
             day = time.strftime("%Y-%m-%d", time.gmtime(dates.not_after))
             return from_message(
                 case, message, "certificate-expired",
-                what=f"the certificate {path} expired on {day}{_peer(case)}: “{quote(message.text, 120)}”",
+                what=f"the certificate {path} expired on {day}{_peer(case, message)}: “{quote(message.text, 120)}”",
                 advice=f"renew {path}", confidence=SEEN,
                 more=[case.checked(f"{path} is valid until {day}")],
             )  # fmt: skip
     return from_message(
         case, message, "certificate-expired",
-        what=f"a certificate has expired: “{quote(message.text, 180)}”",
+        what=f"a certificate has expired{_peer(case, message)}: “{quote(message.text, 180)}”",
         advice="renew it, and check the clock: timedatectl", confidence=SAID + 0.05,
     )  # fmt: skip
 
 
-def _peer(case: Case) -> str:
-    """The one server that the command line names."""
-    hosts = set(re.findall(r"\b[a-z+]{2,10}://([\w.-]+)", case.unit.get("ExecStart") or ""))
-    return f" (connecting to {hosts.pop()})" if len(hosts) == 1 else ""
+def _peer(case: Case, message: Message) -> str:
+    """The one server that the command line names, or the lines around."""
+    if _PEER.search(message.text):
+        return ""
+    near = case.messages[max(0, message.number - _NEAR) : message.number + _NEAR]
+    about = [one.text for one in near if not _OF_HELP.search(one.text)]
+    for texts in ([case.unit.get("ExecStart") or ""], about):
+        hosts = {next(filter(None, one.groups())) for text in texts for one in _PEER.finditer(text)}
+        if len(hosts) == 1:
+            return f" (connecting to {hosts.pop()})"
+    return ""
 
 
 def mismatch(case: Case, message: Message) -> Finding | None:
@@ -76,7 +92,7 @@ def not_trusted(case: Case, message: Message) -> Finding | None:
         return None
     return from_message(
         case, message, "certificate-not-trusted",
-        what=f"a certificate is not trusted{_peer(case)}: “{quote(message.text, 180)}”",
+        what=f"a certificate is not trusted{_peer(case, message)}: “{quote(message.text, 180)}”",
         advice="add its authority to this machine's (update-ca-certificates), or to the program's",
         confidence=SAID - 0.02,
     )  # fmt: skip

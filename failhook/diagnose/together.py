@@ -7,7 +7,8 @@ import re
 from itertools import takewhile
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FRAME, HARMLESS, NAMES_A_THING
+from failhook.diagnose.course import FRAME, HARMLESS, NAMES_A_THING, says_nothing, without_advice
+from failhook.diagnose.finding import quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
 
@@ -15,6 +16,7 @@ _ANNOUNCES = re.compile(r"\b(?:the following|(?:listed|described) below)\b", re.
 # anyhow and eyre (Rust), and who writes like them: "Caused by:" and the causes, one a line.
 _CAUSED = re.compile(r"^\s*(?:caused by|because|reason|details?):?\s*$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^\s*\d{1,2}: ")
+_FIRST_CAUSE = re.compile(r"^\s{1,8}0: \S")
 _GOES_ON = re.compile(
     r"^\s*(?:was|is|are|and|or|but|which|that|with|in|at|to|for|from|because|by|of|while|when) [a-z]"
 )
@@ -23,26 +25,47 @@ _SPEAKER = re.compile(r"^[A-Z][\w.-]{2,20}: ")  # the library that speaks
 _ENDS = re.compile(r"[.!?;]\s*$")
 # .NET's console: the logger and the number of the event, then on a line of its own what it says.
 _LOGGER_ONLY = re.compile(r"^(?:[A-Z]\w{0,60}\.){1,8}[A-Z]\w{0,60}\[\d{1,8}\]$")
-_MAX_CAUSES = 6
+_OPENS = re.compile(r"(?:[:,{\[(]|=>|<-)\s*$")
+_THE_END = re.compile(
+    r"\b(?:exit|abort|shut|stop|quit|bye|terminat|giv|bail|end|dying|die|complete)", re.IGNORECASE
+)
+_A_HINT = re.compile(
+    r"\s{0,20}(?:did you mean|tips?\b|hints?\b|note\b|help\b|usage\b|try\b|for more|see\b|[|=^~]|-{1,3}> )",
+    re.IGNORECASE,
+)
+# "...ignoring", on a line of its own.
+_TAKES_BACK = re.compile(
+    r"\W{0,6}(?:ignor(?:ing|ed)|continuing|skipp(?:ing|ed))\W{0,6}$", re.IGNORECASE
+)
+_TWO_WORDS = 7  # letters
+# Letters: where a quote has no room for both, what follows is what matters.
+_OF_A_QUOTE, _OF_THE_HEAD = 230, 110
+# "ParseError at [row,col]:[3,7]" / "Message: …", as Java's readers of XML have it.
+_MESSAGE_OF_IT = re.compile(r"\W{0,6}(?:message|reason|cause): \S", re.IGNORECASE)
+_MAX_CAUSES, _MAX_OPEN = 6, 4
 _MAX_FURTHER, _NO_TIME = 3, 6
 
 
 def together(case: Case, message: Message) -> str:
-    """What the line says with what belongs to it from the lines after."""
+    """What the line says with what belongs to it from the lines after, or the one just before."""
     after = _after(case, message)
-    if not after:
-        return message.text
+    subject = _subject_above(case, message)
+    if subject or not after:
+        return f"{subject}: {message.text}" if subject else message.text
     if causes := _causes(after):
         return ": ".join((message.text.rstrip(": "), *causes))
     following = after[0]
     if _LOGGER_ONLY.match(message.text):
         return following.text
-    if message.text.rstrip().endswith((":", ",")) or _ANNOUNCES.search(message.text):
-        return f"{message.text.rstrip(': .,')}: {following.text}"
+    if _OPENS.search(message.text) or _ANNOUNCES.search(message.text):
+        said, head = _until_closed(after), message.text.rstrip(": .,")
+        if len(head) + len(said) > _OF_A_QUOTE:
+            head = quote(without_advice(head), _OF_THE_HEAD)
+        return f"{head}: {said}"
     further = [following.text] if "DETAIL:" in following.raw else _further(message, after)
-    return (
-        ": ".join((message.text.rstrip(": ."), *further)) if further else _continued(message, after)
-    )
+    if further or (further := _said_after(message, after)):
+        return ": ".join((message.text.rstrip(": ."), *further))
+    return _continued(message, after)
 
 
 def taken_back(case: Case, message: Message) -> bool:
@@ -50,12 +73,29 @@ def taken_back(case: Case, message: Message) -> bool:
     if HARMLESS.search(message.text[:500]):
         return True
     following = next(iter(case.messages[message.number + 1 : message.number + 2]), None)
+    if following is not None and _TAKES_BACK.match(following.text):
+        return True
     if following is None or not HARMLESS.search(following.text[:500]):
         return False
     named = _QUOTED.findall(message.text[:500])
     speaker = _SPEAKER.match(message.text)
     by_the_same = speaker is not None and following.text.startswith(speaker[0])
     return by_the_same or any(one in following.text for one in named)
+
+
+def _subject_above(case: Case, message: Message) -> str:
+    """``key 9A1B: skipped: No public key`` / ``encryption failed: No public key``: what the line
+    above names and this one does not, where both have the same reason or begin alike."""
+    if NAMES_A_THING.search(message.text) or not message.number:
+        return ""
+    above = case.messages[message.number - 1]
+    if above.pid != message.pid or not NAMES_A_THING.search(above.text):
+        return ""
+    reason = message.text.rpartition(": ")[2].rstrip(". ").lower()
+    first = " ".join(message.text.split()[:2]).lower()
+    ends = len(reason.split()) > 1 and above.lower.rstrip(". ").endswith(f": {reason}")
+    begins = len(first) > _TWO_WORDS and above.lower.startswith(first)
+    return above.text.rstrip(". ") if ends or begins else ""
 
 
 def _after(case: Case, message: Message) -> list[Message]:
@@ -66,11 +106,34 @@ def _after(case: Case, message: Message) -> list[Message]:
     ]
 
 
+def _until_closed(after: list[Message]) -> str:
+    """The next line, and those after it as long as each one is left open: a term over some lines."""
+    lines: list[str] = []
+    for one in [one for one in after if any(map(str.isalnum, one.text))][:_MAX_OPEN]:
+        if lines and not _OPENS.search(lines[-1]) and not _MESSAGE_OF_IT.match(one.text):
+            break
+        lines.append(one.text)
+    return " ".join(lines)
+
+
+def _said_after(message: Message, after: list[Message]) -> list[str]:
+    """What follows a line that says only that something failed: the next one that says more."""
+    if not says_nothing(message.text) or _THE_END.search(message.text):
+        return []
+    for number, one in enumerate(after[:_MAX_FURTHER]):
+        if FRAME.match(one.raw) or Level.UNKNOWN < one.level < message.level:
+            return []
+        if any(map(str.isalpha, one.text)) and not says_nothing(one.text):
+            return [_until_closed(after[number:])]
+    return []
+
+
 def _causes(after: list[Message]) -> list[str]:
-    if not _CAUSED.match(after[0].raw):
+    headed = _CAUSED.match(after[0].raw)
+    if not headed and not _FIRST_CAUSE.match(after[0].raw):
         return []
     causes = []
-    for one in after[1 : 1 + _MAX_CAUSES]:
+    for one in after[1 if headed else 0 :][:_MAX_CAUSES]:
         if not one.raw.startswith((" ", "\t")):
             break
         causes.append(_NUMBERED.sub("", one.raw).strip())
@@ -80,9 +143,12 @@ def _causes(after: list[Message]) -> list[str]:
 def _further(message: Message, after: list[Message]) -> list[str]:
     """An error that names nothing, with time and level before it, and lines that have neither: they
     are its own."""
-    if message.level < Level.ERROR or _is_plain(message) or NAMES_A_THING.search(message.text):
+    if _is_plain(message):
         return []
     lines = list(takewhile(_is_plain, after[:_MAX_FURTHER]))
+    if message.level < Level.ERROR or NAMES_A_THING.search(message.text):
+        lines = list(takewhile(lambda one: one.raw.startswith((" ", "\t")), lines))
+    lines = [one for one in lines if not _A_HINT.match(one.raw)]
     return [one.text for one in lines if not FRAME.match(one.raw)]
 
 

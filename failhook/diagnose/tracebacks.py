@@ -14,18 +14,13 @@ from dataclasses import replace
 from itertools import takewhile
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.crash import LIBRARY_PATH, Crash, Frame, make_crash
+from failhook.diagnose.crash import LIBRARY_PATH, Crash, Frame, around_of, make_crash
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import CONFIGS
 from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks_beam import elixir, erlang
 from failhook.diagnose.tracebacks_compiled import dotnet, haskell, native, ocaml, swift
-
-_LIBRARY_PACKAGE = re.compile(
-    r"^(?:java|javax|jdk|sun|com\.sun|kotlin|scala|jakarta|org\.(?:apache|springframework|hibernate|eclipse"
-    r"|postgresql|slf4j|jboss|junit|mariadb)|com\.(?:mysql|zaxxer|fasterxml|google)|io\.(?:netty|grpc))\."
-)
-
+from failhook.diagnose.tracebacks_java import java
 
 # -- Python ---------------------------------------------------------------------------------------
 
@@ -100,74 +95,15 @@ def _python_chain(blocks: Sequence[tuple[Crash, str]]) -> Iterator[Crash]:
         if "ExceptionGroup" in crash.kind:
             continue
         if link == _PY_DIRECT and chain:
-            continue  # its cause stands there already
+            root = chain[-1]  # the cause stands there already
+            if not root.around:
+                chain[-1] = replace(root, around=around_of(root.message, [crash.message]))
+            continue
         if link == _PY_DURING and chain:
             chain[-1] = crash
             continue
         chain.append(crash)
     yield from chain[-3:]
-
-
-# -- Java -----------------------------------------------------------------------------------------
-
-_JAVA_HEAD = re.compile(
-    r"^(?:(?P<cause>Caused by): |Exception in thread \"[^\"]*\" |Error: )?"
-    r"(?P<kind>(?:[a-z][\w$]*\.){1,9}[A-Z][\w$]*)(?:: (?P<message>.*))?$"
-)
-_JAVA_FRAME = re.compile(
-    r"^\s+at (?:[\w.]+/+|[\w.@]+/)?(?P<method>[\w.$<>]+)\((?P<file>[\w$]+\.(?:java|kt|scala)):(?P<line>\d+)\)"
-)
-
-
-_JAVA_ALONE = re.compile(
-    r"^(?:\s*Caused by|Exception in thread|\s+java\.)"
-)  # a head without frames
-
-
-def _java(messages: Sequence[Message]) -> Iterator[Crash]:
-    head: tuple[re.Match[str], Message] | None = None
-    lines: list[Message] = []
-    frames: list[Frame] = []
-    found: list[Crash] = []
-    for message in messages:
-        text = message.raw if message.raw.startswith((" ", "\t")) else message.text
-        frame = _JAVA_FRAME.match(text)
-        match = None if frame else _JAVA_HEAD.match(text.strip())
-        if frame is not None and head is not None:
-            library = _LIBRARY_PACKAGE.match(frame["method"])
-            file = f"/usr/lib/{frame['file']}" if library else frame["file"]
-            frames.append(Frame(file, frame["line"], frame["method"].rpartition(".")[2]))
-            lines.append(message)
-        elif match is not None:
-            if match["cause"] and found and head is not None:
-                frames = frames or []
-            head, frames, lines = (match, message), [], [message]
-            found.append(_javamake_crash(match, message, frames, lines))
-            continue
-        if head is not None and found and frame is not None:
-            earlier = [one for one in found[:-1] if one.file and "/usr/lib" not in one.file]
-            found[-1] = _javamake_crash(head[0], head[1], frames, lines, earlier)
-    found = [one for one in found if one.last > one.first or _JAVA_ALONE.match(one.at.raw)]
-    roots = [one for one in found if one.at.raw.lstrip().startswith("Caused by")] or found
-    yield from roots[-1:]
-
-
-def _javamake_crash(
-    match: re.Match[str],
-    message: Message,
-    frames: list[Frame],
-    lines: list[Message],
-    earlier: Sequence[Crash] = (),
-) -> Crash:
-    kind = match["kind"].rpartition(".")[2]
-    crash = make_crash("java", kind, match["message"] or "", frames, lines, message)
-    if crash.file is None or crash.file.startswith("/usr/lib/"):
-        own = earlier[-1] if earlier else None
-        file, line, function = (own.file, own.line, own.function) if own else (None, None, None)
-        return Crash(
-            "java", kind, crash.message, file, line, function, crash.first, crash.last, message
-        )
-    return crash
 
 
 # -- JavaScript -----------------------------------------------------------------------------------
@@ -180,7 +116,22 @@ _JS_FRAME = re.compile(
 )
 _JS_PLACE = re.compile(r"^(?:file://)?(?P<file>/[^():\s]+\.[cm]?js):(?P<line>\d+)$")
 _JS_REQUIRE = re.compile(r"^- (?P<file>/\S+\.[cm]?js)$")
+_JS_LINES = 5
 _JS_IMPORTED = re.compile(r"imported from (?:file://)?(?P<file>/\S{1,400}\.[cm]?[jt]s)")
+
+
+def _js_further(after: Sequence[Message]) -> list[Message]:
+    """The further lines of what it says, where its stack begins soon enough."""
+    for number, one in enumerate(after):
+        if _JS_FRAME.match(one.raw):
+            return list(after[:number])
+        if (
+            not one.text
+            or _JS_REQUIRE.match(one.raw.strip())
+            or one.raw.strip() == "Require stack:"
+        ):
+            break
+    return []
 
 
 def _javascript(messages: Sequence[Message]) -> Iterator[Crash]:
@@ -194,9 +145,11 @@ def _javascript(messages: Sequence[Message]) -> Iterator[Crash]:
         if head is None:
             index += 1
             continue
-        lines, frames = [message], []
+        said, more = head["message"], _js_further(messages[index + 1 : index + 2 + _JS_LINES])
+        said = " ".join((said, *(one.raw.strip() for one in more)))
+        lines, frames = [message, *more], []
         required = [Frame(one["file"], "", None) for one in _JS_IMPORTED.finditer(message.raw)]
-        for following in messages[index + 1 : index + 60]:
+        for following in messages[index + 1 + len(more) : index + 60]:
             if frame := _JS_FRAME.match(following.raw):
                 frames.append(Frame(frame["file"], frame["line"], frame["function"]))
             elif require := _JS_REQUIRE.match(following.raw.strip()):
@@ -208,7 +161,7 @@ def _javascript(messages: Sequence[Message]) -> Iterator[Crash]:
             named = [*required, *frames] if required else frames
             if place is not None and not LIBRARY_PATH.search(place.file) and not required:
                 named = [place, *frames]
-            yield make_crash("node", head["kind"], head["message"], named, lines, message)
+            yield make_crash("node", head["kind"], said, named, lines, message)
         index += len(lines)
 
 
@@ -361,7 +314,7 @@ def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
 
 
 _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
-    _python, _java, _javascript, _go, _rust, _php, _ruby, _perl, _lua, _tcl, elixir, erlang, native,
+    _python, java, _javascript, _go, _rust, _php, _ruby, _perl, _lua, _tcl, elixir, erlang, native,
     ocaml, haskell, swift, dotnet,
 )  # fmt: skip
 

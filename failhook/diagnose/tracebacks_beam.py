@@ -42,6 +42,10 @@ def elixir(messages: Sequence[Message]) -> Iterator[Crash]:
             continue
         found = [(one, _ELIXIR_FRAME.match(one.raw)) for one in messages[index + 1 : index + 40]]
         lines = [message, *(one for one, frame in found if frame)]
+        for one, _ in found:  # an exit tells, indented, which exception it was
+            inner = _ELIXIR.match(one.raw.strip()) if one.raw.startswith("    ") else None
+            if inner is not None and inner["kind"] != "EXIT":
+                head = inner
         frames = [
             Frame(frame["file"], frame["line"], frame["function"])
             for _, frame in found

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from failhook.diagnose.crash import Crash, Frame, make_crash
+from failhook.diagnose.crash import Crash, Frame, around_of, make_crash
 from failhook.diagnose.text import Message
 
 # -- C and C++ ------------------------------------------------------------------------------------
@@ -25,6 +26,13 @@ _TERMINATE = re.compile(
 )
 _LIBCXX = re.compile(
     r"terminating (?:due to|with) uncaught exception of type (?P<kind>[^\s:]{1,120}(?:::[^\s:]{1,120}){0,8})(?:: (?P<message>.+))?"
+)
+# What the sanitizers of gcc and clang find (-fsanitize=…).
+_SANITIZER = re.compile(
+    r"SUMMARY: (?P<tool>\w{4,40}Sanitizer): (?P<what>[\w -]{3,60}?) (?P<file>[^\s:()]{1,300})(?::(?P<line>\d{1,7}))?(?::\d{1,6})? in (?P<function>[^\s(]{1,200})"
+)
+_UNDEFINED = re.compile(
+    r"^(?P<file>[\w./+-]{1,200}\.(?:c|cc|cpp|cxx|h|hpp)):(?P<line>\d{1,7}):\d{1,6}: runtime error: (?P<what>.{3,400})$"
 )
 _WHAT = re.compile(r"^\s*what\(\):\s+(?P<message>.+)$")
 
@@ -45,6 +53,12 @@ def native(messages: Sequence[Message]) -> Iterator[Crash]:
             text = said["message"] if said else ""
             kind = match["kind"] or "std::terminate without an exception"
             yield make_crash("c++", kind, text, [], lines, lines[-1])
+        elif match := _SANITIZER.search(message.raw):
+            frame = Frame(match["file"], match["line"] or "", match["function"])
+            yield make_crash("c", match["tool"], match["what"], [frame], [message], message)
+        elif match := _UNDEFINED.match(message.raw):
+            frame = Frame(match["file"], match["line"], None)
+            yield make_crash("c", "runtime error", match["what"], [frame], [message], message)
         elif match := _LIBCXX.search(message.raw):
             yield make_crash("c++", match["kind"], match["message"] or "", [], [message], message)
 
@@ -151,6 +165,7 @@ def dotnet(messages: Sequence[Message]) -> Iterator[Crash]:
 
 def _net_exception(lines: Sequence[Message], rest: str, start: Message) -> Crash | None:
     root: tuple[str, str, Message] | None = None
+    wrappers: list[str] = []
     frames: list[Frame] = []
     used = [start]
     for one in lines:
@@ -163,10 +178,12 @@ def _net_exception(lines: Sequence[Message], rest: str, start: Message) -> Crash
         elif kind := _NET_KIND.match(raw):
             if root is not None and not raw.startswith("--->"):
                 break
+            wrappers += [root[1]] if root is not None else []
             root = (kind["kind"].rpartition(".")[2], kind["message"] or "", one)
         elif not raw.startswith("---"):
             break
         used.append(one)
     if root is None:
         return None
-    return make_crash("dotnet", root[0], root[1], frames, used, root[2])
+    crash = make_crash("dotnet", root[0], root[1], frames, used, root[2])
+    return replace(crash, around=around_of(root[1], wrappers))

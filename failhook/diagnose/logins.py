@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""A login that a program tried and that was refused: by a database, a broker, ssh, an HTTP API.
+
+Its own clients fail to log in as well, and it goes on: a line that tells whose attempt it was, or that
+the program calls mere talk, is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.finding import LIKELY, Cause, Finding, each, from_message, quote
+from failhook.diagnose.level import Level
+from failhook.diagnose.text import Message
+from failhook.diagnose.together import together
+
+_REFUSED = re.compile(
+    r"permission denied \((?:publickey|password|gssapi|keyboard|hostbased)|host key verification failed|host key for \S{1,200} has changed"
+    r"|(?:password|peer|ident|ldap|md5|gssapi|sasl\w*|scram\S{0,20}) authentication failed|access denied for user|(?:authentication|login|logon) (?:is |was |has )?(?:failed|failure|refused|denied|rejected|unsuccessful)"
+    r"|\b(?:failed|refused|could not|couldn't|unable|cannot) to (?:authenticate|log ?in)\b|\b(?:cannot|can't|couldn't|could not) (?:authenticate|log ?in)\b"
+    r"|(?:invalid|bad|wrong|incorrect|expired|missing) (?:(?:user ?name|password|api|access|bearer|auth(?:entication|orization)?|account|security|refresh|login|client)(?: (?:or|and) |[ /]{1,2})){0,3}(?:credentials?|passwords?|tokens?|key id|api[ _-]?keys?|secret)\b"
+    r"|\bWRONGPASS\b|\bNOAUTH\b|\bACCESS_REFUSED\b|\bInvalidAccessKeyId\b|\bSignatureDoesNotMatch\b|\bExpiredToken\b|\bAuthenticationFailed\b|\binvalid_(?:grant|client)\b"
+    r"|\b401:? (?:client error|unauthorized)|\b403:? (?:client error|forbidden)|(?:status|code|http|response)[ :=]{1,3}(?:401|403)\b|role ['\"]\S{1,80} does not exist"
+    r"|permission denied (?:for|to) (?:schema|table|relation|database|function|sequence|view|create|set)\b|password (?:is |has )expired|account (?:is |has been )?(?:locked|disabled|expired)"
+    r"|\bunauthorized: |access to the resource is denied"
+    r"|no pg_hba\.conf entry",
+    re.IGNORECASE,
+)
+_OF_A_CLIENT = re.compile(
+    r"\b(?:client|from|rhost=|remote|peer)[ =:]{1,2}\[?(?:ip )?[0-9a-f.:]{3,45}\b|\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /",
+    re.IGNORECASE,
+)
+
+
+def _refused(case: Case, message: Message) -> Finding | None:
+    text = message.text[:1500]
+    if message.level is Level.TALK and not case.course.gave_up_on(message):
+        return None
+    if not _REFUSED.search(text) or _OF_A_CLIENT.search(text):
+        return None
+    return from_message(
+        case, message, "login-refused", what=f"a login was refused: “{quote(together(case, message), 230)}”",
+        advice="check the account, its password or key, and what it may do there",
+        confidence=LIKELY + 0.13,
+    )  # fmt: skip
+
+
+def _look(case: Case) -> Iterator[Finding]:
+    yield from each(case, _refused)
+
+
+CAUSES = (Cause("logins", "logins that were refused", _look),)
