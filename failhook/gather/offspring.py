@@ -92,12 +92,13 @@ def have_any() -> bool:
 
 def kill_descendants(pid: int) -> None:
     """SIGKILL everything below ``pid``, which must still be there, and spare ``pid`` itself."""
-    for _ in range(_ROUNDS):  # again: one of them may have forked while we looked
+    for number in range(_ROUNDS):  # again: one of them may have forked while we looked
         below = descendants(pid)
         if not below:
             return
         for each in below:
             _kill(each)
+        time.sleep(0.001 * 2**number)  # on a busy machine a killed process still stands there
 
 
 def own_children() -> set[int]:
@@ -174,11 +175,7 @@ def end(pid: int, pidfd: int | None, wait_s: float) -> int | None:
 def reap_left_behind() -> None:
     """Reap those that `end` left behind and that have ended since."""
     for pid in list(_left_behind):
-        try:
-            reaped, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            reaped = pid
-        if reaped:
+        if _reaped(pid):
             _left_behind.discard(pid)
 
 
@@ -215,8 +212,17 @@ def end_strays(known: set[int], wait_s: float) -> list[int]:
             if pidfd is not None:
                 os.close(pidfd)
         if time.monotonic() > until:
-            return sorted(own_children() - known)
+            return [pid for pid in sorted(own_children() - known) if not _reaped(pid)]
     return []
+
+
+def _reaped(pid: int) -> bool:
+    """Whether it has ended; one that has not is looked at again later."""
+    with contextlib.suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG)[0] == 0:
+            _left_behind.add(pid)
+            return False
+    return True
 
 
 def _group_of(pid: int) -> int | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from failhook import proc
@@ -26,6 +27,11 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CLEANED = ("SERVICE_", "EXIT_", "MONITOR_", "TRIGGER_", "LISTEN_", "XDG_", "INVOCATION_", "NO_C")
 _LOOPBACK = ("127.0.0.1", "::1")
 _CACHES = ("__pycache__", ".hypothesis", ".mypy_cache")
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("failhook", deadline=None)
+hypothesis.settings.load_profile("failhook")
 
 
 class Forbidden(BaseException):

@@ -467,7 +467,7 @@ def test_another_file_under_the_number_of_the_pipe_is_not_written(tmp_path: Path
 
 def _forge(text: bytes) -> Call:
     def call() -> Outcome:
-        for fd in range(3, 100):
+        for fd in (int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2):
             with contextlib.suppress(OSError):
                 os.write(fd, text)
         return done("ok")
