@@ -15,98 +15,9 @@ from standardwebhooks.webhooks import Webhook
 
 from tests.bed import Machine, Tree, failhook_tree, trees
 from tests.e2e.hooked import Hooked, service
+from tests.e2e.receiving import PYTHON, SENDER, Bed, webhook
 
-_PORT = 8097
 _SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
-# Keeps what it is sent; answers with what stands in /run/answer, until that is gone.
-_RECEIVER = f"""
-import http.server, json, pathlib, subprocess
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        answer = pathlib.Path("/run/answer")
-        status = int(answer.read_text()) if answer.exists() else 204
-        listing = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True)
-        kept = {{"path": self.path, "headers": {{k.lower(): v for k, v in self.headers.items()}},
-                "body": body, "status": status, "listing": listing.stdout}}
-        with open("/var/received", "a") as stream:
-            stream.write(json.dumps(kept) + "\\n")
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-    do_PUT = do_POST
-http.server.ThreadingHTTPServer(("127.0.0.1", {_PORT}), Handler).serve_forever()
-"""
-_UNIT = """
-[Service]
-ExecStart=python3 /usr/local/bin/receiver.py
-[Install]
-WantedBy=multi-user.target
-"""
-_SENDER = """
-import hashlib, os, sys, time
-sys.path[:0] = sys.argv[5:]
-from failhook import outbox, places, testing
-from failhook.store.incidents import Store
-name, first, count, wait = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-where = places.of_user() if os.environ.get("SENDER") == "user" else places.system()
-store = Store(where)
-for number in range(first, first + count):
-    unit = f"{name}{number}.service"
-    incident = testing.incident(id=hashlib.sha256(unit.encode()).hexdigest()[:12], unit=unit)
-    if not store.directory(incident).exists():
-        store.create(incident)
-    message = testing.message(incident=incident, id=f"{name}-{number:04}", destination=name)
-    outbox.enqueue(where, message, action=name, not_before=time.time() + wait if wait else 0.0)
-"""
-_PYTHON = "/opt/failhook/bin/python"
-
-
-class Bed:
-    """A machine with a receiver, and how a test puts messages into its outbox."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        machine.write("/usr/local/bin/receiver.py", _RECEIVER)
-        machine.write("/usr/local/bin/sender.py", _SENDER)
-        machine.units({"receiver.service": _UNIT})
-        machine.systemctl("enable", "--now", "receiver.service")
-        machine.wait(
-            lambda: f":{_PORT} ".encode() in machine.run(["ss", "-ltn"]).stdout, what="receiver"
-        )
-
-    def configure(self, text: str, name: str = "delivery") -> None:
-        """A file of the configuration, which `failhook check` accepts."""
-        self.machine.write(f"/etc/failhook/conf.d/{name}.toml", text)
-        self.machine.run(["failhook", "check"])
-
-    def send(self, name: str, *, first: int = 0, count: int = 1, wait_s: float = 0) -> None:
-        """Messages for the action of that name."""
-        self.machine.run(
-            [_PYTHON, "/usr/local/bin/sender.py", name, str(first), str(count), str(wait_s)]
-        )
-
-    def received(self, path: str) -> list[dict[str, Any]]:
-        """What the receiver got there, oldest first."""
-        if not self.machine.exists("/var/received"):
-            return []
-        found = [json.loads(line) for line in self.machine.read("/var/received").splitlines()]
-        return [one for one in found if one["path"] == path]
-
-    def wait_received(self, path: str, count: int, timeout: float = 20) -> list[dict[str, Any]]:
-        """Wait until there are so many."""
-        self.machine.wait(
-            lambda: len(self.received(path)) >= count, timeout, f"{count} messages at {path}"
-        )
-        return self.received(path)
-
-    def left(self) -> list[str]:
-        """What is in the outbox."""
-        found = self.machine.shell(
-            "cd /var/lib/failhook/outbox; find now later dead -name '[0-9]*' | sort"
-        )
-        return found.text.splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +27,8 @@ def bed(tree: Tree) -> Iterator[Bed]:
         yield Bed(machine)
 
 
-def _webhook(name: str, more: str = "") -> str:
-    return f'[action.{name}]\ntype = "webhook"\nurl = "http://127.0.0.1:{_PORT}/{name}"\n{more}\n'
-
-
 def test_it_is_woken_by_a_file_and_leaves_when_all_is_delivered(bed: Bed) -> None:
-    bed.configure(_webhook("wake"), "wake")
+    bed.configure(webhook("wake"), "wake")
     bed.machine.wait_state("failhook-deliver.service", "inactive")
     assert bed.machine.show("failhook-deliver.path", "ActiveState")["ActiveState"] == "active"
     begun = time.monotonic()
@@ -140,7 +47,7 @@ def test_a_real_failure_is_told_and_signed(bed: Bed) -> None:
     bed.machine.write("/etc/credstore/hook-secret", _SECRET, 0o600)
     rule = '[[rule]]\nname = "real"\nunit = ["real.service"]\n'
     rule += 'step = [{ on = "1", do = ["real"] }]\n'
-    bed.configure(_webhook("real", 'secret = { credential = "hook-secret" }') + rule, "real")
+    bed.configure(webhook("real", 'secret = { credential = "hook-secret" }') + rule, "real")
     body = "ExecStart=sh -c 'echo no such luck; exit 3'\n"
     bed.machine.units({"real.service": service("both", body)})
     bed.machine.systemctl("start", "real.service", check=False)
@@ -159,7 +66,7 @@ def test_a_real_failure_is_told_and_signed(bed: Bed) -> None:
 
 
 def test_what_waits_for_its_time_is_moved_by_the_timer(bed: Bed) -> None:
-    bed.configure(_webhook("later"), "later")
+    bed.configure(webhook("later"), "later")
     assert bed.machine.show("failhook-later.timer", "ActiveState")["ActiveState"] == "active"
     bed.send("later", count=2, wait_s=2)
     assert [name for name in bed.left() if name.startswith("later/")]
@@ -185,14 +92,14 @@ def test_what_is_written_while_all_of_them_wait_counts(bed: Bed) -> None:
     bed.machine.wait(lambda: "news-before" in bed.machine.run(["failhook", "list"]).text)
     rule = '[[rule]]\nname = "news"\nunit = ["news-after.service"]\n'
     rule += 'step = [{ on = "1", do = ["news"] }]\n'
-    bed.configure(_webhook("news") + rule, "news")
+    bed.configure(webhook("news") + rule, "news")
     bed.machine.systemctl("start", "news-after.service", check=False)
     (heard,) = bed.wait_received("/news", 1)
     assert heard["status"] == 204
 
 
 def test_the_timer_leaves_what_is_not_due(bed: Bed) -> None:
-    bed.configure(_webhook("not-due"), "not-due")
+    bed.configure(webhook("not-due"), "not-due")
     bed.send("not-due", wait_s=3600)
     bed.machine.systemctl("start", "failhook-later.service")
     assert len([name for name in bed.left() if "not-due" in name]) == 1
@@ -201,7 +108,7 @@ def test_the_timer_leaves_what_is_not_due(bed: Bed) -> None:
 
 def test_a_receiver_that_was_away_over_a_reboot(tree: Tree, fresh_machine: Any) -> None:
     bed = Bed(fresh_machine(failhook_tree(tree)))
-    bed.configure(_webhook("away"))
+    bed.configure(webhook("away"))
     bed.machine.write("/run/answer", "503")
     bed.send("away", count=20)
     bed.wait_received("/away", 2)  # at once, and after five seconds
@@ -315,8 +222,8 @@ def test_for_a_user(bed: Bed) -> None:
     )
     machine.run(["/opt/failhook/bin/failhook", "install", "--user"], user="ann", timeout=60)
     machine.run(["mkdir", "-p", "/home/ann/.config/failhook"], user="ann")
-    machine.write("/home/ann/.config/failhook/failhook.toml", _webhook("ann"))
-    sender = [_PYTHON, "/usr/local/bin/sender.py", "ann"]
+    machine.write("/home/ann/.config/failhook/failhook.toml", webhook("ann"))
+    sender = [PYTHON, "/usr/local/bin/sender.py", "ann"]
     for first, wait_s in (("0", "0"), ("1", "2")):
         environment = {"SENDER": "user"}
         machine.run([*sender, first, "1", wait_s], user="ann", env=environment)
@@ -408,9 +315,9 @@ def test_mail_by_sendmail_and_by_smtp(mailing: Machine) -> None:
         'smtp = { host = "127.0.0.1", tls = "none" }\n',
     )
     mailing.run(["failhook", "check"])
-    mailing.write("/usr/local/bin/sender.py", _SENDER)
+    mailing.write("/usr/local/bin/sender.py", SENDER)
     for name in ("queue", "direct"):
-        mailing.run([_PYTHON, "/usr/local/bin/sender.py", name, "0", "1", "0"])
+        mailing.run([PYTHON, "/usr/local/bin/sender.py", name, "0", "1", "0"])
     mailing.wait(lambda: len(_mails(mailing)) == 3, 60, "both mails")
     read = [message_from_bytes(one, policy=default) for one in _mails(mailing)]
     ours = [one for one in read if one["Auto-Submitted"]]
