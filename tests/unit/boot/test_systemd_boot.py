@@ -183,6 +183,15 @@ def test_a_loader_that_takes_the_counter_for_a_part_of_the_name(
     assert loader.bad().ok is can_mark
 
 
+def test_a_pattern_takes_what_is_bad_last(machine: Machine) -> None:
+    """Wherever it stands in the menu; also one that was bad before."""
+    machine.systemd_boot("deb-50+2-1.conf", "deb-40+0-3.conf", OLD)
+    machine.write("/efi/loader/loader.conf", "default deb-*\n")
+    standing = SystemdBoot(machine.host).standing()
+    assert standing.can_mark
+    assert [one.id for one in standing.others] == [OLD]
+
+
 def test_a_default_for_another_bad_entry_leads_nowhere(machine: Machine) -> None:
     machine.systemd_boot(NEW, OLD, "deb-54+0-3.conf")
     machine.variable("LoaderEntryDefault", "deb-54.conf")
