@@ -94,6 +94,9 @@ def test_two_at_a_time_and_each_with_less(crowd: Staff, told: Path) -> None:
     assert [*full, crowd.is_full] == [False, True]
     assert {job.unit for job in crowd.busy} == {"hangs.service", "a.service"}
     assert wait(crowd).job.unit == "a.service"
+    until = time.monotonic() + 10
+    while told.read_text().count("\n") < 2 and time.monotonic() < until:
+        time.sleep(0.01)
     shares = dict(line.split()[1:] for line in told.read_text().splitlines())
     assert shares == {"hangs.service": "3", "a.service": "2"}
 

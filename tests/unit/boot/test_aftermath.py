@@ -66,7 +66,7 @@ def place(
     """A boot after `_OLD`, in which a.service waited; the unit is failed now."""
     del loader
     where.run.mkdir()
-    monkeypatch.setattr(aftermath, "up_s", lambda: 60.0)
+    monkeypatch.setattr(aftermath, "up_s", lambda: 36000.0)
     monkeypatch.setattr(notice, "PATH", tmp_path / "motd")
     monkeypatch.setattr(notice.show, "__defaults__", (tmp_path / "motd", ()))
     programs.add("journalctl", ":")

@@ -229,7 +229,8 @@ def test_asked_to_stop_it_leaves_nothing_running(
     while stray.exists() and b") Z" not in stray.read_bytes():
         assert time.monotonic() < until
         time.sleep(0.01)
-    assert [item.attempts for item in bench.items()] == [0]
+    # It is due again; whether its try was seen to fail before the end is a matter of luck.
+    assert [item.attempts for item in bench.items()] in ([0], [1])
 
 
 def test_a_limit_that_the_plugin_breaks_is_its_own(
