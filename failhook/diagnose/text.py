@@ -18,7 +18,7 @@ from failhook.diagnose.structured import structured, with_fields
 
 MAX_LINE = 4000
 # Of all lines together: each character is looked at by a hundred patterns.
-_BUDGET, _WHOLE, _CUT = 160_000, 12, 160
+_BUDGET, _WHOLE, _CUT = 112_000, 8, 100
 _ROUNDS = 10
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"

@@ -193,14 +193,14 @@ def test_no_place_for_it(door: Door) -> None:
 def test_a_silent_peer_holds_nobody_up_and_is_sent_away(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(intake, "_PATIENCE_S", 1.0)
     with door.connect() as silent:
         start = time.monotonic()
         assert door.say(spooled()) == "ok"
-        assert time.monotonic() - start < 0.15
+        assert time.monotonic() - start < 0.9
         while door.intake.busy:
             door.turn()
-        assert 0.2 <= time.monotonic() - start < 1
+        assert 1.0 <= time.monotonic() - start < 10
         assert silent.recv(100) == b""
 
 

@@ -152,7 +152,7 @@ def test_a_large_file_is_known_by_its_size_and_time(root: Path) -> None:
         stream.truncate(1 << 33)
     began = time.monotonic()
     mark = look(root).files["/etc/a.conf"]
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5
     assert (mark.size, mark.digest) == (1 << 33, None)
 
 
@@ -235,7 +235,7 @@ def test_only_plain_files_are_opened(root: Path) -> None:
     def seen() -> FileMark | None:
         began = time.monotonic()
         found = look(root).files.get("/etc/a.conf")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5
         return found
 
     conf.unlink()
