@@ -51,10 +51,11 @@ def hang() -> Outcome:
 
 def gone(pid: int) -> bool:
     """Whether ``pid`` is no more; one that was killed may take a moment."""
-    until = time.monotonic() + 2
+    until = time.monotonic() + 10
     while time.monotonic() < until:
         if not Path(f"/proc/{pid}").exists():
             return True
+        offspring.reap_left_behind()
         time.sleep(0.01)
     return False
 

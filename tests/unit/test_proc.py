@@ -14,7 +14,7 @@ from failhook import proc
 
 def _gone(pid: int) -> bool:
     """The process is no more, or only waits for its parent to notice."""
-    until = time.monotonic() + 2
+    until = time.monotonic() + 10
     while time.monotonic() < until:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -103,7 +103,7 @@ def test_one_that_was_killed_while_it_waited_is_replaced(crew: Crew) -> None:
 def test_what_a_collector_left_behind_is_ended_before_the_next_incident(crew: Crew) -> None:
     stray = int(told(crew, Collector("c", "", _leave_a_child, shares_process=True))[0])
     told(crew)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while is_there(stray) and time.monotonic() < until:
         time.sleep(0.01)
     assert not is_there(stray)
