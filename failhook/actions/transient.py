@@ -18,12 +18,12 @@ from pathlib import Path
 from failhook import files, proc
 
 PREFIX = "failhook-action-"
-# What systemd-run says itself, among the lines of the program.
+# What systemd-run says itself, among the lines of the program; systemd 261 lays it out as a table.
 _OWN_WORDS = re.compile(
-    r"(Running as unit|Finished with result|Main processes terminated with|Service runtime"
+    r" *(Running as unit|Finished with result|Main processes terminated with|Service runtime"
     r"|CPU time consumed|Memory peak|Memory swap peak|IP traffic|IO bytes|Press \^\]).*"
 )
-_RESULT = re.compile(r"^Finished with result: ([\w-]+)$", re.MULTILINE)
+_RESULT = re.compile(r"^ *Finished with result: ([\w-]+)$", re.MULTILINE)
 _NO_BUS = re.compile(r"Failed to (connect to|create) .*bus|System has not been booted with systemd")
 _NOT_STARTED = re.compile(
     r"^(Failed to .+|Unit .+ was already loaded.*|Job for .+ failed.*)$", re.M

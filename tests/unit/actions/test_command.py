@@ -191,6 +191,18 @@ def test_a_program_cannot_speak_for_systemd_run(systemd_run: Programs, tmp_path:
     assert (outcome.ok, outcome.data["status"]) == (False, 3)
 
 
+def test_how_it_ended_as_systemd_261_lays_it_out() -> None:
+    table = """Running as unit: x.service; invocation ID: b702f08cc8d44b27bdef790a6f171627
+because
+          Finished with result: exit-code
+Main processes terminated with: code=exited, status=4/NOPERMISSION
+               Service runtime: 34ms
+             CPU time consumed: 11ms
+"""
+    done = proc.Completed(("systemd-run",), 4, b"", table.encode())
+    assert transient.ended_of(done) == transient.Ended(4, ("because",))
+
+
 def test_a_service_that_cannot_be_made(programs: Programs, tmp_path: Path) -> None:
     programs.add("systemd-run", "echo 'Failed to find executable nosuch: No such file' >&2; exit 1")
     outcome = _run({"argv": ["nosuch"]}, tmp_path)
