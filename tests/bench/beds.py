@@ -107,10 +107,17 @@ def published_at(path: Path) -> float:
 
 def quiet(machine: Machine) -> None:
     """Let the runner finish what it has and settle."""
-    unfinished = inside(machine, f"{STATE}/unfinished")
     until = time.monotonic() + 30
-    while unfinished.exists() and time.monotonic() < until:
+    while busy(machine) and time.monotonic() < until:
         time.sleep(0.05)
+
+
+def busy(machine: Machine) -> bool:
+    """Whether an incident is unfinished, or a report waits for the runner."""
+    spools = [inside(machine, f"/run/failhook/{name}") for name in ("spool", "incoming")]
+    if any(path.name.endswith(".json") for spool in spools for path in spool.glob("*")):
+        return True
+    return inside(machine, f"{STATE}/unfinished").exists()
 
 
 def quoted(argv: Sequence[str]) -> str:

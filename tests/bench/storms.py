@@ -14,6 +14,7 @@ from tests.bench.beds import (
     STATE,
     Scale,
     bundle_path,
+    busy,
     failed_at,
     incidents,
     inside,
@@ -115,9 +116,8 @@ def many(machine: Machine, scale: Scale) -> Iterator[Row]:
 def _wait_until_worked(machine: Machine, wanted: int) -> set[str]:
     """Wait until the runner has nothing left; the names of the units that are recorded."""
     until = time.monotonic() + _LAST_S
-    unfinished = inside(machine, f"{STATE}/unfinished")
     while time.monotonic() < until:
-        if not unfinished.exists() or len(list(_bundles(machine, "storm@"))) >= wanted:
+        if not busy(machine) or len(list(_bundles(machine, "storm@"))) >= wanted:
             break
         time.sleep(0.5)
     return {one["unit"] for one in incidents(machine, "storm@*")}
