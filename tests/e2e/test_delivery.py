@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from email import message_from_bytes
 from email.policy import default
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from tests.bed import Machine, Tree, failhook_tree, trees
+from tests.bed import CommandError, Machine, Tree, failhook_tree, trees
 from tests.e2e.hooked import Hooked, service
 from tests.e2e.receiving import PYTHON, SENDER, Bed, webhook
 
@@ -197,8 +198,10 @@ def test_a_plugin_that_delivers_changes_nothing_but_its_own_outcome(bed: Bed) ->
     for name, state in (("plug-good", "done"), ("plug-hangs", "waiting")):
 
         def is_so(name: str = name, state: str = state) -> bool:
-            found = show(f"{name}0.service")["actions"]
-            return [one["state"] for one in found] == [state]
+            with suppress(CommandError):  # not recorded yet
+                found = show(f"{name}0.service")["actions"]
+                return [one["state"] for one in found] == [state]
+            return False
 
         bed.machine.wait(is_so, 30, f"{name} to be {state}")
         pid = bed.machine.read(f"/var/lib/failhook/actions/{name}/pid").decode()
