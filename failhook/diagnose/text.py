@@ -17,7 +17,7 @@ from failhook.diagnose.level import BY_WORD, Level, of_priority, of_word
 from failhook.diagnose.structured import structured, with_fields
 
 MAX_LINE = 4000
-# Of all lines together: each character is looked at by a hundred patterns.
+# Of all lines together: each character is looked at by some 250 patterns.
 _BUDGET, _WHOLE, _CUT = 112_000, 8, 100
 _ROUNDS = 10
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
