@@ -2,7 +2,8 @@
 """In which phase of its life did the run fail, which process failed, what were its last words?
 
 Pure: takes what systemd shows of the unit and what the manager and the program logged about the
-run, and returns the incident with those fields filled. See `systemd.md` 1.2, 1.3 and 2.4.
+run, and returns the incident with those fields filled: systemd.exec(5), $SERVICE_RESULT, $EXIT_CODE
+and $EXIT_STATUS; systemd.unit(5), OnFailure=, for which failures it is called.
 """
 
 from __future__ import annotations
@@ -182,7 +183,8 @@ def _with_main(incident: Incident, state: UnitState | None, about: Sequence[Line
 
 
 def _control(incident: Incident, state: UnitState | None, about: Sequence[Line]) -> Control | None:
-    """The command that failed where the main process is not to blame (`systemd.md` 2.2)."""
+    """The command that failed where the main process is not to blame: $EXIT_CODE is of the
+    main process also then (systemd.exec(5))."""
     main_failed = incident.exit_code is not None and incident.exit_status != "0"
     ended_for_it = incident.exit_code == "killed" and _control_went_first(about)
     if main_failed and not ended_for_it:

@@ -2,7 +2,7 @@
 """One failed run of one unit, as pure data: what is stored, shown and handed to plugins.
 
 An incident is never changed in place: stages make a new one with `dataclasses.replace` and the
-store writes it. What is unknown is None and stays None (`design.md`: "null, never guessed").
+store writes it. What is unknown is None and stays None: null, never guessed.
 `to_json` is the contract of ``failhook show --json``; `store.codec` reads it back.
 """
 

@@ -3,9 +3,9 @@
 
 A trigger that names its run is recorded at once. One that does not is asked about first, because
 ``MONITOR_*`` speaks of the unit as it is when the handler is spawned, which may be a later run
-(`systemd.md` 3.4); and because systemd before 254 calls OnFailure= once for all restarts, and
-newer ones lose a call when the handler is still busy (1.4), the journal is asked for failed runs
-that nobody told of. So both models give the same incidents.
+(service.c, service_get_triggering_service); and because systemd before 254 calls OnFailure= once
+for all restarts, and newer ones lose a call when the handler is still busy, the journal is asked
+for failed runs that nobody told of. So both models give the same incidents.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What systemd told us, parsed once: a spool file becomes a `Trigger`, or a `TriggerError`.
 
-Two ways lead here (`systemd.md` 2.2, 3): ExecStopPost= with SERVICE_RESULT, EXIT_CODE, EXIT_STATUS
-and INVOCATION_ID of this very run, and OnFailure= with the same as MONITOR_*, for services only and
-only where exactly one unit names the handler. The file may come from an unprivileged process by way
-of the socket: every field is checked here and nowhere else.
+Two ways lead here (systemd.exec(5), environment): ExecStopPost= with SERVICE_RESULT, EXIT_CODE,
+EXIT_STATUS and INVOCATION_ID of this very run, and OnFailure= with the same as MONITOR_*, for
+services only and only where exactly one unit names the handler. The file may come from an
+unprivileged process by way of the socket: every field is checked here and nowhere else.
 """
 
 from __future__ import annotations

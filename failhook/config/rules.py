@@ -24,7 +24,7 @@ _ON = re.compile(r"([1-9][0-9]{0,5})(?:\.\.([1-9][0-9]{0,5})?)?")
 _HOURS = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)\s*-\s*([01]?\d|2[0-4]):([0-5]\d)")
 _NOT_BEFORE_A_RESTART = ("restart", "start", "stop")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-# of systemd.exec(5) $SERVICE_RESULT, and what the other unit types have (systemd.md 2.3)
+# of systemd.exec(5) $SERVICE_RESULT, and of the other unit types (*_result_table in src/core)
 RESULTS = (
     "exit-code",
     "signal",

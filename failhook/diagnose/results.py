@@ -249,8 +249,9 @@ def _system_call(case: Case, program: str) -> Finding:
 def _crashed(case: Case, program: str, signal: str) -> Finding:
     core = " and left a core" if case.incident.exit_code == "dumped" else ""
     names = {
-        "SEGV": "a segmentation fault, SIGSEGV", "ABRT": "SIGABRT, its own abort", "BUS": "SIGBUS",
-        "FPE": "SIGFPE, an arithmetic error", "ILL": "SIGILL, an illegal instruction",
+        "SEGV": "a segmentation fault (SIGSEGV)", "ABRT": "its own abort (SIGABRT)",
+        "BUS": "a bus error (SIGBUS)", "FPE": "an arithmetic error (SIGFPE)",
+        "ILL": "an illegal instruction (SIGILL)",
     }  # fmt: skip
     frame = re.search(r"#0\s+0x[0-9a-f]+ (?P<function>\S+) (?:\((?P<module>[^)]+)\))?", case.core)
     where = f" in {frame['function']}" if frame is not None and frame["function"] != "n/a" else ""

@@ -18,7 +18,7 @@ from failhook.trigger import is_unit_name
 NAME = "50-failhook.conf"
 HEADER = "# written by `failhook enable`; `failhook disable` removes it"
 # "failhook@" + name + ".service" must be a unit name itself: systemd drops the dependency otherwise
-# (systemd.md 4) and says so in the journal only.
+# and says so in the journal only.
 LONGEST_FOR_HANDLER = 255 - len("failhook@.service")
 LONGEST_FOR_DROP_IN = 255 - len(".d")  # NAME_MAX of the file system
 # Types that can fail; a slice or a device cannot (unit.c, unit_add_dependency()).

@@ -2,7 +2,7 @@
 """The state of a unit as ``systemctl show`` gives it: parsed once, by key, never by position.
 
 Properties that the running systemd does not know print nothing and the call still succeeds, so a
-missing key always means "unknown here" (`systemd.md` 1.2, 6.3).
+missing key always means "unknown here" (systemctl(1), --property=).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class UnitState:
 
     @property
     def found(self) -> bool:
-        """systemd has this unit loaded (a unit that is gone shows defaults: `systemd.md` 3)."""
+        """systemd has this unit loaded (of a unit that is gone it shows defaults)."""
         return self.properties.get("LoadState") not in (None, "", "not-found")
 
 
