@@ -7,6 +7,7 @@ booted, and systemd-boot, with the distribution's own tools: grub-editenv, grub-
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,21 @@ def test_the_snippet_names_an_entry_of_debians_menu(grub: Machine) -> None:
     flat = _generated(grub, "export GRUB_DISABLE_SUBMENU=y")
     assert "set failhook_fallback='gnulinux-6.1.0-9-amd64-advanced-57b9-aa'" in flat
     assert "$menuentry_id_option 'gnulinux-6.1.0-9-amd64-advanced-57b9-aa' {" in flat
+
+
+@pytest.mark.parametrize("more", ["6.1.0-10-amd64.old", "6.1.0-9-amd64.old", "6.1.0-11-amd64.old"])
+def test_the_fallback_is_the_second_of_the_menu_also_of_old_kernels(
+    grub: Machine, more: str
+) -> None:
+    """What `make install` of a kernel leaves behind: older than the same without .old."""
+    grub.shell(f"echo > /boot/vmlinuz-{more}")
+    try:
+        flat = _generated(grub, "export GRUB_DISABLE_SUBMENU=y")
+    finally:
+        grub.run(["rm", f"/boot/vmlinuz-{more}"])
+    entries = re.findall(r"menuentry_id_option '(gnulinux-\S+?-advanced-57b9-aa)'", flat)
+    assert len(entries) == 3
+    assert f"set failhook_fallback='{entries[1]}'" in flat
 
 
 def test_grub_is_marked_through_its_environment_block(grub: Machine) -> None:

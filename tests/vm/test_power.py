@@ -84,8 +84,18 @@ def _wait_settled(run: Run, count: int) -> list[Incident]:
         found = listed(run, UNIT)
         if len(found) >= count and all(_is_over(one) for one in found):
             return found
-        assert run.age_s < deadline, found
+        assert run.age_s < deadline, _what_is_missing(run, found, count)
         run.watch(2.0)
+
+
+def _what_is_missing(run: Run, found: list[Incident], count: int) -> str:
+    lines = [f"{len(found)} of {count} are on record; not over:"]
+    for one in found:
+        if not _is_over(one):
+            steps = ", ".join(f"{step['name']} {step['state']}" for step in one["actions"])
+            lines.append(f"{one['id']}: {one['stage']}, {steps or 'no step'}")
+    here = run.run("ls -l --time-style=full-iso /var/lib/failhook/incidents/* /run/failhook/*")
+    return "\n".join([*lines, here.text])
 
 
 def _is_over(incident: Incident) -> bool:
