@@ -24,10 +24,9 @@ from failhook import files
 from failhook.incident import Incident
 from failhook.places import Places
 from failhook.store import codec
-from failhook.store.index import Index, Row
+from failhook.store.index import RECORD, Index, Row
 
 logger = logging.getLogger(__name__)
-RECORD = "incident.json"
 HOOK = "hook.json"
 BUNDLE = "bundle.tar.gz"
 RESERVE = "reserve"
@@ -208,7 +207,7 @@ class Store:
             with contextlib.suppress(OSError):
                 if entry.stat().st_mtime >= since:
                     files.sweep_temporaries(entry)
-        self.ask(lambda index: index.catch_up(since))
+        self.ask(lambda index: index.catch_up(thorough=True))
 
     # -- the index ------------------------------------------------------------------------------
 

@@ -2,8 +2,10 @@
 """The index: answers ``list`` without opening a hundred thousand files. Never the truth.
 
 SQLite (sqlite.org/pragma.html) without waiting for the disk: what a power cut does to it is healed
-by reading the incidents again, because any damage, and any directory that came or went behind its
-back, is noticed when it is opened; a row that is not as it was written, when it is read.
+by reading the incidents again. Any directory that came or went behind its back is noticed when it
+is opened; a row that is not as it was written, when it is read. A cut may also bring back what a
+sound file held half a minute before: the first look of each boot is a thorough one, in which SQLite
+checks the whole file, and each row is compared with the record that it was made of.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from failhook.incident import Incident, JsonObject
+from failhook.systemd.boot import boot_id
 
-_VERSION = 2
+_VERSION = 3
+RECORD = "incident.json"
 _SCHEMA = """
 CREATE TABLE incident (
   name TEXT PRIMARY KEY, id TEXT NOT NULL, unit TEXT NOT NULL, at REAL NOT NULL,
   state TEXT NOT NULL, stage TEXT NOT NULL, signature TEXT, pinned INTEGER NOT NULL,
-  bytes INTEGER NOT NULL, document TEXT NOT NULL, checksum INTEGER NOT NULL
+  bytes INTEGER NOT NULL, document TEXT NOT NULL, record TEXT NOT NULL, checksum INTEGER NOT NULL
 );
 CREATE INDEX by_time ON incident(at DESC);
 CREATE INDEX by_id ON incident(id);
@@ -32,7 +36,7 @@ CREATE INDEX by_unit ON incident(unit, at DESC);
 CREATE INDEX by_signature ON incident(signature, at);
 CREATE INDEX open_ones ON incident(state) WHERE state = 'open';
 CREATE INDEX unfinished ON incident(stage) WHERE stage != 'done';
-CREATE TABLE seen (mtime_ns INTEGER NOT NULL);
+CREATE TABLE seen (mtime_ns INTEGER NOT NULL, boot TEXT NOT NULL);
 """
 
 
@@ -121,40 +125,45 @@ class Index:
         """Let go of the file."""
         self._db.close()
 
-    def catch_up(self, since: float | None = None) -> None:
+    def catch_up(self, *, thorough: bool = False) -> None:
         """Add directories that came and drop rows whose directory went, since the last look.
 
-        With ``since`` (Unix seconds) look in any case, and read again what changed after it.
+        ``thorough``: read again whatever was written without its row, too.
         """
-        self._catch_up(self._db, since)
+        self._catch_up(self._db, thorough=thorough)
 
-    def _catch_up(self, db: sqlite3.Connection, since: float | None = None) -> None:
+    def _catch_up(self, db: sqlite3.Connection, *, thorough: bool = False) -> None:
         now = self._directory.stat().st_mtime_ns
-        row = db.execute("SELECT mtime_ns FROM seen").fetchone()
-        if row is not None and row[0] == now and since is None:
+        mtime_ns, boot = db.execute("SELECT mtime_ns, boot FROM seen").fetchone() or (None, None)
+        if boot != boot_id():
+            thorough = True
+            _examine(db)
+        if mtime_ns == now and not thorough:
             return
         there = {
             entry.name for entry in self._directory.iterdir() if not entry.name.startswith(".")
         }
-        known = {name for (name,) in db.execute("SELECT name FROM incident")}
-        fresh = there - known
-        if since is not None:
-            fresh |= {name for name in there if self._changed(name) >= since}
+        known: dict[str, str] = dict(db.execute("SELECT name, record FROM incident"))
+        fresh = there - known.keys()
+        if thorough:
+            fresh |= {name for name in there & known.keys() if self._record(name) != known[name]}
         with _transaction(db):
-            for name in known - there:
+            for name in known.keys() - there:
                 db.execute("DELETE FROM incident WHERE name = ?", (name,))
             for name in sorted(fresh):
+                record = self._record(name)  # first: what is written meanwhile is read once more
                 incident = self._load(name)
                 if incident is not None:
-                    _insert(db, row_of(name, incident))
+                    _insert(db, row_of(name, incident), record)
             _mark(db, now)
 
-    def _changed(self, name: str) -> float:
-        """When a file of an incident was last replaced."""
+    def _record(self, name: str) -> str:
+        """Which file the record of an incident is: another one, whenever it was written."""
         try:
-            return (self._directory / name).stat().st_mtime
+            found = (self._directory / name / RECORD).stat()
         except OSError:
-            return 0.0
+            return ""
+        return f"{found.st_mtime_ns}.{found.st_ino}"
 
     def mark_seen(self) -> None:
         """Say that the index knows the directory as it is now."""
@@ -164,8 +173,9 @@ class Index:
 
     def put(self, name: str, incident: Incident) -> None:
         """Insert or replace one row."""
+        record = self._record(name)
         with _transaction(self._db):
-            _insert(self._db, row_of(name, incident))
+            _insert(self._db, row_of(name, incident), record)
 
     def drop(self, name: str) -> None:
         """Forget one row."""
@@ -209,10 +219,17 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def _mark(db: sqlite3.Connection, mtime_ns: int) -> None:
     db.execute("DELETE FROM seen")
-    db.execute("INSERT INTO seen VALUES (?)", (mtime_ns,))
+    db.execute("INSERT INTO seen VALUES (?, ?)", (mtime_ns, boot_id()))
 
 
-def _insert(db: sqlite3.Connection, row: Row) -> None:
+def _examine(db: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError where a tree misses what another one has."""
+    (said,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    if said != "ok":
+        raise sqlite3.DatabaseError(str(said))
+
+
+def _insert(db: sqlite3.Connection, row: Row, record: str) -> None:
     fields = (
         row.name,
         row.id,
@@ -224,9 +241,10 @@ def _insert(db: sqlite3.Connection, row: Row) -> None:
         int(row.pinned),
         row.bytes,
         row.document,
+        record,
     )
     db.execute(
-        "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (*fields, _checksum(fields)),
     )
 
@@ -240,7 +258,7 @@ def _row(fields: Sequence[Any]) -> Row:
     *kept, checksum = fields
     if _checksum(kept) != checksum:
         raise sqlite3.DatabaseError("a row of the index is not as it was written")
-    name, key, unit, at, state, stage, signature, pinned, size, document = kept
+    name, key, unit, at, state, stage, signature, pinned, size, document, _record = kept
     return Row(name, key, unit, at, state, stage, signature, bool(pinned), size, document)
 
 

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.unit.samples import incident
 
 
 class History:
-    """A directory of incidents as `Store` has it, without files in it."""
+    """A directory of incidents as `Store` has it; what is in their files does not count."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.path = tmp_path / "index.sqlite"
@@ -32,8 +33,16 @@ class History:
     def add(self, number: int, **changes: object) -> str:
         name = f"{number:05d}"
         (self.directory / name).mkdir()
-        self.truth[name] = incident(number, **changes)
+        self.truth[name] = incident(number)
+        self.write(name, **changes)
         return name
+
+    def write(self, name: str, **changes: Any) -> None:
+        """Replace the record, as `Store` does."""
+        self.truth[name] = replace(self.truth[name], **changes)
+        fresh = self.directory / name / ".new"
+        fresh.write_text("")
+        fresh.rename(fresh.with_name("incident.json"))
 
     def load(self, name: str) -> Incident | None:
         self.loaded.append(name)
@@ -44,9 +53,12 @@ class History:
 
     def names(self) -> list[str]:
         """As the index has them."""
+        return self.rows("1")
+
+    def rows(self, where: str) -> list[str]:
         index = self.open()
         try:
-            return [row.name for row in index.select()]
+            return [row.name for row in index.select(where)]
         finally:
             index.close()
 
@@ -220,20 +232,59 @@ def test_without_a_place_on_the_disk(history: History) -> None:
     assert not history.path.exists()
 
 
-def test_what_changed_since_somebody_was_killed(history: History, index: Index) -> None:
-    """He wrote the record and did not come to write the row."""
-    moment = 1795297777.0
-    for name in history.truth:
-        os.utime(history.directory / name, (moment - 100, moment - 100))
-    os.utime(history.directory / "00003", (moment + 1, moment + 1))
-    history.truth["00003"] = replace(history.truth["00003"], state=State.CLOSED)
-    os.utime(history.directory / history.add(8), (moment - 50, moment - 50))
+def test_what_was_written_without_its_row(history: History, index: Index) -> None:
+    """Somebody wrote the record, was killed, and did not come to write the row."""
+    history.write("00003", state=State.CLOSED)
+    history.add(8)
     index.mark_seen()  # by another process, which did not know
     history.loaded.clear()
-    index.catch_up(moment)
+    index.catch_up(thorough=True)
     assert history.loaded == ["00003", "00008"]
     assert [row.name for row in index.select("state = 'closed'")] == ["00003"]
     assert index.count() == 6
+    history.loaded.clear()
+    index.catch_up(thorough=True)
+    assert history.loaded == []
+
+
+def test_a_power_cut_brings_back_an_older_index(
+    history: History, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waited for the disk to have it; no directory came or went since."""
+    older = history.path.read_bytes()
+    history.write("00002", stage=Stage.PACKED)
+    index.put("00002", history.truth["00002"])
+    index.close()
+    history.path.write_bytes(older)
+    assert history.rows("stage = 'packed'") == []  # of this boot: nothing tells
+    monkeypatch.setattr("failhook.store.index.boot_id", lambda: "b" * 32)
+    assert history.rows("stage = 'packed'") == ["00002"]
+    history.loaded.clear()
+    assert history.names() == history.expected()  # once in a boot
+    assert history.loaded == []
+
+
+def test_a_power_cut_leaves_half_of_a_change(
+    history: History, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree lacks what the table has: sound page by page, and wrong."""
+    index.close()
+    with sqlite3.connect(history.path, isolation_level=None) as db:
+        hidden = (
+            "UPDATE sqlite_master SET sql = replace(sql, 'at DESC', 'at DESC) WHERE (at > 9e99')"
+        )
+        db.execute("PRAGMA writable_schema = ON")
+        sql = db.execute("SELECT sql FROM sqlite_master WHERE name = 'by_time'").fetchone()[0]
+        db.execute(hidden + " WHERE name = 'by_time'")
+    db.close()
+    with sqlite3.connect(history.path, isolation_level=None) as db:
+        db.execute("REINDEX by_time")  # empty now
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'by_time'", (sql,))
+    db.close()
+    assert history.names() == []
+    monkeypatch.setattr("failhook.store.index.boot_id", lambda: "b" * 32)
+    assert history.names() == history.expected()
 
 
 def test_a_row_that_was_changed_by_nobody(history: History, index: Index) -> None:
