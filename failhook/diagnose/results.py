@@ -326,7 +326,10 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
         ended = f"was ended by SIG{status}"
     meaning = f" (by convention: {_MEANINGS[status]})" if status in _MEANINGS else ""
     meaning = meaning if case.silent else ""
-    silent = " and wrote nothing, it is unclear why" if case.silent else ""
+    silent = ""
+    if case.silent:  # without a word of the manager either, a power cut or journald lost them
+        wrote = " and wrote nothing" if case.manager else "; the journal has nothing of this run"
+        silent = f"{wrote}, it is unclear why"
     own = [one for one in case.messages if one.identifier == program.rpartition("/")[2]]
     if own and not _complains(case):
         silent = f"; its last words: “{quote(own[-1].text, 200)}”"

@@ -61,6 +61,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("crash", case(exit_code="dumped", exit_status="SEGV", result="core-dump", items={"coredump/info.txt": b"#0  0x000055d0c0ffee00 frob (a + 0x1139)\n"}), '/usr/sbin/a crashed with a segmentation fault (SIGSEGV) in frob and left a core'),
     ("crash", case(exit_code="killed", exit_status="ABRT", result="signal"), '/usr/sbin/a crashed with its own abort (SIGABRT)'),
     ("unclear", case(), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED and wrote nothing, it is unclear why (by convention: something is not implemented)'),
+    ("unclear", case(manager=()), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED; the journal has nothing of this run, it is unclear why (by convention: something is not implemented)'),
     ("unclear", case(exit_status="78"), '/usr/sbin/a ended with status 78/CONFIG and wrote nothing, it is unclear why (by convention: a mistake in its configuration)'),
     ("unclear", case("loading", "at work"), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED; its last words: “at work”'),
     ("unclear", case({"MESSAGE": "http://127.0.0.1:9000/ does not answer", "SYSLOG_IDENTIFIER": "warm-cache"}, show=POST, control=control("ExecStartPost", "7"), exit_code="killed", exit_status="TERM"), 'ExecStartPost=/usr/local/bin/warm-cache ended with status 7/NOTRUNNING: “http://127.0.0.1:9000/ does not answer”'),
