@@ -85,6 +85,7 @@ _PLACE_WORDS = re.compile(
     r"|char|character|config|configuration|file|source|from|included|and|see|while|reading|number)\b",
     re.IGNORECASE,
 )
+_ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
 _A_REASON = 6  # letters, at least
 _PLACE_BELOW = 4  # lines: the complaint, then where it is
@@ -150,6 +151,8 @@ def _above(case: Case, message: Message, place: Place) -> Iterator[Finding]:
     for one in reversed(case.messages[max(0, message.number - _PLACE_BELOW) : message.number]):
         if place_in(one.text) is not None or one.pid != message.pid:
             return
+        if _ASIDE.fullmatch(one.text):
+            continue
         complains = _WRONG.search(one.text) or _POINTS.search(one.text)
         if complains and not one.lower.startswith("while "):
             yield _at_place(case, one, one.text, place, plain=False)

@@ -28,6 +28,7 @@ from failhook.diagnose import (
     results,
     setup,
     tracebacks,
+    withheld,
 )
 from failhook.diagnose.case import Case, make
 from failhook.diagnose.config_file import with_configuration
@@ -42,7 +43,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, programs, accounts, files, absent, network, logins, needs, memory, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, programs, accounts, files, absent, withheld, network, logins, needs, memory, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

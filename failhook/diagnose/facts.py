@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from failhook.incident import JsonObject
 
 SCHEMA = 1
+HOME = "home"  # in `Facts.withheld`: the user's own directory
 _END = 3e11  # after the year 9999, where no calendar of Python's goes
 T = TypeVar("T")
 
@@ -108,6 +109,9 @@ class Facts:
     absent: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, missing: path -> file:line
+    withheld: Mapping[str, str] = field(
+        default_factory=dict
+    )  # named there, not for its user: path -> file:line, or HOME
     including: tuple[str, ...] = ()  # configurations that read further files
     foreign: tuple[str, ...] = ()  # in the unit's own directories, not for its user to write
     upgrading: tuple[str, ...] = ()  # package managers that run: name (pid N)
@@ -157,6 +161,7 @@ def load(data: bytes) -> Facts:
         lines={name: str(text) for name, text in _object(raw.get("lines")).items()},
         configurations=_texts(raw.get("configurations")) or (),
         absent={path: str(place) for path, place in _object(raw.get("absent")).items()},
+        withheld={path: str(place) for path, place in _object(raw.get("withheld")).items()},
         including=_texts(raw.get("including")) or (),
         foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),

@@ -16,6 +16,7 @@ from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.memory import WATCHES
 from failhook.diagnose.place import place_in
+from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
@@ -165,10 +166,12 @@ def _closed(case: Case, message: Message, path: str, uid: int | None) -> Finding
     access = fact.may(uid) if fact is not None else None
     if fact is None or access is None or access.blocked_at is None:
         return None
-    return _forbidden(case, message, path, fact, uid, writes=False)
+    return forbidden(case, message, path, fact, uid, writes=False)
 
 
 def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
+    if (found := unmakeable(case, message, path, fact)) is not None:
+        return found
     at = fact.missing_at or path
     directory = path.rpartition("/")[0]
     if fact.not_a_directory is not None:
@@ -207,7 +210,7 @@ def denied(case: Case, message: Message) -> Finding | None:
         if fact is None:
             continue
         for one in dict.fromkeys((uid, case.uid, *_other_uids(case))):
-            found = _forbidden(case, message, path, fact, one, writes=writes)
+            found = forbidden(case, message, path, fact, one, writes=writes)
             if found is not None:
                 return found
     for path in paths:
@@ -249,54 +252,6 @@ def _foreign(case: Case, message: Message) -> list[str]:
 def _other_uids(case: Case) -> list[int]:
     """Daemons that start as root and go on as somebody else: every uid that was looked at."""
     return [uid for uid in case.facts.names if uid != 0]
-
-
-def _forbidden(
-    case: Case, message: Message, path: str, fact: PathFact, uid: int | None, *, writes: bool
-) -> Finding | None:
-    access = fact.may(uid)
-    if access is None or uid == 0:
-        return None
-    user = case.facts.user(uid)
-    if access.blocked_at is not None:
-        seen = case.path(access.blocked_at)
-        mode = f" ({seen.described})" if seen is not None and seen.described else ""
-        what = f"{user} may not enter {access.blocked_at}{mode} on the way to {path}"
-        advice = f"let {user} pass: chmod o+x {access.blocked_at}, or set its group"
-    elif fact.exists and not access.read:
-        what = f"{path} cannot be read by {user} ({fact.described})"
-        advice = f"chown {user} {path}, or give its group the right"
-    elif fact.exists and not access.write and (writes or fact.kind == "directory"):
-        what = f"{path} cannot be written by {user} ({fact.described})"
-        advice = f"chown {user} {path}, or give its group the right"
-    elif not fact.exists and fact.missing_at is not None:
-        return _forbidden_parent(case, message, path, fact, uid)
-    else:
-        return None
-    return from_message(
-        case, message, "permission",
-        what=f"{what}: “{quote(message.text, 140)}”", advice=advice, confidence=SEEN,
-        more=[case.checked(f"{path}: {fact.described or 'behind a closed directory'}")],
-    )  # fmt: skip
-
-
-def _forbidden_parent(
-    case: Case, message: Message, path: str, fact: PathFact, uid: int | None
-) -> Finding | None:
-    """A file that is to be made in a directory that its user may not write."""
-    parent = (fact.missing_at or path).rpartition("/")[0] or "/"
-    seen = case.path(parent)
-    access = seen.may(uid) if seen is not None else None
-    if seen is None or access is None or access.write:
-        return None
-    user = case.facts.user(uid)
-    return from_message(
-        case, message, "permission",
-        what=f"{user} may not make {path}: {parent} is not writable for it ({seen.described}): "
-        f"“{quote(message.text, 120)}”",
-        advice=f"chown {user} {parent}", confidence=SEEN,
-        more=[case.checked(f"{parent}: {seen.described}")],
-    )  # fmt: skip
 
 
 def read_only(case: Case, message: Message) -> Finding | None:
@@ -424,7 +379,7 @@ def explained(case: Case, message: Message) -> Finding | None:
         own = message.uid if message.uid is not None else case.uid
         others = [] if _gives_a_reason(message.text, path) else [case.uid, *_other_uids(case)]
         for uid in dict.fromkeys((own, *others)):
-            found = _forbidden(case, message, path, fact, uid, writes=False)
+            found = forbidden(case, message, path, fact, uid, writes=False)
             if found is not None:
                 return found
     return None

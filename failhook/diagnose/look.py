@@ -16,15 +16,15 @@ import pwd
 import re
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of
-from failhook.diagnose.facts import CertificateFact, Facts, PathFact, ProgramFact
-from failhook.diagnose.place import Place
+from failhook.diagnose.facts import HOME, CertificateFact, Facts, PathFact, ProgramFact
+from failhook.diagnose.place import SYSTEM_PLACES, Place
 from failhook.diagnose.subjects import Subjects, paths_in
 from failhook.diagnose.walk import Mount, User, Walk, gid_of, mounts, name_of, uid_of
 from failhook.safe_open import open_regular
@@ -61,11 +61,13 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     paths |= machine.configurations(configurations, users)
     lines = machine.lines([*subjects.places, *_lone(configurations, subjects, paths)], users)
     absent = machine.absent(configurations, users)
-    paths |= {path: machine.path(path, users) for path in absent}
+    withheld = machine.withheld(configurations, own)
+    paths |= {path: machine.path(path, users) for path in (*absent, *withheld)}
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
     closed = [one.blocked_at for fact in paths.values() for one in fact.access if one.blocked_at]
-    for path in [*foreign, *named, *dict.fromkeys(closed)][:_MAX_MORE]:
+    around = [*dict.fromkeys([*closed, *_where_to_make(paths)])]
+    for path in [*foreign, *named, *around][:_MAX_MORE]:
         paths.setdefault(path, machine.path(path, users))
     return Facts(
         at=time.time(),
@@ -82,6 +84,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         lines=lines,
         configurations=tuple(named_there),
         absent=absent,
+        withheld=withheld,
         including=machine.including(configurations) if subjects.lone_lines else (),
         foreign=foreign,
         upgrading=_upgrading(),
@@ -111,6 +114,12 @@ def _lone(
     if len({paths[path].real or path for path in files}) != 1:
         return []
     return [Place(files[0], number) for number in subjects.lone_lines]
+
+
+def _where_to_make(paths: dict[str, PathFact]) -> list[str]:
+    """The directories of what is not there, though only it is missing."""
+    missing = [path for path, fact in paths.items() if fact.missing_at == path]
+    return [path.rpartition("/")[0] for path in missing if not path.startswith(SYSTEM_PLACES)]
 
 
 def _known(found: dict[str, T | None]) -> dict[str, T]:
@@ -236,17 +245,40 @@ class _Machine:
         """What the configurations name and is not there, though it had to be: a file that is only
         read, or one in a directory that does not exist. Of their text nothing else is kept."""
         found: dict[str, str] = {}
+        for place, path, needed in self._named(files):
+            seen = self.path(path, users)
+            at = seen.missing_at if seen.kind == "missing" else None
+            if at is not None and at.count("/") > 1 and (at != path or needed):
+                found.setdefault(path, place)
+        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
+    def withheld(self, files: Iterable[str], own: int | None) -> dict[str, str]:
+        """What the configurations name and the unit's user may not use: a file that he may not read,
+        a directory that he may not write, or none where he has to make one; and his home."""
+        if not own:
+            return {}
+        user = self.user(own)
+        found: dict[str, str] = {}
+        home = _home(own)
+        if home is not None and is_withheld(self.path(home, [user]), own, home=True):
+            found[home] = HOME
+        for place, path, _needed in self._named(files):
+            seen = self.path(path, [user])
+            if seen.missing_at == path and not path.startswith(SYSTEM_PLACES):
+                seen = self.path(path.rpartition("/")[0] or "/", [user])
+            if is_withheld(seen, own, home=path.startswith(SYSTEM_PLACES)):
+                found.setdefault(path, place)
+        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
+    def _named(self, files: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+        """(place, path, is it only read) in the configurations that only root writes."""
         for file in islice(files, _MAX_MORE):
             fact = self.path(file, ())
             if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
                 continue
             text = (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
             for number, path, needed in islice(paths_of(text), _MAX_ENTRIES):
-                seen = self.path(path, users)
-                at = seen.missing_at if seen.kind == "missing" else None
-                if at is not None and at.count("/") > 1 and (at != path or needed):
-                    found.setdefault(path, f"{file}:{number}")
-        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+                yield f"{file}:{number}", path, needed
 
     def including(self, files: Iterable[str]) -> tuple[str, ...]:
         """Those that read further files, if only root writes them."""
@@ -306,6 +338,25 @@ class _Machine:
         except OSError:
             return None
         return tuple(re.findall(r"^\s*nameserver\s+(\S+)", text, re.MULTILINE))[:6]
+
+
+def _home(uid: int) -> str | None:
+    """The home directory of a user; None where he has none that counts."""
+    try:
+        home = pwd.getpwuid(uid).pw_dir
+    except (KeyError, OverflowError):
+        return None
+    return home if home.startswith("/") and home.count("/") > 1 else None
+
+
+def is_withheld(fact: PathFact, own: int, *, home: bool) -> bool:
+    """It is there, and of no use to this uid; ``home``: to be entered and read is enough."""
+    access = fact.may(own)
+    if access is None or not fact.exists:
+        return False
+    if access.blocked_at is not None or not access.read:
+        return True
+    return fact.kind == "directory" and not (access.execute if home else access.write)
 
 
 def _addresses() -> tuple[str, ...]:

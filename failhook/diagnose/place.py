@@ -50,6 +50,8 @@ _PROGRAM_TEXT = (
     ".cs", ".ml", ".hs", ".tcl", ".vala", ".swift", ".jl", ".psgi", ".cgi", ".ru", ".vb", ".fs",
     ".dart", ".zig", ".nim", ".cr", ".clj", ".groovy", ".hrl", ".scm", ".service", ".socket",
 )  # fmt: skip
+# A user other than root has nothing to make there: that a file is missing is what is wrong.
+SYSTEM_PLACES = ("/etc/", "/usr/", "/lib", "/bin/", "/sbin/", "/boot/", "/proc/", "/sys/", "/dev/")
 CONFIGS = (
     ".conf", ".cnf", ".cfg", ".ini", ".yml", ".yaml", ".json", ".toml", ".xml", ".properties",
     ".hcl", ".vcl", ".cf", ".rc",

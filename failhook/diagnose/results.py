@@ -94,10 +94,10 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
         name = {"start-pre": "ExecStartPre", "start-post": "ExecStartPost"}.get(
             during, "ExecCondition"
         )
-        what = f"{name}={_program(case, name)} did not end {within}"
+        what = f"{name}={_program(case, name)} did not end {within}{_last_words(case)}"
         yield _of(case, "timeout-start", what, "see why it hangs, or raise TimeoutStartSec=", line)
     elif kind in ("notify", "notify-reload"):
-        what = f"Type={kind}, but its program did not send READY=1 {within}"
+        what = f"Type={kind}, but its program did not send READY=1 {within}{_last_words(case)}"
         advice = "does the program support sd_notify(3)? If not: Type=exec; if it is slow: TimeoutStartSec="
         yield _of(case, "timeout-start", what, advice, line)
     elif kind == "dbus":
@@ -115,10 +115,17 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
             line,
         )
     else:
-        what = f"it was not up {within}"
+        what = f"it was not up {within}{_last_words(case)}"
         yield _of(
             case, "timeout-start", what, "see what it waits for, or raise TimeoutStartSec=", line
         )
+
+
+def _last_words(case: Case) -> str:
+    """What it was at when the time ran out, mostly what it waits for."""
+    if not case.messages:
+        return ""
+    return f"; its last words: “{quote(case.messages[-1].text, 160)}”"
 
 
 def _stop_timeout(case: Case) -> Iterator[Finding]:

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""What a program needs and its user may not use, where the program does not say which it is.
+
+"Unable to access datadir", "Error loading config file": the path stands in its configuration, and
+the look at the machine has seen that it is not for this user; or his own home is closed to him.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.config_file import file_in, on_command_line, the_one
+from failhook.diagnose.facts import HOME
+from failhook.diagnose.files import named_paths
+from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.rights import forbidden
+from failhook.diagnose.text import Message
+
+_CANNOT = re.compile(
+    r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|failure|error)\b.{0,20}"
+    r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz])(?:e|ing)?\b",
+    re.IGNORECASE,
+)
+_OF_CONFIGURATION = re.compile(
+    r"\b(?:open|read|access|load|find|locate|pars)(?:e|ing)?\b.{0,40}\bconfig", re.IGNORECASE
+)
+_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
+_NEAR = 3  # lines: "We looked for: /etc/x.conf"
+
+
+def _look(case: Case) -> Iterator[Finding]:
+    known = {
+        path: place for path, place in case.facts.withheld.items() if not path.startswith(_OF_A_RUN)
+    }
+    if len(known) == 1 and case.silent and case.incident.exit_status not in (None, "0"):
+        (path, place), *_ = known.items()
+        what, advice = _sentence(case, path, place)
+        proof = (case.checked(f"{path}: {_seen(case, path)}"),)
+        yield Finding("permission", fails(case, what), advice, LIKELY - 0.03, proof)
+    for message in case.messages:
+        if not _CANNOT.search(message.text) or named_paths(case, message):
+            continue
+        yield from _configuration(case, message)
+        if len(known) == 1:
+            (path, place), *_ = known.items()
+            what, advice = _sentence(case, path, place)
+            yield from_message(
+                case, message, "permission",
+                what=f"{what}: “{quote(message.text, 140)}”", advice=advice,
+                confidence=LIKELY + 0.06, more=[case.checked(f"{path}: {_seen(case, path)}")],
+            )  # fmt: skip
+
+
+def _configuration(case: Case, message: Message) -> Iterator[Finding]:
+    """The configuration that it cannot find is there, and not for its user to read."""
+    if not _OF_CONFIGURATION.search(message.text):
+        return
+    near = case.messages[max(0, message.number - 1) : message.number + _NEAR]
+    named = [file for one in near if (file := file_in(one.text)) is not None]
+    usual = the_one(case.unit, case.facts)
+    uid = message.uid if message.uid is not None else case.uid
+    for path in dict.fromkeys([*named, *on_command_line(case.unit), *([usual] if usual else [])]):
+        fact = case.path(path)
+        access = fact.may(uid) if fact is not None else None
+        if fact is None or access is None or (access.read and access.blocked_at is None):
+            continue
+        found = forbidden(case, message, path, fact, uid, writes=False)
+        if found is not None:
+            yield found
+            return
+
+
+def _seen(case: Case, path: str) -> str:
+    fact = case.path(path)
+    return fact.described if fact is not None and fact.described else "is not there"
+
+
+def _sentence(case: Case, path: str, place: str) -> tuple[str, str]:
+    """What is not for whom, and what to do."""
+    user = case.facts.user(case.uid)
+    fact = case.path(path)
+    access = fact.may(case.uid) if fact is not None else None
+    if place == HOME:
+        where = f"its home directory {path}"
+    else:
+        file, _, number = place.rpartition(":")
+        where = f"{path} ({file} line {number})"
+    if access is not None and access.blocked_at is not None:
+        return (
+            f"{user} may not enter {access.blocked_at} on the way to {where}",
+            f"let {user} pass: chmod o+x {access.blocked_at}, or set its group",
+        )
+    if fact is not None and not fact.exists:
+        parent = path.rpartition("/")[0] or "/"
+        return f"{user} may not make {where} in {parent}", f"chown {user} {parent}"
+    mode = f", {fact.described}" if fact is not None and fact.described else ""
+    may = "write" if access is not None and access.read else "read"
+    return f"{user} may not {may} {where}{mode}", f"chown {user} {path}"
+
+
+CAUSES = (Cause("withheld", "what its user may not use of what it is told to use", _look),)
