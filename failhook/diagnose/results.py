@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What systemd itself says: time limits, watchdog, protocol, start limit, signals, exit codes.
+"""What systemd itself says: protocol, start limit, signals, exit codes, mounts.
 
 The floor of a verdict: always true, seldom the reason. Where the program named its reason, that one
 is ranked above; where it was silent, this is the sentence.
@@ -14,20 +14,15 @@ from dataclasses import replace
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import telling
-from failhook.diagnose.subjects import commands
-from failhook.incident import Control, Phase, Proof
+from failhook.diagnose.manager import complains, of_manager, path_of, program_of
+from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
 
-_START_TIMED_OUT = re.compile(
-    r"(?P<phase>condition|start-pre|start|start-post) operation timed out|(?P<other>Starting|Mounting|Activation) timed out"
-)
-_STOP_TIMED_OUT = re.compile(
-    r"State '(?P<state>[\w-]+)' timed out|(?P<phase>Stopping|Unmounting|Deactivation) timed out|stop operation timed out"
-)
-# How it ended; where the program said why, that is the reason and this its consequence.
-_OUTRANKED = ("protocol", "pid-file", "timeout-start", "start-limit")
 _OF_SETUP = frozenset(str(number) for number in range(200, 247))
-_PID_FILE = re.compile(r"Can't open PID file (?P<path>\S+)")
+# Alone it says nothing about what was run.
+_INTERPRETER = re.compile(
+    r"/(?:(?:ba|da|z|k)?sh|env|(?:python|perl|ruby|php|node|lua)[\d.]{0,6}|java)$"
+)
 # What a program may mean by a status (LSB and sysexits.h, systemd.exec(5)).
 _MEANINGS = {
     "2": "wrong arguments, or not installed well", "3": "something is not implemented",
@@ -45,120 +40,6 @@ _MEANINGS = {
 }  # fmt: skip
 
 
-def _program(case: Case, setting: str = "ExecStart") -> str:
-    """The program that failed, with its whole path."""
-    control = case.incident.control
-    wanted = control.command if control is not None else setting
-    for command in case.unit.commands:
-        ended = command.code is not None and not command.status.startswith("0")
-        if command.property == wanted and ended and (path := _path_of(command.text)):
-            return path
-    return next((path for name, path, _ in commands(case.unit) if name == wanted), "its program")
-
-
-def _path_of(text: str) -> str | None:
-    match = re.match(r"\{ path=(\S+) ;", text)
-    return match[1] if match is not None else None
-
-
-def _timeout(case: Case) -> Iterator[Finding]:
-    if case.incident.result != "timeout":
-        return
-    line = next((one for one in case.manager if _START_TIMED_OUT.search(one.message)), None)
-    if case.said("reached runtime time limit") is not None:
-        limit = case.unit.get("RuntimeMaxUSec") or "?"
-        what = f"it ran longer than RuntimeMaxSec={limit} allows"
-        found = case.said("reached runtime time limit")
-        yield _of(case, "runtime-max", what, "raise RuntimeMaxSec= if it may run longer", found)
-    elif line is not None:
-        yield from _start_timeout(case, line)
-    else:
-        yield from _stop_timeout(case)
-
-
-def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
-    limit = case.unit.get("TimeoutStartUSec") or case.unit.get("TimeoutUSec") or "?"
-    kind = case.unit.get("Type") or ""
-    pid_file = next((m for one in case.manager if (m := _PID_FILE.search(one.message))), None)
-    within = f"within TimeoutStartSec={limit}"
-    phase = _START_TIMED_OUT.search(getattr(line, "message", ""))
-    during = phase["phase"] if phase is not None else None
-    if pid_file is not None or (
-        kind == "forking" and case.unit.get("PIDFile") and during == "start"
-    ):
-        path = pid_file["path"] if pid_file is not None else case.unit.get("PIDFile")
-        what = f"the PID file {path} did not appear {within}: Type=forking waits for it"
-        advice = "let the program write that file, or set PIDFile= to the one that it writes"
-        yield _of(case, "pid-file", what, advice, line, SAID + 0.05)
-    elif during in ("start-pre", "start-post", "condition"):
-        name = {"start-pre": "ExecStartPre", "start-post": "ExecStartPost"}.get(
-            during, "ExecCondition"
-        )
-        what = f"{name}={_program(case, name)} did not end {within}{_last_words(case)}"
-        yield _of(case, "timeout-start", what, "see why it hangs, or raise TimeoutStartSec=", line)
-    elif kind in ("notify", "notify-reload"):
-        what = f"Type={kind}, but its program did not send READY=1 {within}{_last_words(case)}"
-        advice = "does the program support sd_notify(3)? If not: Type=exec; if it is slow: TimeoutStartSec="
-        yield _of(case, "timeout-start", what, advice, line)
-    elif kind == "dbus":
-        what = f"its program did not take the bus name {case.unit.get('BusName')} {within}"
-        yield _of(
-            case, "timeout-start", what, "compare BusName= with what the program asks for", line
-        )
-    elif kind == "forking":
-        what = f"Type=forking, but its program stayed in the foreground and did not exit {within}"
-        yield _of(
-            case,
-            "timeout-start",
-            what,
-            "Type=exec (or notify) for a program in the foreground",
-            line,
-        )
-    else:
-        what = f"it was not up {within}{_last_words(case)}"
-        yield _of(
-            case, "timeout-start", what, "see what it waits for, or raise TimeoutStartSec=", line
-        )
-
-
-def _last_words(case: Case) -> str:
-    """What it was at when the time ran out, mostly what it waits for."""
-    if not case.messages:
-        return ""
-    return f"; its last words: “{quote(case.messages[-1].text, 160)}”"
-
-
-def _stop_timeout(case: Case) -> Iterator[Finding]:
-    line = next((one for one in case.manager if _STOP_TIMED_OUT.search(one.message)), None)
-    limit = case.unit.get("TimeoutStopUSec") or case.unit.get("TimeoutUSec") or "?"
-    match = _STOP_TIMED_OUT.search(line.message) if line is not None else None
-    state = (match["state"] or "") if match is not None else ""
-    stopping = line is not None and re.search(r"Stopping timed out|stop operation", line.message)
-    if state == "stop" or (stopping and case.unit.get("ExecStop")):
-        what = f"ExecStop={_program(case, 'ExecStop')} did not end within TimeoutStopSec={limit}"
-    else:
-        what = f"it did not end within TimeoutStopSec={limit} of SIGTERM and was killed"
-    yield _of(case, "timeout-stop", what, "let it end on SIGTERM, or raise TimeoutStopSec=", line)
-
-
-def _of(
-    case: Case, cause: str, what: str, advice: str, line: object, sure: float = SAID
-) -> Finding:
-    text = getattr(line, "message", "")
-    proof: tuple[Proof, ...] = (case.proof_of(text),) if text else ()
-    if cause in _OUTRANKED and _complains(case):
-        sure = min(sure, LIKELY - 0.1)
-    return Finding(cause, fails(case, what), advice, sure, proof)
-
-
-def _watchdog(case: Case) -> Iterator[Finding]:
-    if case.incident.result == "watchdog":
-        limit = case.unit.get("WatchdogUSec") or "?"
-        what = f"it sent no keep-alive (WATCHDOG=1) within WatchdogSec={limit}: it hung, and was killed"
-        advice = "a core or a stack of the hanging process tells where; or raise WatchdogSec="
-        yield _of(case, "watchdog", what, advice, case.said("Watchdog timeout"), SEEN)
-
-
 def _protocol(case: Case) -> Iterator[Finding]:
     if case.incident.result != "protocol":
         return
@@ -168,14 +49,14 @@ def _protocol(case: Case) -> Iterator[Finding]:
         file = case.unit.get("PIDFile")
         where = f", and PIDFile={file} was not there" if file else ""
         what = f"Type=forking, but its program exited and left no process behind{where}"
-        yield _of(
+        yield of_manager(
             case, "protocol", what, "does it really go to the background? If not: Type=exec", line
         )
     else:
         code = case.incident.exit_status or "0"
         what = f"Type={kind}, but its main process exited with status {code} before it sent READY=1"
         advice = "Type=exec, or Type=oneshot for a program that does its work and ends"
-        yield _of(case, "protocol", what, advice, line)
+        yield of_manager(case, "protocol", what, advice, line)
 
 
 def _start_limit(case: Case) -> Iterator[Finding]:
@@ -194,7 +75,7 @@ def _start_limit(case: Case) -> Iterator[Finding]:
         what += (
             f"; Restart={restart} started it again each time its main process exited with success"
         )
-    yield _of(
+    yield of_manager(
         case, "start-limit", what,
         "a program that goes to the background needs Type=forking; else see why it ends so soon",
         line, LIKELY if clean else FLOOR,
@@ -210,7 +91,7 @@ def _signal(case: Case) -> Iterator[Finding]:
     if _ended_badly(incident.control):
         return  # systemd itself ended the main process, because that command had failed
     signal = incident.exit_status or "?"
-    program = _program(case)
+    program = program_of(case)
     if signal == "SYS":
         yield _system_call(case, program)
         return
@@ -227,7 +108,7 @@ def _signal(case: Case) -> Iterator[Finding]:
         if signal != "PIPE"
         else ("see who closed the other end; IgnoreSIGPIPE=yes is the default")
     )
-    yield _of(case, "signal", what, advice, case.said("Main process exited"), LIKELY - 0.05)
+    yield of_manager(case, "signal", what, advice, case.said("Main process exited"), LIKELY - 0.05)
 
 
 def _ended_badly(control: Control | None) -> bool:
@@ -286,7 +167,7 @@ def _control(case: Case) -> Iterator[Finding]:
     control = case.incident.control
     if control is None or (control.exit_status in _OF_SETUP and case.setup):
         return
-    program = _program(case)
+    program = program_of(case)
     found = _exited(case, f"{control.command}={program}", control.exit_code, control.exit_status)
     yield _with_own_words(case, control, program, found)
 
@@ -318,12 +199,7 @@ def _exit_status(case: Case) -> Iterator[Finding]:
         and incident.exit_code == "exited"
         and incident.exit_status not in (None, "0")
     ):
-        yield _exited(case, _program(case), incident.exit_code, incident.exit_status)
-
-
-def _complains(case: Case) -> bool:
-    """One of its lines speaks of something that went wrong."""
-    return bool(telling(case, case.messages))
+        yield _exited(case, program_of(case), incident.exit_code, incident.exit_status)
 
 
 def _exited(case: Case, program: str, code: str | None, status: str | None) -> Finding:
@@ -338,12 +214,15 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
         wrote = " and wrote nothing" if case.manager else "; the journal has nothing of this run"
         silent = f"{wrote}, it is unclear why"
     own = [one for one in case.messages if one.identifier == program.rpartition("/")[2]]
-    if own and not _complains(case):
+    if own and not complains(case):
         silent = f"; its last words: “{quote(own[-1].text, 200)}”"
     line = case.said("rocess exited")
-    sure = LIKELY - 0.1 if case.silent else FLOOR if _complains(case) else LIKELY - 0.15
-    advice = f"run it by hand as the unit's user: {program.rpartition('=')[2]}"
-    return _of(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
+    sure = LIKELY - 0.1 if case.silent else FLOOR if complains(case) else LIKELY - 0.15
+    path = program.rpartition("=")[2]
+    unit = case.incident.unit
+    by_hand = f"what systemctl cat {unit} has" if _INTERPRETER.search(path) else path
+    advice = f"run it by hand as the unit's user: {by_hand}"
+    return of_manager(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
 
 
 def _stop_post(case: Case) -> Iterator[Finding]:
@@ -356,11 +235,11 @@ def _stop_post(case: Case) -> Iterator[Finding]:
                 and command.code
                 and not command.status.startswith("0")
             ):
-                what = (
-                    f"the run itself was clean, but ExecStopPost={_path_of(command.text)} failed "
-                )
+                what = f"the run itself was clean, but ExecStopPost={path_of(command.text)} failed "
                 what += f"with status {command.status}"
-                yield _of(case, "stop-post", what, "see what that command says", None, LIKELY)
+                yield of_manager(
+                    case, "stop-post", what, "see what that command says", None, LIKELY
+                )
 
 
 def _resources(case: Case) -> Iterator[Finding]:
@@ -371,29 +250,12 @@ def _resources(case: Case) -> Iterator[Finding]:
             if line is not None
             else "it could not set up what it needs"
         )
-        yield _of(
+        yield of_manager(
             case,
             "resources",
             f"systemd could not start it: {quote(text)}",
             "systemctl status",
             line,
-        )
-
-
-def _job(case: Case) -> Iterator[Finding]:
-    if case.incident.phase is Phase.JOB_TIMEOUT:
-        waiting = [one for one in case.neighbours if one.active in ("activating", "reloading")]
-        names = ", ".join(one.name for one in waiting[:3])
-        for_ = f" for {names}, which is still starting" if waiting else ""
-        limit = case.unit.get("JobTimeoutUSec") or "?"
-        what = f"its start job waited longer than JobTimeoutSec={limit}{for_}"
-        yield _of(
-            case,
-            "job-timeout",
-            what,
-            "see why that one takes so long",
-            case.said("timed out"),
-            SEEN,
         )
 
 
@@ -427,8 +289,6 @@ def _mount(case: Case) -> Iterator[Finding]:
 
 
 CAUSES = (
-    Cause("timeout", "a time limit of systemd", _timeout),
-    Cause("watchdog", "no keep-alive", _watchdog),
     Cause("protocol", "the process did not follow its Type=", _protocol),
     Cause("start-limit", "started too often", _start_limit),
     Cause("signal", "ended by a signal", _signal),
@@ -436,7 +296,6 @@ CAUSES = (
     Cause("exit-status", "the main process ended with a status", _exit_status),
     Cause("stop-post", "ExecStopPost= failed after a clean run", _stop_post),
     Cause("resources", "systemd could not start it", _resources),
-    Cause("job-timeout", "its job waited too long", _job),
     Cause("ordering-cycle", "an ordering cycle", _cycle),
     Cause("mount", "a mount or swap failed", _mount),
 )

@@ -121,3 +121,16 @@ def test_what_is_found(cause: str, one: Case, said: str) -> None:
 @pytest.mark.parametrize(("cause", "one"), NOT_FOUND)
 def test_what_only_looks_like_it(cause: str, one: Case) -> None:
     assert what(one, cause) is None
+
+
+@pytest.mark.parametrize(
+    ("program", "advice"),
+    [
+        ("/usr/sbin/acmed", "/usr/sbin/acmed"),
+        ("/bin/sh", "what systemctl cat a.service has"),
+        ("/usr/bin/python3.11", "what systemctl cat a.service has"),
+    ],
+)
+def test_what_to_run_by_hand(program: str, advice: str) -> None:
+    one = case(show={"ExecStart": command(program)})
+    assert judge(one).advice == f"run it by hand as the unit's user: {advice}"
