@@ -44,7 +44,7 @@ def test_what_was_edited_since(hooked: Hooked) -> None:
     run = "Type=oneshot\nExecStart=grep -q calm /etc/edited.conf\n"
     _with_timer(bed, unit, service("both", run))
     _rest(hooked)
-    bed.wait(lambda: _known(bed, unit) != b"", timeout=20, what="the fingerprint")
+    bed.wait(lambda: _known(bed, unit) != b"", timeout=60, what="the fingerprint")
     assert _SECRET.encode() not in _known(bed, unit)
     mode = bed.shell("stat -c '%a %U' /var/lib/failhook/units").text.split()
     assert mode == ["700", "root"]
@@ -88,7 +88,7 @@ def test_what_was_upgraded_since(hooked: Hooked) -> None:
     _install(bed, "1.0", "exit 0")
     _with_timer(bed, unit, service("stop-post", "Type=oneshot\nExecStart=/usr/bin/acme-tool\n"))
     _rest(hooked)
-    bed.wait(lambda: b"acme-tool" in _known(bed, unit), timeout=20, what="the fingerprint")
+    bed.wait(lambda: b"acme-tool" in _known(bed, unit), timeout=60, what="the fingerprint")
     time.sleep(1.1)
     _install(bed, "1.1", "echo cannot open the ledger >&2; exit 1")
     bed.systemctl("start", unit, check=False)
@@ -118,7 +118,7 @@ def test_one_that_was_repaired_is_remembered_as_it_runs_then(hooked: Hooked) -> 
     assert (first["changes"], first["last_well"]) == ([], None)
     bed.write("/etc/repaired.conf", "calm\n")
     bed.systemctl("restart", unit)
-    bed.wait(lambda: _known(bed, unit) != b"", timeout=25, what="the fingerprint")
+    bed.wait(lambda: _known(bed, unit) != b"", timeout=60, what="the fingerprint")
     assert b'"libc6' in _known(bed, unit)  # what the process has mapped can be seen
     bed.write("/etc/repaired.conf", "mild\n")
     bed.systemctl("restart", unit, check=False)

@@ -23,6 +23,7 @@ def test_list_shows_a_failure_within_two_seconds(hooked: Hooked) -> None:
     hooked.machine.systemctl("start", unit)
     hooked.machine.wait(lambda: hooked.incidents(unit) != [], timeout=10, what="the incident")
     assert time.monotonic() - start < 2.0
+    hooked.wait_done(unit)  # until its verdict is there, the line says "being looked at"
     text = hooked.machine.run(["failhook", "list"]).text
     assert "quick.service" in text
     assert "status 3" in text

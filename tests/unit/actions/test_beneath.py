@@ -176,7 +176,7 @@ def test_descriptors_do_not_leak(root: Path) -> None:
     _sweep(root, dry_run=True)
     _sweep(root, until=time.monotonic() - 1)
     _sweep(root)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_directory_without_permission_stays_and_is_counted(root: Path) -> None:

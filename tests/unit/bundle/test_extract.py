@@ -289,7 +289,7 @@ def test_an_interruption_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         extract(bundle, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_no_descriptor_stays_open(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
         (tmp_path / "x").write_bytes(content)
         _refusal(tmp_path / "x", tmp_path / str(number))
     extract(real(tmp_path), tmp_path / "out")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @settings(

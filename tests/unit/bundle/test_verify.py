@@ -134,7 +134,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     for content, _ in HOSTILE.values():
         _problems(content, tmp_path)
     verify(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_every_bit_of_a_bundle_counts(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def nothing_is_left() -> Iterator[None]:
         time.sleep(0.01)
         offspring.reap_left_behind()
     assert not _has_children()
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert len(os.listdir("/proc/self/fd")) <= len(before)
 
 
 def _has_children() -> bool:
