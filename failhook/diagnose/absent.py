@@ -23,6 +23,10 @@ _CANNOT_OPEN = re.compile(
     r"\b(?:open|read|access|stat|load|enter|find|chdir|change)(?:ing)?\b",
     re.IGNORECASE,
 )
+_KINDS = (
+    (re.compile(r"\bkey ?file|\b(?:private|secret) key", re.IGNORECASE), (".key", "key.pem")),
+    (re.compile(r"\bcert", re.IGNORECASE), (".crt", ".cer", "cert.pem", "chain.pem", ".pem")),
+)
 _OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
 _MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
 _MOST = 3
@@ -37,17 +41,27 @@ def _look(case: Case) -> Iterator[Finding]:
     if case.silent and _ended_badly(case) and 0 < len(known) <= _MOST:
         what, advice = _sentence(known)
         yield Finding("file-missing", fails(case, what), advice, LIKELY - 0.02, _seen(case, known))
-    known = {**known, **_of_command_line(case)}
-    if not 0 < len(known) <= _MOST:
+    every = {**known, **_of_command_line(case)}
+    if not 0 < len(every) <= _MOST:
         return
-    what, advice = _sentence(known)
     for message in case.messages:
-        sure = _how_sure(message, len(known))
+        meant = _of_its_kind(message, every)
+        sure = _how_sure(message, len(meant))
         if sure is not None and not named_paths(case, message):
+            what, advice = _sentence(meant)
             yield from_message(
                 case, message, "file-missing", what=f"{what}: “{quote(message.text, 140)}”",
-                advice=advice, confidence=sure, more=_seen(case, known),
+                advice=advice, confidence=sure, more=_seen(case, meant),
             )  # fmt: skip
+
+
+def _of_its_kind(message: Message, known: Mapping[str, str]) -> Mapping[str, str]:
+    """Those that the line can mean, where it says that it is about a certificate or a key."""
+    for words, endings in _KINDS:
+        if words.search(message.text):
+            fitting = {path: place for path, place in known.items() if path.endswith(endings)}
+            return fitting or known
+    return known
 
 
 def _ended_badly(case: Case) -> bool:

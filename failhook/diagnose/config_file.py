@@ -38,6 +38,7 @@ _OF_A_LIBRARY = re.compile(
     r"|expecting (?:property name|value|'.' delimiter)|invalid character '.{1,4}' (?:looking|after|in)\b"
     r"|unexpected (?:end of JSON|token .{1,12} in JSON)|cannot unmarshal|(?:JSON|TOML)DecodeError"
     r"|\[string \"[^\"]{0,80}\"\]:\d"
+    r"|(?:^|: )\d{1,6}:\d{1,6}: (?:expected|unexpected|unknown|invalid|trailing|unterminated|missing)\b"
     r"|contains no section headers|unclosed section",
     re.IGNORECASE,
 )

@@ -18,7 +18,7 @@ from failhook.diagnose.memory import WATCHES
 from failhook.diagnose.place import place_in
 from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
-from failhook.diagnose.subjects import paths_in
+from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
 
@@ -217,8 +217,9 @@ def denied(case: Case, message: Message) -> Finding | None:
         hidden = hidden_by(case, path, case.path(path)) or write_protected(case, path)
         if hidden is not None:
             return sandboxed(case, message, path, hidden)
+    paths = [path for path in paths if not _may_read(case, path, uid) or writes]
     if not paths:
-        return None
+        return None if _OF_NO_FILE.search(message.text) else _of_command_line(case, message, uid)
     fact = case.path(paths[0])
     seen = f" ({fact.described})" if fact is not None and fact.described else ""
     user = case.facts.user(uid)
@@ -228,6 +229,25 @@ def denied(case: Case, message: Message) -> Finding | None:
         advice=f"look at its owner and mode, and those of the directories above: namei -l {paths[0]}",
         confidence=SAID + 0.02,
     )  # fmt: skip
+
+
+def _may_read(case: Case, path: str, uid: int | None) -> bool:
+    """A file that was seen to be open to this user: of a traceback, say."""
+    fact = case.path(path)
+    access = fact.may(uid) if fact is not None and fact.kind == "file" else None
+    return access is not None and access.read and access.blocked_at is None
+
+
+def _of_command_line(case: Case, message: Message, uid: int | None) -> Finding | None:
+    """What the command line names and is not for this user, where the message names nothing."""
+    for setting, program, argv in commands(case.unit):
+        for path in paths_in(argv) if setting == "ExecStart" else ():
+            fact = case.path(path)
+            if fact is not None and fact.exists and path != program:
+                found = forbidden(case, message, path, fact, uid, writes=False)
+                if found is not None:
+                    return found
+    return None
 
 
 # EPERM is of something that only root may do, and much that is denied is no file.

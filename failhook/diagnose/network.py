@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Ports that are taken, addresses that are not here, peers that do not answer, names, certificates."""
+"""Ports that are taken, peers that do not answer, names, certificates."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
-from failhook.diagnose import tls
+from failhook.diagnose import here, tls
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import (
@@ -20,6 +19,7 @@ from failhook.diagnose.finding import (
     from_message,
     quote,
 )
+from failhook.diagnose.here import ADDRESS
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 
@@ -27,11 +27,6 @@ _IN_USE = re.compile(
     r"address (?:is )?already in use|EADDRINUSE|errno[ =:]*98\b|port .{0,30}(?:already|in use|taken)"
     r"|(?:already|being) (?:in use|used).{0,40}(?:port|address|socket)|OSError: \[Errno 98\]"
     r"|address in use|another (?:process|instance|server).{0,40}(?:port|listening)",
-    re.IGNORECASE,
-)
-_NOT_HERE = re.compile(
-    r"cannot assign requested address|can't assign requested address|EADDRNOTAVAIL|errno[ =:]*99\b"
-    r"|no (?:such )?(?:local )?(?:interface|address) (?:matches|found)|not a local address",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
@@ -59,7 +54,8 @@ _TIMED_OUT = re.compile(
     re.IGNORECASE,
 )
 _UNRESOLVED = re.compile(
-    r"(?:name or service not known|temporary failure in name resolution"
+    r"(?:\bcurl\b.{0,40}\b(?:returned|exit(?:ed)?|status|code|error)\b.{0,8}\b6\b|curl: \(6\)"  # curl(1), EXIT CODES
+    r"|name or service not known|temporary failure in name resolution"
     r"|(?:could not|couldn't|cannot|can't|unable to|failed to) resolve(?! (?:the |all )?['\"]?(?:placeholder|dependenc"
     r"|module|import|symbol|reference|type|plugin|package|conflict|path|class|bean|property|variable|version|tag"
     r"|revision|ref\b|schema|template|\.{0,2}/))"
@@ -68,6 +64,7 @@ _UNRESOLVED = re.compile(
     r"|no address associated|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
     re.IGNORECASE,
 )
+_URL_HOST = re.compile(r"://(?:[^/@\s]{1,80}@)?([A-Za-z][\w.-]{2,250})")
 _PATHS = re.compile(r"/\S{1,500}")
 _PORT = re.compile(
     r"(?:(?P<host>\[[0-9a-fA-F:.%\w]{2,45}\]|(?<!\d:)(?<![\w*.-])[\w*-]{1,63}(?:\.[\w-]{1,63}){0,8}|\*|::)[:#]"
@@ -79,17 +76,12 @@ _PORT = re.compile(
     r"|(?:nio2?|apr|bio|1\.[01]|https?)-(?P<connector>\d{2,5})(?=[\]\"')])",  # Java's web servers
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(
-    r"(?<![\w.:])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\d)|(?<![\w.:])(?P<v6>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})(?![\w:])",
-    re.IGNORECASE,
-)
 _HOST = re.compile(
     r"(?<![\w.@/-])(?P<name>[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62}){1,8})(?![\w/-])"
     r"|['\"](?P<quoted>[a-z0-9][\w.-]{1,100})['\"]|host(?:name)?[ :=]{1,3}(?!name\b|not\b|could\b|in\b|is\b|for\b|lookup\b|of\b)(?P<after>[a-z0-9][\w.-]{1,100})",
     re.IGNORECASE,
 )
 _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b", re.IGNORECASE)
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
 _PRIVILEGED = 1024
 _FEW = 4
 _FILE_SUFFIXES = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ts", ".kt", ".scala", ".erl", ".ex",
@@ -237,49 +229,6 @@ def _held(case: Case, message: Message, port: int, holder: Listener) -> Finding:
     )
 
 
-def _addresses(text: str) -> list[str]:
-    """The addresses of a line: 21:49:37 is none."""
-    found = [match["v4"] or match["v6"] for match in _ADDRESS.finditer(text)]
-    return [one for one in found if _is_address(one)]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _not_here(case: Case, message: Message) -> Finding | None:
-    if not _NOT_HERE.search(message.text):
-        return None
-    own = set(case.facts.addresses or ())
-    addresses = _addresses(message.text)
-    if not addresses:
-        around = [one for one in case.messages if abs(one.number - message.number) <= 3]
-        addresses = [address for one in around for address in _addresses(one.text)]
-    missing = [one for one in addresses if one not in own and one not in _ANY]
-    if not missing:
-        return from_message(
-            case, message, "address-not-here",
-            what=f"an address that it is to listen on is not one of this machine: "
-            f"“{quote(message.text, 160)}”",
-            advice="compare its configuration with: ip address",
-        )  # fmt: skip
-    known = case.facts.addresses is not None
-    return from_message(
-        case,
-        message,
-        "address-not-here",
-        what=f"the address {missing[0]} is not one of this machine's: “{quote(message.text, 140)}”",
-        advice="correct the address in its configuration, or wait for the network "
-        "(After=network-online.target) if it comes late",
-        confidence=SEEN if known else SAID,
-        more=[case.checked(f"this machine has {', '.join(sorted(own)[:8])}")] if known else [],
-    )
-
-
 def _privileged(case: Case, message: Message) -> Finding | None:
     plain = _PATHS.sub(" ", message.text)  # /etc/bind is no bind(2), x.conf:2 no port
     if not (_DENIED.search(plain) and _BINDS.search(plain)):
@@ -309,7 +258,7 @@ def _refused(case: Case, message: Message) -> Finding | None:
                             advice="is that server running, and on that address?",
                             confidence=SAID + 0.04)  # fmt: skip
     holder = next((one for one in case.listeners if one.port == port), None)
-    address = _ADDRESS.search(message.text)
+    address = ADDRESS.search(message.text)
     host = (address["v4"] or address["v6"]) if address else _host_with(case, message, port)
     where = f"{host} port {port}" if host else f"port {port}"
     local = host in ("", "localhost", "::1", "[::1]") or host.startswith("127.")
@@ -369,7 +318,8 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
         why = " (/etc/resolv.conf names no name server)"
         more = [case.checked("/etc/resolv.conf names no name server")]
     host = next((name for name in names if case.facts.hosts.get(name.lower()) is False), None)
-    host = host or next(iter(names), None)
+    url = _URL_HOST.search(message.text)
+    host = host or next(iter(names), None) or (url[1] if url is not None else None)
     if host is None:
         what = f"a host name cannot be resolved{why}: “{quote(message.text, 180)}”"
     else:
@@ -399,7 +349,7 @@ def _family(case: Case, message: Message) -> Finding | None:
 def _said(case: Case) -> list[Finding]:
     return list(
         each(
-            case, _family, _privileged, _port_taken, _not_here, _refused, _unresolved, tls.expired,
+            case, here.no_interface, _family, _privileged, _port_taken, here.not_here, _refused, _unresolved, tls.expired,
             tls.mismatch, tls.not_trusted, tls.unreadable, _unreachable, _cannot_listen,
             _cannot_connect,
         )

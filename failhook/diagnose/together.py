@@ -7,7 +7,14 @@ import re
 from itertools import takewhile
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FRAME, HARMLESS, NAMES_A_THING, says_nothing, without_advice
+from failhook.diagnose.course import (
+    FAILURE,
+    FRAME,
+    HARMLESS,
+    NAMES_A_THING,
+    says_nothing,
+    without_advice,
+)
 from failhook.diagnose.finding import quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
@@ -107,13 +114,21 @@ def _after(case: Case, message: Message) -> list[Message]:
 
 
 def _until_closed(after: list[Message]) -> str:
-    """The next line, and those after it as long as each one is left open: a term over some lines."""
+    """The next line, and those after it as long as each one is left open: a term over some lines; or
+    the second, where only that one says which thing it was."""
     lines: list[str] = []
     for one in [one for one in after if any(map(str.isalnum, one.text))][:_MAX_OPEN]:
-        if lines and not _OPENS.search(lines[-1]) and not _MESSAGE_OF_IT.match(one.text):
+        is_open = not lines or _OPENS.search(lines[-1]) or _MESSAGE_OF_IT.match(one.text)
+        if not is_open and not _says_which(lines, one):
             break
         lines.append(one.text)
     return " ".join(lines)
+
+
+def _says_which(lines: list[str], one: Message) -> bool:
+    """``Unable to load the application.`` / ``The module orders was not found.``"""
+    alone = len(lines) == 1 and not NAMES_A_THING.search(lines[0])
+    return alone and bool(NAMES_A_THING.search(one.text) and FAILURE.search(one.text))
 
 
 def _said_after(message: Message, after: list[Message]) -> list[str]:

@@ -32,6 +32,18 @@ def test_several_are_all_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("failed to load certificate file", "/etc/a/a.pem"),
+        ("could not load the private key", "/etc/a/a.key"),
+    ],
+)
+def test_of_several_the_one_that_the_line_is_about(line: str, path: str) -> None:
+    facts = Facts(absent={**KEY, "/etc/a/a.pem": "/etc/a/a.conf:8", "/srv/x/y": "/etc/a/a.conf:9"})
+    assert f"{path} (/etc/a/a.conf line " in judge(case(line, facts=facts)).summary
+
+
+@pytest.mark.parametrize(
     ("lines", "absent"),
     [
         (("the table 'orders' is empty",), KEY),  # it died of something else

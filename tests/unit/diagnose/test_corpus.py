@@ -22,7 +22,6 @@ MISSED = {
     "rsyslog-module-not-installed": SILENT,
     "rsyslog-unknown-parameter": SILENT,
     "spamd-unknown-option": SILENT,
-    "transmission-configuration-directory-forbidden": VAGUE,
     "yaws-log-directory-missing": SILENT,
     "zookeeper-data-directory-owner": VAGUE,
     "zookeeper-port-taken": "its logger is not set up, so that it says nothing of its port",

@@ -125,6 +125,11 @@ ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ('sssd', ("SSSD couldn't load the configuration database [2]: No such file or directory.",), 'configuration database'),
     ('zfs', ("cannot import 'tank': no such pool available",), 'tank'),
     ('lvm', ('  Volume group "vg0" not found', '  Cannot process volume group vg0'), 'vg0'),
+    ('hostapd-ioctl', ('ioctl(SIOCGIFINDEX): No such device', 'wired driver initialization failed.', 'wlan0: interface state UNINITIALIZED->DISABLED'), 'the network interface wlan0 does not exist'),
+    ('ioctl-alone', ('ioctl(SIOCGIFINDEX): No such device',), 'a network interface does not exist'),
+    ('dehydrated', ('ERROR: Problem connecting to server (get for https://acme.example.internal/directory; curl returned with 6)', 'EXPECTED value GOT EOF'), 'host name acme.example.internal cannot be resolved'),
+    ('celery', ("Error: Invalid value for '-A' / '--app':", 'Unable to load celery application.', 'The module orders was not found.'), 'The module orders was not found'),
+    ('varnish', ('Error:', 'Message from VCC-compiler:', """Backend host '"app1.internal.example"' could not be resolved to an IP address:""", 'Temporary failure in name resolution', '(Sorry if that error message is gibberish.)', "('/etc/varnish/default.vcl' Line 4 Pos 13)"), 'name resolution'),
     ('ddclient', ('FATAL:    ddclient.conf must be accessible only by its owner (mode 0600)',), 'ddclient.conf'),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.facts import HOME, Facts, PathFact
 from failhook.diagnose.look import is_withheld, look
 from failhook.diagnose.subjects import Subjects
-from tests.unit.diagnose.cases import UID, case, found, gone, judge, there
+from tests.unit.diagnose.cases import UID, case, command, found, gone, judge, there
 
 AS_USER = {"User": "a", "UID": str(UID)}
 DATA = "/srv/a/data"
@@ -80,6 +80,26 @@ def test_the_configuration_that_it_cannot_find_is_there() -> None:
     assert "/etc/a/a.cfg.lua cannot be read by acme (mode 0640, owner root)" in verdict.summary
     facts = Facts(paths={"/etc/a/a.cfg.lua": there()}, names={UID: "acme"})
     assert "cannot be read" not in judge(run(*lines, facts=facts)).summary
+
+
+def test_permission_denied_without_a_name_is_about_the_command_line() -> None:
+    """And not about the file of a traceback, which he may read."""
+    closed = there(0o600, "root", read=False, write=False)
+    source = "/usr/lib/python3/acme/config.py"
+    facts = Facts(paths={"/etc/a/key.pem": closed, source: there(write=False)}, names={UID: "acme"})
+    said = [
+        {"MESSAGE": line, "_UID": str(UID)}
+        for line in (
+            f'  File "{source}", line 127, in create_context',
+            "    ctx.load_cert_chain(certfile, keyfile)",
+            "PermissionError: [Errno 13] Permission denied",
+        )
+    ]
+    started = command("/usr/bin/acme", "--key /etc/a/key.pem")
+    verdict = judge(case(*said, facts=facts, show=AS_USER | {"ExecStart": started}))
+    assert "/etc/a/key.pem cannot be read by acme (mode 0600, owner root)" in verdict.summary
+    verdict = judge(case(*said, facts=facts, show=AS_USER))
+    assert "may not use" not in verdict.summary
 
 
 # -- what is not there and could not be made ----------------------------------------------------
