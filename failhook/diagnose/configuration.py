@@ -24,7 +24,7 @@ from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message,
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
 from failhook.diagnose.text import Message
-from failhook.diagnose.together import taken_back, together
+from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 from failhook.diagnose.tracebacks import crashes
 
 _WRONG = re.compile(
@@ -48,7 +48,7 @@ _ABOUT_SETTINGS = re.compile(
     r"|(?:syntax|pars(?:e|er|ing)|config(?:uration)?|yaml|json|toml|xml|ini) error"
     r"|(?:error|failed|failure|unable|cannot|could not|can't|couldn't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?(?!ure (?:the )?(?:driver|interface|device|network|link|adapter)))"
     r"|\bexpected (?:near|before|after|instead|to close)\b"
-    r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)"
+    r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)|must specify\b"
     r"|is not (?:a )?(?:valid|known|integer|number|boolean)|bad (?:numerical|numeric|number)"
     r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|which wasn't expected|expected.{1,60}(?:but (?:got|found)|found)",
     re.IGNORECASE,
@@ -111,6 +111,8 @@ def _with_above(case: Case, message: Message) -> str:
 def _said(case: Case) -> Iterator[Finding]:
     found = crashes(case)
     for message in case.messages:
+        if SOURCE_PLACE.match(message.text):
+            continue
         text = _joined(case, message)
         place = place_in(text)
         about = _is_about_settings(text)

@@ -128,6 +128,8 @@ def missing(case: Case, message: Message) -> Finding | None:
         if hidden is not None:
             return sandboxed(case, message, path, hidden)
         gone_since = path.startswith(_OF_A_RUN) and not by_system
+        if fact is not None and fact.missing_at == path and _is_own_pid_file(message, path):
+            continue
         if fact is not None and fact.kind in ("missing", "loop") and not gone_since:
             return _absent(case, message, path, fact)
     for path in reversed(paths):
@@ -147,6 +149,8 @@ def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Fin
         return None
     fact = case.path(paths[-1])
     there = fact is not None and fact.exists
+    if _is_own_pid_file(message, paths[-1]):
+        return None
     if there and not by_system:
         return None  # what is not found is something else, perhaps in that file
     sure = SAID - 0.3 if there else SAID - 0.05
@@ -158,6 +162,12 @@ def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Fin
         what=f"a file is missing{named}: “{quote(message.text)}”",
         advice="make the file, or correct its path in the configuration", confidence=sure,
     )  # fmt: skip
+
+
+def _is_own_pid_file(message: Message, path: str) -> bool:
+    """Looked for by a program that wants to know whether it runs already: mostly it does not."""
+    is_one = path.startswith(_OF_A_RUN) and path.endswith(".pid")
+    return is_one and not _WRITES.search(message.text.replace(path, ""))
 
 
 def _closed(case: Case, message: Message, path: str, uid: int | None) -> Finding | None:

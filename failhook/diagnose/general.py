@@ -23,7 +23,7 @@ from failhook.diagnose.course import (
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
-from failhook.diagnose.together import taken_back, together
+from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
 # What may come, not what came.
@@ -47,7 +47,7 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     if says_nothing(text) and (whole := together(case, message)) != message.text:
         text, alone = whole[:600], False
     failures = len({word.lower() for word in FAILURE.findall(text)})
-    if FRAME.match(message.raw) or not any(map(str.isalpha, text)):
+    if _is_only_place(message) or not any(map(str.isalpha, text)):
         return -1.0
     if not failures and message.level < Level.ERROR:
         return -1.0
@@ -67,6 +67,11 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     if message.raw in case.earlier:
         score -= 0.3
     return score
+
+
+def _is_only_place(message: Message) -> bool:
+    """Of the program's text."""
+    return bool(FRAME.match(message.raw) or SOURCE_PLACE.match(message.text))
 
 
 def _by_words(text: str, failures: int) -> float:

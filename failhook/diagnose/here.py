@@ -12,11 +12,13 @@ from failhook.diagnose.text import Message
 
 _NOT_HERE = re.compile(
     r"cannot assign requested address|can't assign requested address|EADDRNOTAVAIL|errno[ =:]*99\b"
+    r"|\b(?:not|cannot|can't|unable to|failed to) listen(?:ing)? on\b"
     r"|no (?:such )?(?:local )?(?:interface|address) (?:matches|found)|not a local address",
     re.IGNORECASE,
 )
 # ENODEV of a request that is about a network interface (netdevice(7)), and where others name it.
 _NO_INTERFACE = re.compile(r"\bSIOC[A-Z]{3,20}\b.{0,40}no such device", re.IGNORECASE)
+_LISTENING = re.compile(r"\blisten(?:ing)? on\b", re.IGNORECASE)
 _INTERFACE = re.compile(
     r"^(?P<first>[a-z]{2,12}\d{1,3}(?:[.-]\w{1,8})?): |\b(?i:interface) (?P<name>[a-z]{2,12}\d{1,3})\b"
 )
@@ -51,6 +53,8 @@ def not_here(case: Case, message: Message) -> Finding | None:
         around = [one for one in case.messages if abs(one.number - message.number) <= 3]
         addresses = [address for one in around for address in _addresses(one.text)]
     missing = [one for one in addresses if one not in own and one not in _ANY]
+    if _LISTENING.search(message.text) and (not missing or case.facts.addresses is None):
+        return None  # for whatever reason
     if not missing:
         return from_message(
             case, message, "address-not-here",

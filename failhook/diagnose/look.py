@@ -260,7 +260,10 @@ class _Machine:
         user = self.user(own)
         found: dict[str, str] = {}
         home = _home(own)
-        if home is not None and is_withheld(self.path(home, [user]), own, home=True):
+        in_use = home is None or not home.startswith(
+            "/var/lib/"
+        )  # else it is where it keeps its data
+        if home is not None and is_withheld(self.path(home, [user]), own, home=in_use):
             found[home] = HOME
         for place, path, _needed in self._named(files):
             seen = self.path(path, [user])

@@ -34,7 +34,7 @@ _DENIED = re.compile(
 )
 _BINDS = re.compile(r"\bbind|listen", re.IGNORECASE)
 _LISTENS = re.compile(
-    r"\bbind|\blisten(?!ing on)|(?:fail|cannot|unable|could|error).{0,20}listening on|endpoint|server socket|udp socket|network socket|make_sock|start(?:ing)? (?:\w+ )?(?:server|listener)",
+    r"\bbind|\blisten(?!ing on)|(?:fail|cannot|unable|could|error).{0,20}listening on|endpoint|(?:server|listene?r?) socket|udp socket|network socket|make_sock|start(?:ing)? (?:\w+ )?(?:server|listener)",
     re.IGNORECASE,
 )
 _COMPLAINS = re.compile(
@@ -43,7 +43,7 @@ _COMPLAINS = re.compile(
 )
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
 _LOCAL = re.compile(r"(?<![\w.])(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):(?P<port>\d{1,5})(?!\d)")
-_CONNECTS = re.compile(r"connect|fetch|resolv|upstream", re.IGNORECASE)
+_CONNECTS = re.compile(r"\bconnect[a-z]*\b(?!/)|fetch|resolv|upstream", re.IGNORECASE)
 _REFUSED = re.compile(
     r"connection refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|ECONNREFUSED|actively refused|errno[ =:]*111\b",
     re.IGNORECASE,

@@ -44,6 +44,11 @@ _A_HINT = re.compile(
 _TAKES_BACK = re.compile(
     r"\W{0,6}(?:ignor(?:ing|ed)|continuing|skipp(?:ing|ed))\W{0,6}$", re.IGNORECASE
 )
+# "Error occurred at: src/parser.c - parse_log - 2116": of the program, and for its authors.
+SOURCE_PLACE = re.compile(
+    r"\W{0,9}(?:error )?(?:occurred |raised )?(?:at|in|from):? [\w./-]{1,99}\.(?:c|cc|cpp|h|go|rs|y)\b",
+    re.IGNORECASE,
+)
 _TWO_WORDS = 7  # letters
 # Letters: where a quote has no room for both, what follows is what matters.
 _OF_A_QUOTE, _OF_THE_HEAD = 230, 110
@@ -136,6 +141,8 @@ def _said_after(message: Message, after: list[Message]) -> list[str]:
     if not says_nothing(message.text) or _THE_END.search(message.text):
         return []
     for number, one in enumerate(after[:_MAX_FURTHER]):
+        if SOURCE_PLACE.match(one.text):
+            continue
         if FRAME.match(one.raw) or Level.UNKNOWN < one.level < message.level:
             return []
         if any(map(str.isalpha, one.text)) and not says_nothing(one.text):

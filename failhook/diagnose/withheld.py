@@ -15,7 +15,9 @@ from failhook.diagnose.config_file import file_in, on_command_line, the_one
 from failhook.diagnose.facts import HOME
 from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.place import is_program_text
 from failhook.diagnose.rights import forbidden
+from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 
 _CANNOT = re.compile(
@@ -27,6 +29,7 @@ _OF_CONFIGURATION = re.compile(
     r"\b(?:open|read|access|load|find|locate|pars)(?:e|ing)?\b.{0,40}\bconfig", re.IGNORECASE
 )
 _OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
+_CODE = 4  # lines: of code, what it points at, and a place
 _NEAR = 3  # lines: "We looked for: /etc/x.conf"
 
 
@@ -43,6 +46,7 @@ def _look(case: Case) -> Iterator[Finding]:
         if not _CANNOT.search(message.text) or named_paths(case, message):
             continue
         yield from _configuration(case, message)
+        yield from _in_its_code(case, message)
         if len(known) == 1:
             (path, place), *_ = known.items()
             what, advice = _sentence(case, path, place)
@@ -70,6 +74,22 @@ def _configuration(case: Case, message: Message) -> Iterator[Finding]:
         if found is not None:
             yield found
             return
+
+
+def _in_its_code(case: Case, message: Message) -> Iterator[Finding]:
+    """The path stands in the line of code that a traceback shows above its exception."""
+    uid = message.uid if message.uid is not None else case.uid
+    for one in reversed(case.messages[max(0, message.number - _CODE) : message.number]):
+        if one.pid != message.pid:
+            return
+        for path in paths_in(one.raw) if one.raw.startswith((" ", "\t")) else ():
+            fact = case.path(path)
+            if fact is None or is_program_text(path):
+                continue
+            found = forbidden(case, message, path, fact, uid, writes=True)
+            if found is not None:
+                yield found
+                return
 
 
 def _seen(case: Case, path: str) -> str:

@@ -29,8 +29,8 @@ MISSED = {
 }
 # Floors, not exact values: what the verdict reached when they were written. A change that falls
 # below one has made it worse for programs that nobody has seen.
-HELD_OUT_NAMED = 0.89
-HELD_OUT_WRONG = 0.09
+HELD_OUT_NAMED = 0.91
+HELD_OUT_WRONG = 0.03
 MEDIAN_S, WORST_S = 0.15, 2.0  # of CPU (issue 3)
 
 

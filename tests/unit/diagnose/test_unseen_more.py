@@ -125,6 +125,8 @@ ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ('sssd', ("SSSD couldn't load the configuration database [2]: No such file or directory.",), 'configuration database'),
     ('zfs', ("cannot import 'tank': no such pool available",), 'tank'),
     ('lvm', ('  Volume group "vg0" not found', '  Cannot process volume group vg0'), 'vg0'),
+    ('goaccess', ('Config file: /etc/goaccess/goaccess.conf', 'Fatal error has occurred', 'Error occurred at: src/parser.c - parse_log - 2116', 'No time format was found on your conf file.'), 'No time format was found'),
+    ('ndppd', ("(notice) Using configuration file '/etc/ndppd.conf'", "(error) You must specify either 'iface', 'auto' or 'static'"), r"/etc/ndppd\.conf.*must specify either 'iface'"),
     ('hostapd-ioctl', ('ioctl(SIOCGIFINDEX): No such device', 'wired driver initialization failed.', 'wlan0: interface state UNINITIALIZED->DISABLED'), 'the network interface wlan0 does not exist'),
     ('ioctl-alone', ('ioctl(SIOCGIFINDEX): No such device',), 'a network interface does not exist'),
     ('dehydrated', ('ERROR: Problem connecting to server (get for https://acme.example.internal/directory; curl returned with 6)', 'EXPECTED value GOT EOF'), 'host name acme.example.internal cannot be resolved'),

@@ -102,6 +102,33 @@ def test_permission_denied_without_a_name_is_about_the_command_line() -> None:
     assert "may not use" not in verdict.summary
 
 
+def test_the_path_stands_in_the_line_of_code() -> None:
+    path = "/var/lib/a/a.db"
+    paths = {path: gone(path), "/var/lib/a": CLOSED, "/etc/a.conf": there(write=False)}
+    facts = Facts(paths=paths, names={UID: "acme"})
+    lines = (
+        "reading /etc/a.conf",
+        '  File "/opt/a/app.py", line 9, in connect',
+        f'    return sqlite3.connect("{path}")',
+        "           ^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        "sqlite3.OperationalError: unable to open database file",
+    )
+    said = judge(run(*lines, facts=facts)).summary
+    assert f"acme may not make {path}: /var/lib/a is not writable for it" in said
+
+
+def test_a_pid_file_that_is_only_looked_for() -> None:
+    path = "/run/a/a.pid"
+    facts = Facts(paths={path: gone(path)}, addresses=("127.0.0.1",))
+    lines = (f"fopen {path}: No such file or directory", "not listening on 192.0.2.17 port 3493")
+    said = judge(run(*lines, facts=facts)).summary
+    assert "the address 192.0.2.17 is not one of this machine's" in said
+    here = ("not listening on 127.0.0.1 port 3493",)
+    assert "address-not-here" not in found(run(*here, facts=facts))
+    said = judge(run(f"cannot create {path}: No such file or directory", facts=facts)).summary
+    assert f"{path} does not exist" in said
+
+
 # -- what is not there and could not be made ----------------------------------------------------
 
 
