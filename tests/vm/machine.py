@@ -127,14 +127,15 @@ class Machine:
 
     def ended(self, run: Run) -> str:
         """How a run ended, and the entries after it."""
-        names = f"; on the ESP: {', '.join(self.entries())}" if self._has_firmware else ""
+        there = self.entries() if self._has_firmware else []  # none: it is GRUB that boots here
+        names = f"; on the ESP: {', '.join(there)}" if there else ""
         return f"ended by {run.end} after {run.age_s:.0f} s{names}"
 
     def _came_up(self, run: Run) -> str:
         state = run.run("systemctl is-system-running", check=False).text.strip()
         entry = ""
-        if self._has_firmware:
-            entry = f", entry {selected_entry(run)}; on the ESP: {', '.join(self.entries())}"
+        if self._has_firmware and (there := self.entries()):
+            entry = f", entry {selected_entry(run)}; on the ESP: {', '.join(there)}"
         return f"up ({state}) after {run.age_s:.0f} s{entry}"
 
 
