@@ -8,7 +8,7 @@ the look at the machine has seen that it is not for this user; or his own home i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import file_in, on_command_line, the_one
@@ -25,6 +25,10 @@ _CANNOT = re.compile(
     r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz])(?:e|ing)?\b",
     re.IGNORECASE,
 )
+_WRITES = re.compile(
+    r"writ|creat|access|data|dir\b|director|\blog|cache|stor|lock|sav|spool|journal|persist|state",
+    re.IGNORECASE,
+)
 _OF_CONFIGURATION = re.compile(
     r"\b(?:open|read|access|load|find|locate|pars)(?:e|ing)?\b.{0,40}\bconfig", re.IGNORECASE
 )
@@ -37,7 +41,8 @@ def _look(case: Case) -> Iterator[Finding]:
     known = {
         path: place for path, place in case.facts.withheld.items() if not path.startswith(_OF_A_RUN)
     }
-    if len(known) == 1 and case.silent and case.incident.exit_status not in (None, "0"):
+    failed = case.incident.exit_status not in (None, "0")
+    if len(known) == 1 and case.silent and failed and not _is_to_write(case, known):
         (path, place), *_ = known.items()
         what, advice = _sentence(case, path, place)
         proof = (case.checked(f"{path}: {_seen(case, path)}"),)
@@ -47,7 +52,8 @@ def _look(case: Case) -> Iterator[Finding]:
             continue
         yield from _configuration(case, message)
         yield from _in_its_code(case, message)
-        if len(known) == 1:
+        fits = not _is_to_write(case, known) or _WRITES.search(message.text)
+        if len(known) == 1 and fits:
             (path, place), *_ = known.items()
             what, advice = _sentence(case, path, place)
             yield from_message(
@@ -55,6 +61,15 @@ def _look(case: Case) -> Iterator[Finding]:
                 what=f"{what}: “{quote(message.text, 140)}”", advice=advice,
                 confidence=LIKELY + 0.06, more=[case.checked(f"{path}: {_seen(case, path)}")],
             )  # fmt: skip
+
+
+def _is_to_write(case: Case, known: Mapping[str, str]) -> bool:
+    """He may read it: that he may not write it is as it should be for what is only served."""
+    return any(
+        place != HOME and access.read and access.blocked_at is None
+        for path, place in known.items()
+        if (fact := case.path(path)) is not None and (access := fact.may(case.uid)) is not None
+    )
 
 
 def _configuration(case: Case, message: Message) -> Iterator[Finding]:

@@ -37,8 +37,16 @@ def test_a_complaint_without_a_name() -> None:
 
 
 def test_a_program_that_says_nothing() -> None:
-    assert "acme may not write /srv/a/data" in judge(run(facts=FACTS)).summary
-    assert "permission" not in found(run(facts=FACTS, exit_status="0"))
+    closed = there(0o600, "root", read=False, write=False)
+    facts = Facts(paths={DATA: closed}, withheld=FACTS.withheld, names={UID: "acme"})
+    assert "acme may not read /srv/a/data" in judge(run(facts=facts)).summary
+    assert "permission" not in found(run(facts=facts, exit_status="0"))
+
+
+def test_what_is_only_served_need_not_be_writable() -> None:
+    assert "permission" not in found(run(facts=FACTS))
+    assert "permission" not in found(run("failed to load the module mod_x", facts=FACTS))
+    assert "permission" in found(run("failed to create its files", facts=FACTS))
 
 
 def test_his_home_is_closed_to_him() -> None:
