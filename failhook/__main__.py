@@ -15,6 +15,9 @@ def main() -> int:
         if record:
             _work_here(record)
         return 0
+    from failhook import ready
+
+    ready.use()
     if arguments in (["runner"], ["runner", "--user"]):
         return _run_runner(user="--user" in arguments)
     from failhook.cli import main as command_line

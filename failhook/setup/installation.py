@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import py_compile
 from pathlib import Path
 
-from failhook import proc
+from failhook import proc, ready
 from failhook.hook import BOOT_CHECK
 from failhook.places import Places
 from failhook.setup import dropins
@@ -53,6 +54,7 @@ def install(where: Layout, changes: Changes, *, start: bool = True) -> None:
         text = (unit_files() / "failhook.catalog").read_text(encoding="utf-8")
         changes.write(where.catalog, text)
     if not changes.dry_run:
+        _prepare()
         _update_catalog(where)
         _activate(where, changes, start=start)
 
@@ -61,6 +63,18 @@ def _compile(path: Path) -> None:
     """With its .pyc beside it: services cannot write one, and would parse it at every failure."""
     with contextlib.suppress(py_compile.PyCompileError, OSError):
         py_compile.compile(str(path), doraise=True)
+
+
+def _prepare() -> None:
+    """Keep what Python would compile at every start, where this process may write beside the code;
+    nothing but time depends on it."""
+    proc.run([environment_python(), "-I", "-m", "failhook.prepare"], timeout_s=60)
+
+
+def _prepared() -> Path | None:
+    """What `_prepare` wrote; None where it could not, since the code is not ours."""
+    path = Path(ready.PATH)
+    return path if os.access(path.parent, os.W_OK) else None
 
 
 def _update_catalog(where: Layout) -> None:
@@ -121,6 +135,7 @@ def uninstall(where: Layout, places: Places, changes: Changes) -> None:
         where.library,
         where.command,
         places.run,
+        _prepared(),
     ):
         if path is not None:
             changes.remove(path)

@@ -126,14 +126,16 @@ def unit_file(name: str, *, user: bool) -> str:
     """The text of one of our unit files as it is installed. Raises LayoutError.
 
     What works is started by its own interpreter instead of by the search path: between a failure
-    and its evidence stand then neither the gate nor a second start of Python.
+    and its evidence stand then neither the gate nor a second start of Python. And by the name of a
+    file instead of ``-m``, for which Python imports `runpy` and searches first.
     """
     source = unit_files() / "user" if user else unit_files()
     text = (source / name).read_text(encoding="utf-8")
     python = environment_python()
-    if _PLAIN_PATH.fullmatch(python) is None:
+    main = str(_HERE / "__main__.py")
+    if _PLAIN_PATH.fullmatch(python) is None or _PLAIN_PATH.fullmatch(main) is None:
         return text
-    return _OWN_INTERPRETER.sub(rf"ExecStart={python} -I -m failhook \1", text)
+    return _OWN_INTERPRETER.sub(rf"ExecStart={python} -I {main} \1", text)
 
 
 def document(name: str) -> str:

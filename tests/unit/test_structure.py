@@ -19,6 +19,7 @@ LAYERS = (
     "cli",
     "testing",
     "recruit",
+    "prepare",
     "deliver runner",
     "staff",
     "worker",
@@ -42,7 +43,7 @@ LAYERS = (
     "values",
     "incident item places redact stream trigger",
     "http_client mask",
-    "ascii files hook journal_lines pattern proc safe_open secret trust version waking",
+    "ascii files hook journal_lines pattern proc ready safe_open secret trust version waking",
 )
 # `stream` is the half of `proc` for output that is larger than memory: the same rules.
 DOORS_TO_CHILDREN = {"proc.py", "stream.py"}

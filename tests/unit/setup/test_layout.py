@@ -20,6 +20,7 @@ from failhook.setup.layout import (
 )
 
 PACKAGE = Path(module.__file__).parents[1]
+MAIN = PACKAGE / "__main__.py"
 
 
 def test_the_systems_places() -> None:
@@ -60,7 +61,7 @@ def test_the_runner_is_started_without_the_gate(
     user: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "environment_python", lambda: "/opt/failhook/bin/python3.11")
-    started = "ExecStart=/opt/failhook/bin/python3.11 -I -m failhook runner"
+    started = f"ExecStart=/opt/failhook/bin/python3.11 -I {MAIN} runner"
     lines = unit_file("failhook.service", user=user).splitlines()
     assert f"{started} --user" in lines if user else started in lines
     handler = unit_file("failhook@.service", user=user)
@@ -75,7 +76,7 @@ def test_the_boot_check_is_started_without_the_gate_and_calls_it_when_it_fails(
 ) -> None:
     monkeypatch.setattr(module, "environment_python", lambda: "/opt/failhook/bin/python3")
     lines = unit_file("failhook-boot-check.service", user=False).splitlines()
-    assert "ExecStart=/opt/failhook/bin/python3 -I -m failhook boot check --at-boot" in lines
+    assert f"ExecStart=/opt/failhook/bin/python3 -I {MAIN} boot check --at-boot" in lines
     assert "ExecStopPost=-failhook" in lines
     assert "SyslogIdentifier=failhook-boot-check" in lines  # its cause goes by that
     assert "OnFailure=failhook@%n.service" in lines
