@@ -8,7 +8,7 @@ raises `Wrong`, which says what to write instead; it never guesses.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,13 @@ _BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%")
 _RATE = re.compile(r"([0-9]{1,9})\s*per\s*(.{1,20})")
 _SCHEMA_TEXT: Mapping[str, Any] = {"type": "string"}
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """What somebody may have meant who wrote ``word``; None where nothing is like it."""
+    import difflib  # here: whoever makes no mistake does not pay for it
+
+    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
 
 
 class Wrong(ValueError):

@@ -8,14 +8,13 @@ matters for a plan stands here, and a test holds it against the modules.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from failhook.action import Action
-from failhook.values import Wrong
+from failhook.values import Wrong, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +74,9 @@ def bind(action: Action[Any], raw: Mapping[str, object]) -> tuple[Any | None, li
     for key, value in raw.items():
         field = fields.get(key)
         if field is None:
-            near = difflib.get_close_matches(key, list(fields), 1)
+            near = nearest(key, fields)
             there = ", ".join(fields) or "none"
-            hint = f"did you mean {near[0]!r}?" if near else f"{action.name} takes: {there}"
+            hint = f"did you mean {near!r}?" if near else f"{action.name} takes: {there}"
             mistakes.append(Mistake(key, "is not known", hint))
             continue
         try:

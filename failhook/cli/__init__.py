@@ -166,12 +166,10 @@ def _fail(message: str, code: int) -> int:
 
 
 def _unknown(verb: str) -> int:
-    import difflib
+    from failhook.values import nearest
 
-    near = difflib.get_close_matches(verb, VERBS, 1)
-    if "." in verb:
-        near = [f"show {verb}"]
-    hint = f"; did you mean: failhook {near[0]}" if near else ""
+    near = f"show {verb}" if "." in verb else nearest(verb, VERBS)
+    hint = f"; did you mean: failhook {near}" if near else ""
     return _fail(f"unknown command {verb!r}{hint}; see: failhook --help", 2)
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from failhook.places import Places
 from failhook.plugins import find, new
 from failhook.plugins.model import NAME, FoundAction, FoundCollector, Way
 from failhook.store.incidents import NotFound
+from failhook.values import nearest
 
 EPILOG = """\
   failhook plugins                     all collectors and types of action
@@ -136,8 +136,8 @@ def _no_such(name: str, names: list[str], problems: tuple[Problem, ...]) -> str:
     for problem in problems:
         if problem.file.stem.replace("_", "-") == name.replace("_", "-"):
             return f"{name} is not used: {problem}"
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"; did you mean {near[0]}?" if near else "; see: failhook plugins"
+    near = nearest(name, names)
+    hint = f"; did you mean {near}?" if near else "; see: failhook plugins"
     return f"there is no action and no collector {name!r}{hint}"
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -53,6 +52,8 @@ def load_file(
     path: Path, *, trusted_uid: int | None = None
 ) -> tuple[list[CustomCause], list[Problem]]:
     """The causes of one file that can be used, and every mistake in the others."""
+    import tomllib  # here: who configures nothing does not pay for it
+
     try:
         text = read_trusted(path, trusted_uid)
         raw = tomllib.loads(text)

@@ -9,7 +9,6 @@ none that is in Debian 12 and 13 gives every mistake with its line.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +97,8 @@ def _files(places: Places) -> Iterator[Path]:
 
 
 def _merge(before: Configuration, path: Path, *, trusted_uid: int | None) -> Configuration:
+    import tomllib  # here: who configures nothing does not pay for it
+
     try:
         text = causes.read_trusted(path, trusted_uid)
         raw = tomllib.loads(text)

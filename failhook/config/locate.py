@@ -8,7 +8,6 @@ in every longer one: so the statement that brings a key is found by bisection ov
 from __future__ import annotations
 
 import bisect
-import tomllib
 from collections.abc import Iterator, Sequence
 
 _CLOSING = ("]", "}", '"""', "'''")  # what the last line of a statement over several lines holds
@@ -40,6 +39,8 @@ def _ends(lines: Sequence[str]) -> Iterator[int]:
 
 
 def _parse(text: str) -> object | None:
+    import tomllib  # here: who configures nothing does not pay for it
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:

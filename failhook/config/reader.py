@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from failhook.config.locate import line_of
 from failhook.config.model import Problem
-from failhook.values import Kind, Wrong
+from failhook.values import Kind, Wrong, nearest
 
 # key -> the field that it fills, and what its value can be
 Fields: TypeAlias = Mapping[str, tuple[str, Kind]]
@@ -60,8 +59,8 @@ class File:
 
     def unknown(self, key: Key, known: Iterable[str]) -> None:
         """A key that nothing reads: with the nearest that something does."""
-        near = difflib.get_close_matches(str(key[-1]), list(known), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        near = nearest(str(key[-1]), known)
+        hint = f"did you mean {near!r}?" if near else f"known here: {', '.join(known)}"
         self.problem(key, "is not known", hint)
 
     def line(self, key: Key) -> int | None:

@@ -8,7 +8,6 @@ what nobody asked for. What a type of action takes is checked where it is used, 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from failhook import values
 from failhook.config.model import ActionTable, Configuration, Limits, Problem, Quiet, Rule, Step
 from failhook.config.reader import Fields, File, Key
 from failhook.incident import Phase
-from failhook.values import Kind, Wrong
+from failhook.values import Kind, Wrong, nearest
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ON = re.compile(r"([1-9][0-9]{0,5})(?:\.\.([1-9][0-9]{0,5})?)?")
@@ -55,8 +54,8 @@ def _known(value: object, words: Sequence[str]) -> tuple[str, ...]:
     found = values.texts(value)
     for one in found:
         if one not in words:
-            near = difflib.get_close_matches(one, words, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(words)}"
+            near = nearest(one, words)
+            hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(words)}"
             raise Wrong(f"has the unknown {one!r} ({hint})")
     return found
 
@@ -268,9 +267,9 @@ def _unsound(before: Configuration, rule: Rule, step: Step, name: str) -> Proble
     """What is wrong with an action in a step."""
     action = before.actions.get(name)
     if action is None:
-        near = difflib.get_close_matches(name, list(before.actions), 1)
+        near = nearest(name, before.actions)
         what = f"there is no action {name!r}; the rule is left out"
-        hint = f"did you mean {near[0]!r}?" if near else f"write [action.{name}]"
+        hint = f"did you mean {near!r}?" if near else f"write [action.{name}]"
     elif step.before_restart and action.type in _NOT_BEFORE_A_RESTART:
         what = f"{name} cannot be done before a restart; the rule is left out"
         hint = "the unit waits for this step: it cannot be started or stopped meanwhile"

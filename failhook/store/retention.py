@@ -9,7 +9,7 @@ never. Removing works on a full disk, because nothing has to be written for it.
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -37,10 +37,16 @@ class Pruned:
     bytes: int
 
 
+def _space(store: Store) -> tuple[int, int]:
+    """Bytes of the history's file system that an ordinary user could take, and all (statvfs(3))."""
+    state = os.statvfs(store.places.state)
+    return state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize
+
+
 def free_percent(store: Store) -> float:
     """Free space of the history's file system, as an ordinary user would have it."""
-    usage = shutil.disk_usage(store.places.state)
-    return 100.0 * usage.free / usage.total
+    free, total = _space(store)
+    return 100.0 * free / total
 
 
 def may_grow(store: Store, keep: Keep) -> bool:
@@ -95,9 +101,9 @@ def _drop_bundle(store: Store, row: Row) -> None:
 
 def _surplus(store: Store, rows: list[Row], keep: Keep, now: float) -> Iterator[Row]:
     """What has to go, in the order of going."""
-    usage = shutil.disk_usage(store.places.state)
-    wanted_free = usage.total * keep.free_percent / 100
-    number, total, free = len(rows), sum(_weight(row) for row in rows), usage.free
+    free, size = _space(store)
+    wanted_free = size * keep.free_percent / 100
+    number, total = len(rows), sum(_weight(row) for row in rows)
     spared = {row.name for row in rows[:SPARED]}
     for row in _by_worth(store, rows):
         too_many = number > keep.incidents or now - row.at > keep.age_s
