@@ -25,8 +25,11 @@ def main() -> None:
 def _import_what_services_need() -> None:
     """The runner, its workers, their collectors, the causes."""
     from failhook import intake, runner, worker  # noqa: F401
+    from failhook.mask import programs, shapes
 
     worker.warm()
+    shapes.patterns()
+    programs.patterns()
 
 
 if __name__ == "__main__":

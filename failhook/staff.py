@@ -200,7 +200,7 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
         with contextlib.closing(Crew(_LANES)) as hands, contextlib.closing(Crew(1)) as head:
             crews = Crews(hands, head)
             head.prepare(_warm_head)
-            _warm(channel)
+            is_warm = _warm(channel)
             gc.freeze()
             while message := _next(channel):
                 job, concurrency = pickle.loads(message)  # noqa: S301 - of the runner, our parent
@@ -208,6 +208,9 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
                 worker.run(places, configuration, job, concurrency=concurrency, crews=crews)
                 with contextlib.suppress(ConnectionError):  # the runner has gone meanwhile
                     channel.send(_DONE)
+                if not is_warm and (is_warm := _warm(channel)):
+                    gc.freeze()
+                    hands.renew(_LANES)
     except OSError as error:
         logger.error("%s: %s", unit, error)
         code = NO_SPACE if error.errno in _FULL else 1
@@ -233,9 +236,11 @@ def _warm_head() -> None:
     diagnosis.warm()
 
 
-def _warm(channel: socket.socket) -> None:
-    """Import what jobs need until the first one comes: it asks systemd before it needs the rest."""
+def _warm(channel: socket.socket) -> bool:
+    """Import what jobs need until one comes: it asks systemd before it needs the rest. True where
+    all of it is there."""
     for step in worker.STEPS:
         if select.select([channel], [], [], 0)[0]:
-            return
+            return False
         step()
+    return True

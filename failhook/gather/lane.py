@@ -191,6 +191,14 @@ class Crew:
         offspring.prepare()
         self._idle.append(fork(None, child.handled_signals(), first))
 
+    def renew(self, number: int) -> None:
+        """Put ``number`` new ones in the place of those that wait: with what this process has
+        imported since it forked them. Raises OSError."""
+        self.close()
+        offspring.prepare()
+        handled = child.handled_signals()
+        self._idle += [fork(None, handled) for _ in range(min(number, self._keep))]
+
     def take(self, work: Assignment) -> Lane | None:
         """One that can do ``work``; None where there is none."""
         while self._idle:

@@ -31,7 +31,17 @@ class _Program:
 
     def search(self, line: bytes) -> re.Match[bytes] | None:
         """The program's name."""
-        return re.search(rb"(?<![\w.])(?:" + self.name + rb")(?![\w.])", line)
+        return self.named.search(line)
+
+    @property
+    def named(self) -> re.Pattern[bytes]:
+        """What finds the name; `re` itself remembers it."""
+        return re.compile(rb"(?<![\w.])(?:" + self.name + rb")(?![\w.])")
+
+    @property
+    def given(self) -> re.Pattern[bytes]:
+        """What finds the option and its value."""
+        return re.compile(self.option)
 
 
 def _program(hint: str, name: bytes, option: bytes, value: bytes = _VALUE) -> _Program:
@@ -78,13 +88,18 @@ _PROGRAMS = (
 HINTS = tuple(sorted({program.hint for program in _PROGRAMS}))
 
 
+def patterns() -> list[re.Pattern[bytes]]:
+    """All of them, compiled."""
+    return [each for program in _PROGRAMS for each in (program.named, program.given)]
+
+
 def spans(line: bytes) -> Iterator[Span]:
     """The passwords in the command lines of one line, program by program."""
     for program in _PROGRAMS:
         found = program.search(line) if program.hint in line else None
         if found is None:
             continue
-        for match in re.compile(program.option).finditer(line, found.end()):
+        for match in program.given.finditer(line, found.end()):
             group = "s" if match["s"] is not None else "r"
             if not values.is_placeholder(match[group]) and match[group][:1] != b"-":
                 yield Span(*match.span(group), "password")

@@ -178,3 +178,8 @@ SHAPES = (
         rb"[\"']?(?P<s>[^\s\"']{1,512})",
     ),
 )
+
+
+def patterns() -> list[re.Pattern[bytes]]:
+    """All of them, compiled."""
+    return [one.pattern for one in SHAPES]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Workers: who gets a job, what becomes of one who fails, and who leaves."""
 
+import contextlib
 import errno
 import os
 import selectors
@@ -48,10 +49,14 @@ def _is_open(fd: int) -> bool:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Staff]:
+def crowd(tmp_path: Path, told: Path) -> Iterator[Staff]:
+    """Hires with what `told` and the test have put in place."""
     crowd = Staff(places.Places(tmp_path / "run", tmp_path / "state", ()), Configuration(), 2)
     yield crowd
     crowd.close(kill=True)
+    with contextlib.suppress(ChildProcessError):  # tests that follow count our children
+        while True:
+            os.waitpid(-1, 0)
 
 
 def do(crowd: Staff, unit: str, limit_s: float = 20.0) -> Ended:
@@ -140,3 +145,25 @@ def test_all_leave_when_the_runner_does(crowd: Staff, told: Path) -> None:
     crowd.close(kill=False)
     (pid,) = pids(told)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_who_got_a_job_before_all_was_imported_does_so_afterwards(
+    crowd: Staff, tmp_path: Path, told: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cold runner's first job waits for no import; the second finds them all."""
+    steps = tmp_path / "steps"
+
+    def step() -> None:
+        with steps.open("a") as file:
+            file.write(f"{os.getpid()} {len(told.read_text().splitlines())}\n")
+
+    def is_waited_for(*_: object) -> tuple[list[int], list[int], list[int]]:
+        return ([] if told.read_text() else [1]), [], []
+
+    monkeypatch.setattr(worker, "STEPS", (step, step))
+    monkeypatch.setattr("failhook.staff.select.select", is_waited_for)
+    for unit in ("a.service", "b.service", "c.service"):
+        assert do(crowd, unit).code == 0
+    first, *others = pids(told)
+    assert {first} == set(others)
+    assert steps.read_text().splitlines() == [f"{first} 1", f"{first} 1"]

@@ -132,3 +132,17 @@ def test_closing_ends_all(crew: Crew) -> None:
     pid = int(told(crew)[0])
     crew.close()
     assert not is_there(pid)
+
+
+def test_those_that_wait_are_renewed_with_what_was_imported_since(crew: Crew) -> None:
+    before = int(told(crew)[0])
+    _done.append("imported")
+    try:
+        crew.renew(5)
+    finally:
+        _done.clear()
+    assert not is_there(before)
+    stage = gather(CONTEXT, [WHO] * 4, no_mask, concurrency=2, crew=crew)
+    said = [one.items[0].data.decode().split() for one in stage]
+    assert {tuple(words[2:]) for words in said} == {("imported",)}
+    assert 1 <= len({words[0] for words in said}) <= 2  # no more than the crew keeps
