@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 SCHEMA = 1
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -213,7 +213,7 @@ class Incident:
 
     def to_json(self) -> JsonObject:
         """The incident as the JSON contract has it."""
-        raw = dataclasses.asdict(self)
+        raw: dict[str, Any] = plain(self)
         for name in ("first_seen", "last_seen", "recovered_at", "last_well"):
             raw[name] = rfc3339(raw[name])
         for name in ("started", "exited"):
@@ -221,7 +221,7 @@ class Incident:
         after = [raw["aftermath"]] if raw["aftermath"] else []
         for entry in (*raw["triggers"], *raw["changes"], *after):
             entry["at"] = rfc3339(entry["at"])
-        return _plain(raw)  # type: ignore[return-value]
+        return raw
 
 
 def incident_id(boot_id: str, unit: str, run: str) -> str:
@@ -244,14 +244,24 @@ def unix_time(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def _plain(value: object) -> Json:
-    """Tuples to lists, enums to their text: what `json.dumps` takes and `==` compares."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+def plain(value: object) -> Any:
+    """A dataclass as a dictionary, tuples as lists, enums as their text: what
+    `json.dumps` takes and ``==`` compares. Several times as fast as `dataclasses.asdict`, which
+    copies every leaf, and an incident is written five times on its way.
+
+    Raises TypeError for what has no place in JSON.
+    """
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, StrEnum):
         return str(value)
-    if value is None or isinstance(value, str | int | float | bool):
+    if dataclasses.is_dataclass(value):
+        names = vars(type(value))["__match_args__"]  # all fields: none is keyword-only
+        return {name: plain(getattr(value, name)) for name in names}
+    if isinstance(value, str | int | float):
         return value
     raise TypeError(f"{type(value).__name__} has no place in an incident")

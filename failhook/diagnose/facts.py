@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from failhook.incident import JsonObject
+from failhook.incident import JsonObject, plain
 
 SCHEMA = 1
 HOME = "home"  # in `Facts.withheld`: the user's own directory
@@ -126,7 +126,7 @@ class Facts:
 
 def dump(facts: Facts) -> bytes:
     """``checks/facts.json``."""
-    document: JsonObject = {"schema": SCHEMA, **dataclasses.asdict(facts)}
+    document: JsonObject = {"schema": SCHEMA, **plain(facts)}
     return json.dumps(document, indent=1).encode() + b"\n"
 
 

@@ -132,6 +132,9 @@ class _Machine:
     def __init__(self, root: Path) -> None:
         self._root = str(root).rstrip("/")
         self._mounts = sorted(mounts(), key=lambda mount: len(mount.point))
+        # Most paths share their first directories; one look at each is also one state for all.
+        self._mount_of: dict[str, Mount | None] = {}
+        self._states: dict[str, os.stat_result] = {}
 
     def user(self, uid: int) -> User:
         """With all the groups that he is in."""
@@ -143,6 +146,17 @@ class _Machine:
 
     def mount_of(self, path: str) -> Mount | None:
         """The innermost mount that ``path`` is below."""
+        if path not in self._mount_of:
+            self._mount_of[path] = self._innermost(path)
+        return self._mount_of[path]
+
+    def state_of(self, path: str) -> os.stat_result:
+        """lstat(2) of ``path``. Raises OSError, ValueError."""
+        if path not in self._states:
+            self._states[path] = os.lstat(self._root + path)
+        return self._states[path]
+
+    def _innermost(self, path: str) -> Mount | None:
         inside = [
             mount
             for mount in self._mounts
@@ -152,8 +166,7 @@ class _Machine:
 
     def path(self, path: str, users: Iterable[User]) -> PathFact:
         """What ``path`` is, following its links by hand."""
-        walk = Walk(self.mount_of, self._root, users)
-        return walk.to(path)
+        return Walk(self.mount_of, self._root, users, self.state_of).to(path)
 
     def configurations(self, names: Iterable[str], users: list[User]) -> dict[str, PathFact]:
         """Those that are there: most of the usual places are empty."""

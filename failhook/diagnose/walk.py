@@ -43,11 +43,17 @@ class Walk:
     """From / to a path, one component at a time."""
 
     def __init__(
-        self, mount_of: Callable[[str], Mount | None], root: str, users: Iterable[User]
+        self,
+        mount_of: Callable[[str], Mount | None],
+        root: str,
+        users: Iterable[User],
+        state_of: Callable[[str], os.stat_result] | None = None,
     ) -> None:
+        """``state_of`` is lstat(2) below ``root``, for who asks about many paths."""
         self._mount_of = mount_of
         self._root = root
         self._users = list(users)
+        self._state_of = state_of or (lambda path: os.lstat(root + path))
         self._blocked: dict[int, str] = {}
         self._links = 0
         self._is_link = False  # the path itself, not something on the way to it
@@ -68,7 +74,7 @@ class Walk:
             if mount is not None and REMOTE.fullmatch(mount.type):
                 return PathFact("unknown", mount=mount.point, options=mount.options)
             try:
-                state = os.lstat(self._root + there)
+                state = self._state_of(there)
             except NotADirectoryError:
                 return self._missing(path, there, not_a_directory=here)
             except FileNotFoundError:
@@ -93,7 +99,7 @@ class Walk:
                 self._enter(there, state)
             here = there
         if state is None:
-            state = os.lstat(self._root + (here or "/"))
+            state = self._state_of(here or "/")
         return self._found(path, here or "/", state)
 
     def _enter(self, directory: str, state: os.stat_result) -> None:

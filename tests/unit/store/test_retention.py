@@ -24,10 +24,12 @@ SIZE = 1000
 WEIGHT = SIZE + retention._RECORD_BYTES
 
 
-class Usage(NamedTuple):
-    total: int
-    used: int
-    free: int
+class Space(NamedTuple):
+    """Of os.statvfs_result what is asked for; counted in blocks."""
+
+    f_bavail: int
+    f_blocks: int
+    f_frsize: int
 
 
 @pytest.fixture
@@ -35,12 +37,11 @@ def disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]
     """A disk of a million bytes; what is given to it is free besides what the bundles take."""
     state = {"free": 10**6}
 
-    def usage(_: Path) -> Usage:
+    def space(_: Path) -> Space:
         taken = sum(path.stat().st_size for path in store.places.incidents.glob(f"*/{BUNDLE}"))
-        free = state["free"] - taken
-        return Usage(10**6, 10**6 - free, free)
+        return Space((state["free"] - taken) // 2, 10**6 // 2, 2)
 
-    monkeypatch.setattr(shutil, "disk_usage", usage)
+    monkeypatch.setattr(os, "statvfs", space)
 
     def set_free(free: int) -> None:
         state["free"] = free
