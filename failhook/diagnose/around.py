@@ -92,6 +92,11 @@ def listeners(system: Mapping[str, Any]) -> Iterable[Listener]:
             )
 
 
+def links(system: Mapping[str, Any]) -> Iterable[str]:
+    """The names of the network interfaces."""
+    return (str(raw["name"]) for raw in _objects(system.get("links")) if "name" in raw)
+
+
 def mounts(system: Mapping[str, Any]) -> Iterable[Mount]:
     for raw in _objects(system.get("mounts")):
         point = raw.get("point")

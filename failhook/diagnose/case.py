@@ -19,6 +19,7 @@ from failhook.diagnose.around import (
     Listener,
     Mount,
     Neighbour,
+    links,
     listeners,
     mounts,
     neighbours,
@@ -65,6 +66,7 @@ class Case:
     looked: bool = False  # who listens, and what is mounted, was looked at
     listeners: tuple[Listener, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    links: tuple[str, ...] = ()  # network interfaces
     neighbours: tuple[Neighbour, ...] = ()
     core: str = ""
     journal_text: str = field(default="", repr=False)
@@ -178,6 +180,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
         looked="listening" in system,
         listeners=tuple(listeners(system)),
         mounts=tuple(mounts(system)),
+        links=tuple(links(system)),
         neighbours=tuple(neighbours(_text(items, "unit/dependencies.txt"))),
         core="\n".join(
             _text(items, name) for name in items if name.startswith("coredump/") and ".txt" in name

@@ -169,11 +169,17 @@ def configurations_of(text: str, variables: Sequence[str]) -> list[str]:
 def paths_of(text: str) -> Iterator[tuple[int, str, bool]]:
     """The absolute paths that a configuration names outside of its comments: the line, the path,
     and whether it has to be there when the program starts."""
+    for number, line in content_lines(text):
+        for found in paths_in(line):
+            path = found.rstrip(");,>*")
+            yield number, path, is_input(path) or _DIRECTORY.match(line) is not None
+
+
+def content_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a configuration that are more than a comment, with their numbers."""
     for number, line in enumerate(text.splitlines()[:_MAX_CONFIGURATION_LINES], 1):
         if not _COMMENT.match(line):
-            for found in paths_in(_COMMENT_AFTER.sub("", line)[:1000]):
-                path = found.rstrip(");,>*")
-                yield number, path, is_input(path) or _DIRECTORY.match(line) is not None
+            yield number, _COMMENT_AFTER.sub("", line)[:1000]
 
 
 def is_input(path: str) -> bool:

@@ -112,6 +112,9 @@ class Facts:
     withheld: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, not for its user: path -> file:line, or HOME
+    endpoints: Mapping[str, str] = field(
+        default_factory=dict
+    )  # hosts, addresses, interfaces, ports named there -> file:line
     including: tuple[str, ...] = ()  # configurations that read further files
     foreign: tuple[str, ...] = ()  # in the unit's own directories, not for its user to write
     upgrading: tuple[str, ...] = ()  # package managers that run: name (pid N)
@@ -162,6 +165,7 @@ def load(data: bytes) -> Facts:
         configurations=_texts(raw.get("configurations")) or (),
         absent={path: str(place) for path, place in _object(raw.get("absent")).items()},
         withheld={path: str(place) for path, place in _object(raw.get("withheld")).items()},
+        endpoints={one: str(place) for one, place in _object(raw.get("endpoints")).items()},
         including=_texts(raw.get("including")) or (),
         foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+from collections.abc import Mapping
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.endpoints import ANY, INTERFACE, Named, addresses_in, told
 from failhook.diagnose.finding import SAID, SEEN, Finding, from_message, quote
 from failhook.diagnose.text import Message
 
@@ -17,30 +18,17 @@ _NOT_HERE = re.compile(
     re.IGNORECASE,
 )
 # ENODEV of a request that is about a network interface (netdevice(7)), and where others name it.
-_NO_INTERFACE = re.compile(r"\bSIOC[A-Z]{3,20}\b.{0,40}no such device", re.IGNORECASE)
+_NO_INTERFACE = re.compile(
+    r"\bSIOC[A-Z]{3,20}\b.{0,40}no such device|\b(?:interface|pcap|netdev(?:ice)?)\w*\b.{0,60}no such device"
+    r"|no such (?:network )?(?:interface|device exists)|no (?:network )?interface (?:named|called) "
+    r"|\b(?:network |net )?interface ['\"]?[\w.:-]{1,20}['\"]?:? (?:does not exist|doesn't exist|(?:was |is )?not found|is missing)"
+    r"|cannot find device|could not find (?:network )?interface|unknown (?:network )?interface\b",
+    re.IGNORECASE,
+)
 _LISTENING = re.compile(r"\blisten(?:ing)? on\b", re.IGNORECASE)
 _INTERFACE = re.compile(
     r"^(?P<first>[a-z]{2,12}\d{1,3}(?:[.-]\w{1,8})?): |\b(?i:interface) (?P<name>[a-z]{2,12}\d{1,3})\b"
 )
-ADDRESS = re.compile(
-    r"(?<![\w.:])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\d)|(?<![\w.:])(?P<v6>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})(?![\w:])",
-    re.IGNORECASE,
-)
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
-
-
-def _addresses(text: str) -> list[str]:
-    """The addresses of a line: 21:49:37 is none."""
-    found = [match["v4"] or match["v6"] for match in ADDRESS.finditer(text)]
-    return [one for one in found if _is_address(one)]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def not_here(case: Case, message: Message) -> Finding | None:
@@ -48,20 +36,15 @@ def not_here(case: Case, message: Message) -> Finding | None:
     if not _NOT_HERE.search(message.text):
         return None
     own = set(case.facts.addresses or ())
-    addresses = _addresses(message.text)
+    addresses = addresses_in(message.text)
     if not addresses:
         around = [one for one in case.messages if abs(one.number - message.number) <= 3]
-        addresses = [address for one in around for address in _addresses(one.text)]
-    missing = [one for one in addresses if one not in own and one not in _ANY]
+        addresses = [address for one in around for address in addresses_in(one.text)]
+    missing = [one for one in addresses if one not in own and one not in ANY]
     if _LISTENING.search(message.text) and (not missing or case.facts.addresses is None):
         return None  # for whatever reason
     if not missing:
-        return from_message(
-            case, message, "address-not-here",
-            what=f"an address that it is to listen on is not one of this machine: "
-            f"“{quote(message.text, 160)}”",
-            advice="compare its configuration with: ip address",
-        )  # fmt: skip
+        return _some_address(case, message, own)
     known = case.facts.addresses is not None
     return from_message(
         case,
@@ -75,20 +58,64 @@ def not_here(case: Case, message: Message) -> Finding | None:
     )
 
 
+def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
+    """The program does not say which; of those that it was told to use few are not here."""
+    named: Mapping[str, str] = {}
+    if case.facts.addresses is not None:
+        named = Named(case, addresses_in).those(
+            lambda one: one not in own and one not in ANY and not one.startswith("127.")
+        )
+    if not named:
+        return from_message(
+            case, message, "address-not-here",
+            what=f"an address that it is to listen on is not one of this machine: "
+            f"“{quote(message.text, 160)}”",
+            advice="compare its configuration with: ip address",
+        )  # fmt: skip
+    be = "is" if len(named) == 1 else "are"
+    return from_message(
+        case, message, "address-not-here",
+        what=f"it is told to use {told(named)}, which {be} not of this machine: "
+        f"“{quote(message.text, 140)}”",
+        advice="correct the address there, or wait for the network "
+        "(After=network-online.target) if it comes late",
+        confidence=SAID + (0.08 if len(named) == 1 else 0.02),
+        more=[case.checked(f"this machine has {', '.join(sorted(own)[:8])}")],
+    )  # fmt: skip
+
+
 def no_interface(case: Case, message: Message) -> Finding | None:
-    """The line does not say which; those of the same process around it do."""
+    """The line may not say which; those of the same process around it do, or what it was told."""
     if not _NO_INTERFACE.search(message.text):
         return None
     near = case.messages[max(0, message.number - 5) : message.number + 8]
-    found = [
+    found = interfaces_in(message.text)
+    found += [
         match["first"] or match["name"]
         for one in (message, *near)
         if one.pid == message.pid and (match := _INTERFACE.search(one.text)) is not None
     ]
-    which = f"the network interface {found[0]}" if found else "a network interface"
+    named = dict.fromkeys(found[:1], "") or _told_interfaces(case)
+    which = f"the network interface {_or(named)}" if named else "a network interface"
     return from_message(
         case, message, "interface-missing",
         what=f"{which} does not exist: “{quote(message.text)}”",
         advice="ip link shows those that there are; is its driver loaded, was it renamed?",
-        confidence=SAID + (0.04 if found else -0.04),
+        confidence=SAID + (0.08 if named else -0.04),
     )  # fmt: skip
+
+
+def interfaces_in(text: str) -> list[str]:
+    """The network interfaces that a line names."""
+    return [match.group() for match in INTERFACE.finditer(text)]
+
+
+def _told_interfaces(case: Case) -> Mapping[str, str]:
+    """Those that it was told to use and this machine has not."""
+    if not case.links:
+        return {}
+    return Named(case, interfaces_in).those(lambda one: one not in case.links)
+
+
+def _or(named: Mapping[str, str]) -> str:
+    return told(named) if any(named.values()) else " or ".join(named)

@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of
+from failhook.diagnose.endpoints import MOST, endpoints_of
 from failhook.diagnose.facts import HOME, CertificateFact, Facts, PathFact, ProgramFact
 from failhook.diagnose.place import SYSTEM_PLACES, Place
 from failhook.diagnose.subjects import Subjects, paths_in
@@ -62,6 +63,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     lines = machine.lines([*subjects.places, *_lone(configurations, subjects, paths)], users)
     absent = machine.absent(configurations, users)
     withheld = machine.withheld(configurations, own)
+    endpoints = machine.endpoints([*configurations, *subjects.environment_files])
     paths |= {path: machine.path(path, users) for path in (*absent, *withheld)}
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
@@ -85,6 +87,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         configurations=tuple(named_there),
         absent=absent,
         withheld=withheld,
+        endpoints=endpoints,
         including=machine.including(configurations) if subjects.lone_lines else (),
         foreign=foreign,
         upgrading=_upgrading(),
@@ -243,8 +246,8 @@ class _Machine:
         return found
 
     def of_environment(self, subjects: Subjects) -> list[str]:
-        """The configurations that environment files name. Of those files nothing else is kept:
-        they may hold secrets."""
+        """The configurations that environment files name. Of those files nothing but that and
+        `endpoints` is kept: they may hold secrets."""
         found: list[str] = []
         for file in subjects.environment_files:
             fact = self.path(file, ())
@@ -288,13 +291,25 @@ class _Machine:
 
     def _named(self, files: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
         """(place, path, is it only read) in the configurations that only root writes."""
-        for file in islice(files, _MAX_MORE):
+        for file, text in self._texts(files):
+            for number, path, needed in islice(paths_of(text), _MAX_ENTRIES):
+                yield f"{file}:{number}", path, needed
+
+    def _texts(self, files: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """The content of those that only root writes."""
+        for file in islice(dict.fromkeys(files), _MAX_MORE):
             fact = self.path(file, ())
             if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
                 continue
-            text = (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
-            for number, path, needed in islice(paths_of(text), _MAX_ENTRIES):
-                yield f"{file}:{number}", path, needed
+            yield file, (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
+
+    def endpoints(self, files: Iterable[str]) -> dict[str, str]:
+        """The hosts, addresses, interfaces and ports that the configurations name."""
+        found: dict[str, str] = {}
+        for file, text in self._texts(files):
+            for number, one in islice(endpoints_of(text), MOST):
+                found.setdefault(one, f"{file}:{number}")
+        return found
 
     def including(self, files: Iterable[str]) -> tuple[str, ...]:
         """Those that read further files, if only root writes them."""

@@ -8,6 +8,7 @@ import re
 from failhook.diagnose import here, tls
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
+from failhook.diagnose.endpoints import ADDRESS, NO_HOST, NUMBER, Named, unknown_host
 from failhook.diagnose.finding import (
     LIKELY,
     SAID,
@@ -19,7 +20,6 @@ from failhook.diagnose.finding import (
     from_message,
     quote,
 )
-from failhook.diagnose.here import ADDRESS
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 
@@ -61,7 +61,7 @@ _UNRESOLVED = re.compile(
     r"|revision|ref\b|schema|template|\.{0,2}/))"
     r"|no such host|unknown host|\bENOTFOUND\b|EAI_AGAIN|EAI_NONAME|nodename nor servname"
     r"|host (?:name )?(?:not found|lookup fail)|name resolution|host not found|getaddrinfo"
-    r"|no address associated|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
+    r"|no (?:ip )?address(?:es)? (?:associated|(?:was |were )?found for)|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
     re.IGNORECASE,
 )
 _URL_HOST = re.compile(r"://(?:[^/@\s]{1,80}@)?([A-Za-z][\w.-]{2,250})")
@@ -84,10 +84,6 @@ _HOST = re.compile(
 _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b", re.IGNORECASE)
 _PRIVILEGED = 1024
 _FEW = 4
-_FILE_SUFFIXES = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ts", ".kt", ".scala", ".erl", ".ex",
-                  ".conf", ".cnf", ".cfg", ".yml", ".yaml",
-                  ".java", ".rs", ".php", ".lua", ".service", ".socket", ".json", ".toml", ".ini",
-                  ".so", ".sock", ".pem", ".key", ".crt", ".log", ".pid")  # fmt: skip
 
 
 def ports_in(text: str, *, sure: bool = False) -> list[int]:
@@ -95,7 +91,7 @@ def ports_in(text: str, *, sure: bool = False) -> list[int]:
     found: list[int] = []
     later: list[int] = []
     for match in _PORT.finditer(text):
-        if match["port"] and (match["host"] or "").lower().endswith(_FILE_SUFFIXES):
+        if match["port"] and (match["host"] or "").lower().endswith(NO_HOST):
             continue  # main.py:12 is a line of a file
         bare = match["argument"] or match["erlang"] or (match["bare"] or ":0")[1:]
         named = match["port"] or match["named"] or match["connector"]
@@ -121,16 +117,20 @@ def _near(case: Case, message: Message) -> list[int]:
     for one in around:  # a number after a colon may be anything, unless somebody listens there
         if ports := [port for port in ports_in(one.text) if case.listener(port) is not None]:
             return ports
-    return _on_the_command_line(case)
+    return _told(case)
 
 
-def _on_the_command_line(case: Case) -> list[int]:
-    """Numbers of the unit's command line that are ports somebody else listens on."""
-    return _held_numbers(case, case.unit.get("ExecStart") or "")
+def _told(case: Case) -> list[int]:
+    """Ports somebody else listens on, of the unit's command line or, if it is one, its
+    configuration."""
+    if ports := _held_numbers(case, case.unit.get("ExecStart") or ""):
+        return ports
+    named = Named(case, NUMBER.findall).those(lambda one: case.listener(int(one)) is not None)
+    return [int(one) for one in named] if len(named) == 1 else []
 
 
 def _held_numbers(case: Case, text: str) -> list[int]:
-    numbers = re.findall(r"(?<![\w.])\d{2,5}(?![\w.])", text)
+    numbers = NUMBER.findall(text)
     return [int(one) for one in dict.fromkeys(numbers) if case.listener(int(one)) is not None]
 
 
@@ -253,7 +253,9 @@ def _refused(case: Case, message: Message) -> Finding | None:
     ports = _near(case, message)
     port = next((one for one in ports if one), None)
     if port is None:
-        what = f"a server that it needs refused the connection: “{quote(message.text, 180)}”"
+        host, place = unknown_host(case, message)
+        server = f"the server {host}{_at(place)}" if host else "a server that it needs"
+        what = f"{server} refused the connection: “{quote(message.text, 180)}”"
         return from_message(case, message, "connection-refused", what=what,
                             advice="is that server running, and on that address?",
                             confidence=SAID + 0.04)  # fmt: skip
@@ -308,7 +310,7 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
         name
         for match in _HOST.finditer(message.text)
         if (name := match["name"] or match["quoted"] or match["after"])
-        and not name.lower().endswith(_FILE_SUFFIXES)
+        and not name.lower().endswith(NO_HOST)
         and any(map(str.isalpha, name))
     ]
     servers = case.facts.name_servers
@@ -320,15 +322,23 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
     host = next((name for name in names if case.facts.hosts.get(name.lower()) is False), None)
     url = _URL_HOST.search(message.text)
     host = host or next(iter(names), None) or (url[1] if url is not None else None)
+    place = ""
     if host is None:
+        host, place = unknown_host(case, message)
+    if not host:
         what = f"a host name cannot be resolved{why}: “{quote(message.text, 180)}”"
     else:
-        what = f"the host name {host} cannot be resolved{why}: “{quote(message.text, 150)}”"
+        what = f"the host name {host}{_at(place)} cannot be resolved{why}: “{quote(message.text, 150)}”"
     return from_message(
         case, message, "name-unresolved", what=what,
         advice=f"correct the name, or its DNS: getent hosts {host or 'NAME'}",
         confidence=SAID + (0.05 if host else 0), more=more,
     )  # fmt: skip
+
+
+def _at(place: str) -> str:
+    """Where something stands that the program did not name."""
+    return f" ({place})" if place else ""
 
 
 def _family(case: Case, message: Message) -> Finding | None:

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Hosts, addresses, interfaces and ports: which of them a program was told to use, and where.
+
+Many a program says "Connection refused" or "Cannot assign requested address" and not of what. Its
+command line and its configuration name few such things, and mostly one alone can be meant.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from failhook.diagnose.config_file import content_lines
+from failhook.diagnose.subjects import commands
+
+if TYPE_CHECKING:
+    from failhook.diagnose.case import Case
+    from failhook.diagnose.text import Message
+
+ADDRESS = re.compile(
+    r"(?<![\w.:])(?P<v4>\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\d)|(?<![\w.:])(?P<v6>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})(?![\w:])",
+    re.IGNORECASE,
+)
+# As systemd.net-naming-scheme(7) and the kernel's drivers name them.
+INTERFACE = re.compile(
+    r"(?<![\w./-])(?:eth|en[opsx]|wlan|wl[opsx]|ww|br|bond|team|tun|tap|vlan|ppp|wg|veth|virbr|docker|dummy|ib)"
+    r"[a-z]{0,3}\d{1,4}(?:[a-z]\d{1,4}){0,3}(?:[.:@]\d{1,4})?(?![\w-]|\.\w)"
+)
+_HOST = re.compile(
+    r"(?:(?<=//)|(?<=@)|(?<![\w.@/-]))(?P<host>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z][a-z-]{1,24})(?![\w-]|\.\w|\()",
+    re.IGNORECASE,
+)
+_OF_A_PEER = re.compile(
+    r"//|@|host|server|\bur[il]|addr|peer|remote|relay|mirror|upstream|endpoint|master|broker|proxy"
+    r"|gateway|collector|target|connect|dsn|\bmx\b|resolver|forward|source|origin|domain|ntp|pool\b",
+    re.IGNORECASE,
+)
+_OF_A_PORT = re.compile(
+    r"port|listen|bind|addr|socket|host|server|\burl|:\d{2,5}\b|(?:^|\s)-[pPl]\b", re.IGNORECASE
+)
+NUMBER = re.compile(r"(?<![\w.])\d{2,5}(?![\w.])")
+NO_HOST = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ts", ".kt", ".scala", ".erl", ".ex",
+           ".conf", ".cnf", ".cfg", ".yml", ".yaml",
+           ".java", ".rs", ".php", ".lua", ".service", ".socket", ".timer", ".mount", ".target", ".slice",
+           ".json", ".toml", ".ini", ".xml", ".txt", ".list", ".html", ".gz", ".zip", ".tar", ".deb",
+           ".so", ".sock", ".pem", ".key", ".crt", ".log", ".pid", ".db", ".sqlite", ".sh")  # fmt: skip
+ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
+MOST = 40  # of a file
+_FEW = 3
+
+
+def addresses_in(text: str) -> list[str]:
+    """The addresses of a line: 21:49:37 is none."""
+    found = [match["v4"] or match["v6"] for match in ADDRESS.finditer(text)]
+    return [one for one in found if is_address(one)]
+
+
+def is_address(text: str) -> bool:
+    """An IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def hosts_in(text: str) -> list[str]:
+    """The names of a line that have a dot and can be those of machines."""
+    found = [match["host"] for match in _HOST.finditer(text)]
+    return [one for one in found if not one.lower().endswith(NO_HOST)]
+
+
+def endpoints_of(text: str) -> Iterator[tuple[int, str]]:
+    """(line, endpoint) of a configuration: each host, address, interface and port."""
+    for number, line in content_lines(text):
+        found = [*addresses_in(line), *(match.group() for match in INTERFACE.finditer(line))]
+        if _OF_A_PEER.search(line):
+            found += hosts_in(line)
+        if _OF_A_PORT.search(line):
+            found += NUMBER.findall(line)
+        for one in islice(dict.fromkeys(found), 8):
+            yield number, one
+
+
+class Named:
+    """What a case's command line and configurations name, as far as it fits."""
+
+    def __init__(self, case: Case, in_text: Callable[[str], list[str]]) -> None:
+        """``in_text`` finds the endpoints of the kind that is meant in a text."""
+        self.found: dict[str, str] = {}
+        control = case.incident.control
+        failed = control.command if control is not None else "ExecStart"
+        for setting, _, argv in commands(case.unit):
+            for one in in_text(argv) if setting in ("ExecStart", failed) else ():
+                self.found.setdefault(one, f"{setting}=")
+        for one, place in case.facts.endpoints.items():
+            if in_text(one) == [one]:
+                self.found.setdefault(one, _place(place))
+
+    def those(self, fits: Callable[[str], bool]) -> Mapping[str, str]:
+        """The few that fit, and where each stands; none where there are many: no guess then."""
+        fitting = {one: place for one, place in self.found.items() if fits(one)}
+        return fitting if len(fitting) <= _FEW else {}
+
+
+def told(named: Mapping[str, str]) -> str:
+    """``192.0.2.1 (/etc/x.conf line 3)``, of one or a few."""
+    return " or ".join(f"{one} ({place})" for one, place in named.items())
+
+
+def _place(place: str) -> str:
+    file, _, number = place.rpartition(":")
+    return f"{file} line {number}"
+
+
+def unknown_host(case: Case, message: Message) -> tuple[str, str]:
+    """The host that a line about names means and does not name, and where it stands: what the same
+    process named just before, else what the unit or its configuration names; empty: not known."""
+
+    def is_unknown(name: str) -> bool:
+        return case.facts.hosts.get(name.lower()) is not True
+
+    before = case.messages[max(0, message.number - 5) : message.number]
+    for one in reversed(before):
+        names = [name for name in hosts_in(one.text) if is_unknown(name)]
+        if one.pid == message.pid and names:
+            return names[0], ""
+    fitting = Named(case, hosts_in).those(is_unknown)
+    if len(fitting) == 1:
+        return next(iter(fitting.items()))
+    return "", ""
