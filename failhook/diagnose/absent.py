@@ -93,7 +93,8 @@ def _of_command_line(case: Case) -> dict[str, str]:
             fact = case.path(path)
             if path == program or fact is None or fact.kind != "missing":
                 continue
-            if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE):
+            made = path.endswith(_MADE) and fact.missing_at == path
+            if not path.startswith(_OF_A_RUN) and not made:
                 found[path] = setting
     return found
 

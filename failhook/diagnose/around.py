@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_TABLE = 4000
+_NEARLY = 15  # percent that are left
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,18 @@ class Mount:
             return "space"
         if self.inodes and self.inodes_free is not None and self.inodes_free < 4:
             return "inodes"
+        return None
+
+    @property
+    def nearly_full(self) -> str | None:
+        """``86 % of its space`` or ``94 % of its inodes``, where that much is in use and what is
+        left is little; None otherwise."""
+        for left, whole, few, what in (
+            (self.free, self.bytes, 512 << 20, "space"),
+            (self.inodes_free, self.inodes, 1000, "inodes"),
+        ):
+            if whole and left is not None and left < few and left * 100 < _NEARLY * whole:
+                return f"{100 - 100 * left // whole} % of its {what}"
         return None
 
 

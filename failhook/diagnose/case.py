@@ -28,6 +28,7 @@ from failhook.diagnose.around import (
 from failhook.diagnose.course import Course
 from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.level import Level, of_priority
+from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import (
     MAX_LINE,
     Message,
@@ -134,6 +135,24 @@ class Case:
             if one.point in ("/", path) or path.startswith(one.point.rstrip("/") + "/")
         ]
         return max(inside, key=lambda one: len(one.point), default=None)
+
+    @cached_property
+    def failed_commands(self) -> frozenset[str]:
+        """The names of the programs that failed beside a main process that did not
+        (ExecStartPost=, mostly), if they said anything; that one's own words are of less weight."""
+        control = self.incident.control
+        if control is None or control.command in ("ExecStart", "ExecStartPre", "ExecCondition"):
+            return frozenset()
+        names = {
+            path.rpartition("/")[2]
+            for setting, path, _ in commands(self.unit)
+            if setting == control.command
+        }
+        return frozenset(names & {message.identifier for message in self.messages})
+
+    def of_another_command(self, message: Message) -> bool:
+        """Another one failed, and has spoken for itself."""
+        return bool(self.failed_commands) and message.identifier not in self.failed_commands
 
     def said(self, words: str) -> Line | None:
         """The manager's line that holds these words."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import (
@@ -88,6 +89,7 @@ _PLACE_WORDS = re.compile(
 _ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
 _A_REASON = 6  # letters, at least
+_REASONS = 2  # lines
 _PLACE_BELOW = 4  # lines: the complaint, then where it is
 
 
@@ -187,6 +189,8 @@ def _at_place(
     sure: float | None = None,
 ) -> Finding:
     where = _around(case, message, place)
+    if where.line is None and (reason := _reason_below(case, message, text, place.file)):
+        text, plain = f"{text.rstrip(': .')}: {reason}", False
     line = case.facts.lines.get(f"{where.file}:{where.line}", "")
     shown = f" (that line: {quote(line, 120)})" if line and line not in text else ""
     if sure is None:
@@ -201,6 +205,19 @@ def _at_place(
         advice=f"correct {where}",
         confidence=sure,
     )
+
+
+def _reason_below(case: Case, message: Message, text: str, file: str) -> str:
+    """``Parse error in /etc/x.conf``, and what is wrong in it on the lines below."""
+    if not is_only_place(text.replace(file, " ").replace("Parse", " ").replace("parse", " ")):
+        return ""
+    below = case.messages[message.number + 1 : message.number + 1 + _REASONS]
+    said = [
+        one.text
+        for one in takewhile(lambda each: each.pid == message.pid, below)
+        if _WRONG.search(one.text) and place_in(one.text) is None and _NAMES_IT.search(one.text)
+    ]
+    return ": ".join(said)
 
 
 def _is_vague(text: str, file: str) -> bool:

@@ -46,7 +46,7 @@ GOOD = re.compile(
 CONSEQUENCE = re.compile(
     r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|shut(?:ting)? ?down|terminat(?:ing|ed)"
     r"|stopp(?:ing|ed)|bye|quit(?:ting)?|bailing out|fail(?:ed|ure) to (?:start|initiali[sz]e)\b"
-    r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed)"
+    r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed|finish|complete)"
     r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
     r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
     r"|(?:cannot|could not|couldn't|unable to|failed to) (?:remove|unlink|delete)\b.{0,200}\bno such file"

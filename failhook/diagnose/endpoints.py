@@ -41,6 +41,8 @@ _OF_A_PEER = re.compile(
 _OF_A_PORT = re.compile(
     r"port|listen|bind|addr|socket|host|server|\burl|:\d{2,5}\b|(?:^|\s)-[pPl]\b", re.IGNORECASE
 )
+_LISTENS = re.compile(r"listen|bind|local|interface|source", re.IGNORECASE)
+_ITEM = re.compile(r"\s{0,40}(?:- |\[?['\"]?[\d.:/]{3,60}['\"]?,?\]?\s*$)")
 NUMBER = re.compile(r"(?<![\w.])\d{2,5}(?![\w.])")
 NO_HOST = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ts", ".kt", ".scala", ".erl", ".ex",
            ".conf", ".cnf", ".cfg", ".yml", ".yaml",
@@ -73,16 +75,19 @@ def hosts_in(text: str) -> list[str]:
     return [one for one in found if not one.lower().endswith(NO_HOST)]
 
 
-def endpoints_of(text: str) -> Iterator[tuple[int, str]]:
-    """(line, endpoint) of a configuration: each host, address, interface and port."""
+def endpoints_of(text: str) -> Iterator[tuple[int, str, bool]]:
+    """(line, endpoint, is it to listen on) of a configuration: each host, address, interface and
+    port. What an item of a list is for stands above the list."""
+    above = ""
     for number, line in content_lines(text):
+        above = above if _ITEM.match(line) else line
         found = [*addresses_in(line), *(match.group() for match in INTERFACE.finditer(line))]
         if _OF_A_PEER.search(line):
             found += hosts_in(line)
         if _OF_A_PORT.search(line):
-            found += NUMBER.findall(line)
+            found += NUMBER.findall(ADDRESS.sub(" ", line))
         for one in islice(dict.fromkeys(found), 8):
-            yield number, one
+            yield number, one, _LISTENS.search(above) is not None
 
 
 class Named:

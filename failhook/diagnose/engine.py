@@ -16,6 +16,7 @@ from failhook.diagnose import (
     crashes,
     custom,
     dependency,
+    empty,
     facts,
     files,
     general,
@@ -44,7 +45,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, timeouts, programs, accounts, files, absent, withheld, network, logins, needs, memory, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, timeouts, programs, accounts, files, absent, withheld, empty, network, logins, needs, memory, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

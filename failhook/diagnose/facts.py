@@ -112,9 +112,13 @@ class Facts:
     withheld: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, not for its user: path -> file:line, or HOME
+    empty: Mapping[str, str] = field(
+        default_factory=dict
+    )  # named there, of no content: path -> file:line
     endpoints: Mapping[str, str] = field(
         default_factory=dict
     )  # hosts, addresses, interfaces, ports named there -> file:line
+    listens: tuple[str, ...] = ()  # those of `endpoints` that it is to listen on
     including: tuple[str, ...] = ()  # configurations that read further files
     foreign: tuple[str, ...] = ()  # in the unit's own directories, not for its user to write
     upgrading: tuple[str, ...] = ()  # package managers that run: name (pid N)
@@ -165,7 +169,9 @@ def load(data: bytes) -> Facts:
         configurations=_texts(raw.get("configurations")) or (),
         absent={path: str(place) for path, place in _object(raw.get("absent")).items()},
         withheld={path: str(place) for path, place in _object(raw.get("withheld")).items()},
+        empty={path: str(place) for path, place in _object(raw.get("empty")).items()},
         endpoints={one: str(place) for one, place in _object(raw.get("endpoints")).items()},
+        listens=_texts(raw.get("listens")) or (),
         including=_texts(raw.get("including")) or (),
         foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from failhook.diagnose.around import Mount
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.facts import PathFact
@@ -40,6 +41,7 @@ _READ_ONLY = re.compile(
 )
 _FULL = re.compile(
     r"no space left on device|\bENOSPC\b|disk (?:is )?full|errno[ =:]*28\b|os error 28\b"
+    r"|write error: \d{1,15} of \d{1,15} bytes|short write\b"
     r"|not enough (?:free )?(?:disk )?space|out of disk space|insufficient (?:disk )?space",
     re.IGNORECASE,
 )
@@ -182,6 +184,10 @@ def _closed(case: Case, message: Message, path: str, uid: int | None) -> Finding
 def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
     if (found := unmakeable(case, message, path, fact)) is not None:
         return found
+    if fact.missing_at == path and _is_to_be_made(message, path):
+        setting = write_protected(case, path)
+        if setting is not None:
+            return sandboxed(case, message, path, setting)
     at = fact.missing_at or path
     directory = path.rpartition("/")[0]
     if fact.not_a_directory is not None:
@@ -204,6 +210,13 @@ def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
         what=f"{what}: “{quote(message.text, 160)}”", advice=advice, confidence=SEEN,
         more=[case.checked(f"{at} is missing")],
     )  # fmt: skip
+
+
+def _is_to_be_made(message: Message, path: str) -> bool:
+    """A file that programs make: that it is not there yet is no reason to fail."""
+    made = path.endswith((".log", ".pid", ".lock", ".sock", ".db", ".state"))
+    writes = _PUTS.search(message.text.replace(path, "")) is not None
+    return path.startswith("/var/") and (made or writes)
 
 
 def denied(case: Case, message: Message) -> Finding | None:
@@ -324,6 +337,12 @@ def full(case: Case, message: Message) -> Finding | None:
     if mount is None or mount.full is None:
         full_ones = [one for one in case.mounts if one.full]
         mount = full_ones[0] if len(full_ones) == 1 or (full_ones and mount is None) else mount
+    if mount is None or mount.full is None:
+        nearly = [one for one in case.mounts if one.nearly_full]
+        if nearly and (mount in nearly or not paths_in(message.raw)):
+            return _nearly_full(
+                case, message, [mount] if mount is not None and mount in nearly else nearly
+            )
     if mount is not None and mount.full is not None:
         where = f"{mount.point} has no {mount.full} left"
         command = f"df -i {mount.point}" if mount.full == "inodes" else f"du -xh -d1 {mount.point}"
@@ -343,6 +362,17 @@ def full(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _nearly_full(case: Case, message: Message, mounts: list[Mount]) -> Finding:
+    """What did not fit was taken back: there is some room again, and much less than elsewhere."""
+    named = " or ".join(f"{one.point} ({one.nearly_full} in use)" for one in mounts[:3])
+    return from_message(
+        case, message, "disk-full",
+        what=f"there was no space left, as it seems on {named}: “{quote(message.text, 160)}”",
+        advice=f"make room there (df -h {mounts[0].point})", confidence=SAID + 0.1,
+        more=[case.checked(_room(one), "system/mounts.txt") for one in mounts[:3]],
+    )  # fmt: skip
+
+
 def _written_nearby(case: Case, message: Message) -> str:
     """What could not be written, where the line itself names no file and one beside it does."""
     if paths_in(message.raw):
@@ -356,7 +386,7 @@ def _written_nearby(case: Case, message: Message) -> str:
     return ""
 
 
-def _room(mount) -> str:  # type: ignore[no-untyped-def]
+def _room(mount: Mount) -> str:
     return (
         f"{mount.point}: {mount.free} of {mount.bytes} bytes free, "
         f"{mount.inodes_free} of {mount.inodes} inodes free"

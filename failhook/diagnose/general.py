@@ -51,13 +51,10 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
         return -1.0
     if not failures and message.level < Level.ERROR:
         return -1.0
-    gave_up = case.course.gave_up_on(message)
-    level = max(message.level, Level.ERROR) if gave_up else message.level
+    level = _level(case, message)
     score = _BY_LEVEL[level] + _by_words(text, failures) - (0.0 if alone else 0.4)
-    if not gave_up:
+    if not case.course.gave_up_on(message):
         score += _by_course(case, message)
-    if case.course.told_nearby(message):
-        score -= 1.0
     if _BANNER.search(message.raw):
         score -= 3.0
     if level is Level.WARNING and above:
@@ -67,6 +64,23 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     if message.raw in case.earlier:
         score -= 0.3
     return score
+
+
+def _level(case: Case, message: Message) -> Level:
+    """How grave the line is: at least an error where the program gave up on it, or where the line
+    below calls itself one and only says what could not go on."""
+    below = next(iter(case.messages[message.number + 1 : message.number + 2]), None)
+    is_reason = (
+        below is not None
+        and below.pid == message.pid
+        and below.level >= Level.ERROR
+        and message.level is Level.UNKNOWN
+        and is_consequence(below.text)
+        and NAMES_A_THING.search(message.text[:600]) is not None
+    )
+    if is_reason or case.course.gave_up_on(message):
+        return max(message.level, Level.ERROR)
+    return message.level
 
 
 def _is_only_place(message: Message) -> bool:
@@ -100,6 +114,8 @@ def _by_course(case: Case, message: Message) -> float:
     """What the way of the run after a line takes from it."""
     score = -2.6 if taken_back(case, message) else 0.0
     score -= min(2.0, 0.6 * case.course.survived(message))
+    score -= 1.0 if case.course.told_nearby(message) else 0.0
+    score -= 1.5 if case.of_another_command(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
     hung = case.incident.result == "timeout"
     if message.at and end - message.at > _NEAR_END_S and not hung:

@@ -62,9 +62,9 @@ def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
     """The program does not say which; of those that it was told to use few are not here."""
     named: Mapping[str, str] = {}
     if case.facts.addresses is not None:
-        named = Named(case, addresses_in).those(
-            lambda one: one not in own and one not in ANY and not one.startswith("127.")
-        )
+        told_to = Named(case, addresses_in)
+        named = told_to.those(lambda one: one in case.facts.listens and _is_foreign(one, own))
+        named = named or told_to.those(lambda one: _is_foreign(one, own))
     if not named:
         return from_message(
             case, message, "address-not-here",
@@ -82,6 +82,10 @@ def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
         confidence=SAID + (0.08 if len(named) == 1 else 0.02),
         more=[case.checked(f"this machine has {', '.join(sorted(own)[:8])}")],
     )  # fmt: skip
+
+
+def _is_foreign(address: str, own: set[str]) -> bool:
+    return address not in own and address not in ANY and not address.startswith("127.")
 
 
 def no_interface(case: Case, message: Message) -> Finding | None:

@@ -63,7 +63,8 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     lines = machine.lines([*subjects.places, *_lone(configurations, subjects, paths)], users)
     absent = machine.absent(configurations, users)
     withheld = machine.withheld(configurations, own)
-    endpoints = machine.endpoints([*configurations, *subjects.environment_files])
+    empty = machine.empty(configurations)
+    endpoints, listens = machine.endpoints([*subjects.environment_files, *configurations])
     paths |= {path: machine.path(path, users) for path in (*absent, *withheld)}
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
@@ -87,7 +88,9 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         configurations=tuple(named_there),
         absent=absent,
         withheld=withheld,
+        empty=empty,
         endpoints=endpoints,
+        listens=listens,
         including=machine.including(configurations) if subjects.lone_lines else (),
         foreign=foreign,
         upgrading=_upgrading(),
@@ -303,13 +306,25 @@ class _Machine:
                 continue
             yield file, (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
 
-    def endpoints(self, files: Iterable[str]) -> dict[str, str]:
-        """The hosts, addresses, interfaces and ports that the configurations name."""
+    def empty(self, files: Iterable[str]) -> dict[str, str]:
+        """What the configurations name, is only read, and has no content."""
         found: dict[str, str] = {}
+        for place, path, needed in self._named(files):
+            seen = self.path(path, ()) if needed else None
+            if seen is not None and seen.kind == "file" and seen.size == 0:
+                found.setdefault(path, place)
+        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
+    def endpoints(self, files: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The hosts, addresses, interfaces and ports that the configurations name, and which of
+        them it is to listen on."""
+        found: dict[str, str] = {}
+        listens: dict[str, None] = {}
         for file, text in self._texts(files):
-            for number, one in islice(endpoints_of(text), MOST):
+            for number, one, is_own in islice(endpoints_of(text), MOST):
                 found.setdefault(one, f"{file}:{number}")
-        return found
+                listens |= {one: None} if is_own else {}
+        return found, tuple(listens)
 
     def including(self, files: Iterable[str]) -> tuple[str, ...]:
         """Those that read further files, if only root writes them."""

@@ -78,6 +78,8 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     graded = message.level in (Level.WARNING, Level.TALK)
     if graded and not explains and _error_after(case, message):
         weight -= 0.15
+    if case.of_another_command(message):
+        weight -= 0.3
     if gave_up:
         return weight  # what it tried lasted as long as it had patience
     return weight - _behind_it(case, message)

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import telling
 from failhook.diagnose.manager import complains, of_manager, path_of, program_of
 from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
+
+_JUST_BEFORE = 3  # lines
 
 _OF_SETUP = frozenset(str(number) for number in range(200, 247))
 # Alone it says nothing about what was run.
@@ -147,6 +150,8 @@ def _crashed(case: Case, program: str, signal: str) -> Finding:
         (line for line in case.kernel if "segfault at" in line and _names(case, line)), None
     )
     what = f"{program} crashed with {names.get(signal, f'SIG{signal}')}{where}{core}"
+    if not where and (said := _complaint(case)):
+        what += f", after “{quote(said, 160)}”"
     proof = [case.proof_of(line.message) for line in (case.said("Main process exited"),) if line]
     if fault is not None:
         proof.append(Proof("kernel", fault, "kernel/kernel.txt"))
@@ -156,6 +161,14 @@ def _crashed(case: Case, program: str, signal: str) -> Finding:
         else "LimitCORE=infinity and systemd-coredump keep a core"
     )
     return Finding("crash", fails(case, what), advice, LIKELY + 0.1, tuple(proof))
+
+
+def _complaint(case: Case) -> str:
+    """What it complained of just before."""
+    last = case.messages[-_JUST_BEFORE:]
+    named = [one for one in last if FAILURE.search(one.text) and NAMES_A_THING.search(one.text)]
+    best = [one for _, one in telling(case, last)]
+    return next((one.text for one in (*reversed(named), *best)), "")
 
 
 def _names(case: Case, line: str) -> bool:

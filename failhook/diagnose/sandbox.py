@@ -6,6 +6,7 @@ from __future__ import annotations
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SEEN, Finding, from_message, quote
+from failhook.diagnose.subjects import own_directories
 from failhook.diagnose.text import Message
 
 
@@ -32,12 +33,21 @@ def write_protected(case: Case, path: str) -> str | None:
     if case.unit.get("ProtectHome") == "read-only" and path.startswith(("/home/", "/root/")):
         return "ProtectHome=read-only"
     system = case.unit.get("ProtectSystem") or "no"
-    if system == "strict":
+    if system == "strict" and not _let_through(case, path):
         return "ProtectSystem=strict"
     protected = {"yes": ("/usr/", "/boot/", "/efi/"), "full": ("/usr/", "/boot/", "/efi/", "/etc/")}
-    if path.startswith(protected.get(system, ("\0",))):
+    if path.startswith(protected.get(system, ("\0",))) and not _let_through(case, path):
         return f"ProtectSystem={system}"
     return None
+
+
+def _let_through(case: Case, path: str) -> bool:
+    """It may be written although ProtectSystem= is set."""
+    words = (case.unit.get("ReadWritePaths") or "").split()
+    places = [*(word.lstrip("-+") for word in words), *own_directories(case.unit)]
+    private = case.unit.get("PrivateTmp") not in (None, "no")
+    places += ["/dev", "/proc", "/sys", *(["/tmp", "/var/tmp"] if private else [])]  # noqa: S108
+    return any(path == place or path.startswith(f"{place.rstrip('/')}/") for place in places)
 
 
 def sandboxed(case: Case, message: Message, path: str, setting: str) -> Finding:

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from failhook.diagnose.level import BY_WORD, Level, of_word
 
 MAX_SAID = 4000
-_LOGFMT = re.compile(r"(?:^|\s)(?:level|lvl|severity)=\"?(?P<word>[A-Za-z]{1,10})\"?(?=\s|\Z)")
+_LOGFMT = re.compile(
+    r"(?:^|\s)(?:level|lvl|severity|prio|priority)=\"?(?P<word>[A-Za-z]{1,10})\"?(?=\s|\Z)"
+)
 _LOGFMT_FIELD = re.compile(
     r"(?:^|\s)(?P<key>[A-Za-z_@][\w.@-]{0,40})="
     r"(?:\"(?P<quoted>(?:[^\"\\]|\\.){0,2000})\"|(?P<plain>[^\s\"]{1,500}))"
@@ -26,7 +28,7 @@ _WHERE = (
 )  # fmt: skip
 # Tells when, where in the program and by which part of it, not what.
 _ASIDE = frozenset((
-    "time", "ts", "t", "timestamp", "@timestamp", "datetime", "date", "level", "lvl", "severity",
+    "time", "ts", "t", "tid", "prio", "priority", "subsystem", "timestamp", "@timestamp", "datetime", "date", "level", "lvl", "severity",
     "caller", "source", "logger", "name", "pid", "thread", "component", "module", "stack",
     "stacktrace", "goroutine", "hostname", "version", "v",
 ))  # fmt: skip

@@ -148,7 +148,7 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         uids=tuple(dict.fromkeys(uids))[:4],
         runs_as=state.get("User") or "root",
         places=tuple(dict.fromkeys(places))[:12],
-        directories=tuple(_own_directories(state)),
+        directories=tuple(own_directories(state)),
         libraries=tuple(dict.fromkeys(libraries))[:8],
         hosts=tuple(dict.fromkeys(hosts))[:12],
         environment_files=tuple(_environment_files(state)),
@@ -169,7 +169,8 @@ def _variables(state: UnitState) -> Iterator[str]:
         yield from _VARIABLE.findall(argv)[:20]
 
 
-def _own_directories(state: UnitState) -> Iterator[str]:
+def own_directories(state: UnitState) -> Iterator[str]:
+    """What systemd makes for the unit, and what it may write of its own (systemd.exec(5))."""
     for setting, base in _DIRECTORIES.items():
         for name in (state.get(setting) or "").split():
             yield f"{base}/{name.partition(':')[0]}"
@@ -189,7 +190,7 @@ def _unit_paths(state: UnitState) -> Iterator[str]:
             at = word.find("/")
             if at >= 0:
                 yield from word[at:].rstrip(")").split(":")[:1]
-    yield from _own_directories(state)
+    yield from own_directories(state)
     pam = state.get("PAMName")
     if pam and "/" not in pam:
         yield f"/etc/pam.d/{pam}"

@@ -232,6 +232,12 @@ _PERL = re.compile(
     r"^(?P<message>.{3,3000}?) at (?P<file>\.{0,2}/[^\s]+|\(eval \d+\)|[\w./-]+\.(?:p[lmt]|psgi|cgi|t)) "
     r"line (?P<line>\d{1,7})(?:[.,]|\s|$)"
 )
+# What perl only warns of (perldiag(1)).
+_PERL_WARNS = re.compile(
+    r"(?:closed|unopened) filehandle|^Use of uninitialized value|^Argument \".{0,200}\" isn't numeric"
+    r"|^Subroutine .{1,200} redefined|^Odd number of elements|masks earlier declaration|is deprecated"
+    r"|used only once: possible typo|^Wide character in |^Useless use of |^Deep recursion on "
+)
 _PERL_AFTER = re.compile(
     r"^(?:Compilation failed in require|BEGIN failed--|\s+\S+::\S+\(.* called at )"
 )
@@ -275,7 +281,8 @@ def _perl(messages: Sequence[Message]) -> Iterator[Crash]:
             yield make_crash("perl", "died", f"Can't locate {name}.pm", [], [message], message)
             return
         match = _PERL.match(message.text)
-        if match is not None and not match["file"].lower().endswith(CONFIGS):
+        warns = match is not None and _PERL_WARNS.search(match["message"])
+        if match is not None and not warns and not match["file"].lower().endswith(CONFIGS):
             after = takewhile(lambda one: _PERL_AFTER.match(one.raw), messages[index + 1 :])
             frame = Frame(match["file"], match["line"], None)
             lines = [message, *after]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""A file that a program is told to read and that has no content: of a full disk, mostly, or of a
+tool that died while it wrote it. Few programs say so; they speak of a format or of an end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.config_file import is_input
+from failhook.diagnose.course import NAMES_A_THING
+from failhook.diagnose.files import named_paths
+from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.general import telling
+from failhook.diagnose.subjects import commands, paths_in
+
+_OF_CONTENT = re.compile(
+    r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|invalid|corrupt|damaged|bad |no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short|\b(?:key|cert\w*|pem|database|file)\b",
+    re.IGNORECASE,
+)
+_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/", "/proc/", "/sys/")  # noqa: S108
+_MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
+
+
+def _look(case: Case) -> Iterator[Finding]:
+    known = {**_of_command_line(case), **case.facts.empty}
+    for message in case.messages:
+        for path in named_paths(case, message):
+            if path in known and _OF_CONTENT.search(message.text.replace(path, "")):
+                yield from_message(
+                    case, message, "file-empty",
+                    what=f"{path} is empty: “{quote(message.text, 160)}”",
+                    advice=f"restore {path} from a backup, or have it made again",
+                    confidence=SAID + 0.12, more=[case.checked(f"{path}: 0 bytes")],
+                )  # fmt: skip
+    if len(known) != 1 or case.incident.exit_status in (None, "0"):
+        return
+    (path, place), *_ = known.items()
+    best = next((one for _, one in telling(case, case.messages)), None)
+    if best is not None and NAMES_A_THING.search(best.text) and not _OF_CONTENT.search(best.text):
+        return
+    said = f": “{quote(best.text, 140)}”" if best is not None else ""
+    yield Finding(
+        "file-empty",
+        fails(case, f"{path} ({place}) is empty{said}"),
+        f"restore {path} from a backup, or have it made again",
+        LIKELY + 0.04,
+        (case.checked(f"{path}: 0 bytes"),),
+    )
+
+
+def _of_command_line(case: Case) -> dict[str, str]:
+    """Files of the command line that are there, are only read, and have no content."""
+    control = case.incident.control
+    failed = control.command if control is not None else "ExecStart"
+    found: dict[str, str] = {}
+    for setting, program, argv in commands(case.unit):
+        for path in paths_in(argv) if setting in ("ExecStart", failed) else ():
+            fact = case.path(path)
+            if fact is None or fact.kind != "file" or fact.size != 0 or path == program:
+                continue
+            made = path.endswith(_MADE) or path.startswith(_OF_A_RUN)
+            if not made and (path.startswith("/etc/") or is_input(path)):
+                found[path] = f"{setting}="
+    return found
+
+
+CAUSES = (Cause("empty", "a file that has no content", _look),)
