@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import FAILURE
 from failhook.diagnose.endpoints import ANY, INTERFACE, Named, addresses_in, told
 from failhook.diagnose.finding import SAID, SEEN, Finding, from_message, quote
 from failhook.diagnose.text import Message
@@ -25,6 +26,8 @@ _NO_INTERFACE = re.compile(
     r"|cannot find device|could not find (?:network )?interface|unknown (?:network )?interface\b",
     re.IGNORECASE,
 )
+_ANSWERS = re.compile(r"\bRTNETLINK answers\b")
+_ABOVE = 3  # lines
 _LISTENING = re.compile(r"\blisten(?:ing)? on\b", re.IGNORECASE)
 _INTERFACE = re.compile(
     r"^(?P<first>[a-z]{2,12}\d{1,3}(?:[.-]\w{1,8})?): |\b(?i:interface) (?P<name>[a-z]{2,12}\d{1,3})\b"
@@ -90,7 +93,7 @@ def _is_foreign(address: str, own: set[str]) -> bool:
 
 def no_interface(case: Case, message: Message) -> Finding | None:
     """The line may not say which; those of the same process around it do, or what it was told."""
-    if not _NO_INTERFACE.search(message.text):
+    if not _NO_INTERFACE.search(message.text) or _was_not_made(case, message):
         return None
     near = case.messages[max(0, message.number - 5) : message.number + 8]
     found = interfaces_in(message.text)
@@ -107,6 +110,16 @@ def no_interface(case: Case, message: Message) -> Finding | None:
         advice="ip link shows those that there are; is its driver loaded, was it renamed?",
         confidence=SAID + (0.08 if named else -0.04),
     )  # fmt: skip
+
+
+def _was_not_made(case: Case, message: Message) -> bool:
+    """Just before it could not make the interface: that it is not there follows."""
+    above = case.messages[max(0, message.number - _ABOVE) : message.number]
+    return any(
+        FAILURE.search(one.text) or _ANSWERS.search(one.text)
+        for one in above
+        if one.pid == message.pid and not _NO_INTERFACE.search(one.text)
+    )
 
 
 def interfaces_in(text: str) -> list[str]:

@@ -14,12 +14,13 @@ from dataclasses import replace
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, HARMLESS, NAMES_A_THING, is_consequence
-from failhook.diagnose.finding import Finding
+from failhook.diagnose.finding import GUESS, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message
 
 _NEAR_S = 30.0
+_ENOUGH = 0.72  # of a line that was only talk
 _SURVIVED, _EACH_HEALTHY = 0.55, 0.14
 _BY_LEVEL = {
     Level.FATAL: 0.05,
@@ -54,8 +55,18 @@ def rank(case: Case, findings: Iterable[Finding]) -> list[Finding]:
     for weight, finding in weighed:
         if finding.sentence not in said:
             said.add(finding.sentence)
-            kept.append(replace(finding, confidence=round(min(0.99, max(0.05, weight)), 2)))
+            sure = round(min(0.99, max(0.05, weight)), 2)
+            message = by_number.get(finding.at) if finding.at is not None else None
+            kept.append(_only_talk(case, replace(finding, confidence=sure), message))
     return kept
+
+
+def _only_talk(case: Case, finding: Finding, message: Message | None) -> Finding:
+    """What rests on a line that the program itself calls information is no cause, only a hint."""
+    if message is None or message.level is not Level.TALK or finding.confidence >= _ENOUGH:
+        return finding
+    said = f"it is unclear why; it mentioned “{quote(message.text, 200)}”"
+    return replace(finding, cause="unclear", sentence=fails(case, said), confidence=GUESS)
 
 
 def _place(finding: Finding) -> int:
