@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE
+from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.endpoints import ANY, INTERFACE, Named, addresses_in, told
-from failhook.diagnose.finding import SAID, SEEN, Finding, from_message, quote
+from failhook.diagnose.finding import (
+    LIKELY,
+    SAID,
+    SEEN,
+    Finding,
+    fails,
+    from_message,
+    quote,
+)
 from failhook.diagnose.text import Message
 
 _NOT_HERE = re.compile(
@@ -85,6 +93,26 @@ def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
         confidence=SAID + (0.08 if len(named) == 1 else 0.02),
         more=[case.checked(f"this machine has {', '.join(sorted(own)[:8])}")],
     )  # fmt: skip
+
+
+def unsaid(case: Case) -> Iterator[Finding]:
+    """It says nothing of it, and is told to listen on an address that is not of this machine."""
+    own = set(case.facts.addresses or ())
+    if case.facts.addresses is None or case.incident.exit_status in (None, "0"):
+        return
+    if any(FAILURE.search(one.text) and NAMES_A_THING.search(one.text) for one in case.messages):
+        return
+    named = Named(case, addresses_in).those(
+        lambda one: one in case.facts.listens and _is_foreign(one, own)
+    )
+    if len(named) == 1:
+        yield Finding(
+            "address-not-here",
+            fails(case, f"it is told to listen on {told(named)}, which is not of this machine"),
+            "correct the address there, or wait for the network (After=network-online.target)",
+            LIKELY + 0.05,
+            (case.checked(f"this machine has {', '.join(sorted(own)[:8])}"),),
+        )
 
 
 def _is_foreign(address: str, own: set[str]) -> bool:

@@ -8,7 +8,7 @@ import re
 from failhook.diagnose import here, tls
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
-from failhook.diagnose.endpoints import ADDRESS, NO_HOST, NUMBER, Named, unknown_host
+from failhook.diagnose.endpoints import ADDRESS, NO_HOST, NUMBER, Named, hosts_in, unknown_host
 from failhook.diagnose.finding import (
     LIKELY,
     SAID,
@@ -336,6 +336,25 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _no_way_to_resolve(case: Case, message: Message) -> Finding | None:
+    """It cannot connect to a name that nobody can resolve: /etc/hosts has it not, and there is no
+    name server."""
+    text = message.text
+    connects = _CONNECTS_TO.search(text) and _COMPLAINS.search(text)
+    if not connects or case.facts.name_servers or case.facts.at == 0.0:
+        return None
+    unknown = [one for one in hosts_in(text) if case.facts.hosts.get(one.lower()) is False]
+    if not unknown:
+        return None
+    return from_message(
+        case, message, "name-unresolved",
+        what=f"the host name {unknown[-1]} cannot be resolved, as it seems (/etc/resolv.conf names "
+        f"no name server): “{quote(text, 150)}”",
+        advice=f"correct the name, or its DNS: getent hosts {unknown[-1]}",
+        confidence=SAID - 0.04, more=[case.checked("/etc/resolv.conf names no name server")],
+    )  # fmt: skip
+
+
 def _at(place: str) -> str:
     """Where something stands that the program did not name."""
     return f" ({place})" if place else ""
@@ -357,13 +376,14 @@ def _family(case: Case, message: Message) -> Finding | None:
 
 
 def _said(case: Case) -> list[Finding]:
-    return list(
-        each(
+    return [
+        *here.unsaid(case),
+        *each(
             case, here.no_interface, _family, _privileged, _port_taken, here.not_here, _refused, _unresolved, tls.expired,
             tls.mismatch, tls.not_trusted, tls.unreadable, _unreachable, _cannot_listen,
-            _cannot_connect,
-        )
-    )  # fmt: skip
+            _cannot_connect, _no_way_to_resolve,
+        ),
+    ]  # fmt: skip
 
 
 def _socket_unit(case: Case) -> list[Finding]:

@@ -17,6 +17,7 @@ from failhook.diagnose.text import Message
 from failhook.systemd.unit import UnitState
 
 MAX_PATHS = 80
+_MAX_WORDS = 60  # of a setting
 _MAX_OF_LINE = 40
 _MAX_MESSAGES = 400
 _MAX_PATH = 1024
@@ -157,6 +158,10 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
 
 
 def _environment_files(state: UnitState) -> Iterator[str]:
+    """Those that the unit names, and the one that an init script reads (Debian Policy 9.3.2)."""
+    for _, program, _ in commands(state):
+        if program.startswith("/etc/init.d/"):
+            yield f"/etc/default/{program.rpartition('/')[2]}"
     for line in (state.get("EnvironmentFiles") or "").splitlines()[:8]:
         path = line.partition(" (")[0].strip()
         if path.startswith("/") and "*" not in path:
@@ -185,8 +190,8 @@ def _unit_paths(state: UnitState) -> Iterator[str]:
         if program.startswith("/"):
             yield program
         yield from paths_in(argv)
-    for setting in _PATH_SETTINGS:
-        for word in (state.get(setting) or "").split():
+    for setting in (*_PATH_SETTINGS, "Environment"):
+        for word in (state.get(setting) or "").split()[:_MAX_WORDS]:
             at = word.find("/")
             if at >= 0:
                 yield from word[at:].rstrip(")").split(":")[:1]
