@@ -62,6 +62,11 @@ _WITH_REASON = re.compile(
     r"|\b(?:exiting|aborting|stopping|terminating|quitting|giving up) (?:because(?: of)?|since|as) (?!(?:of )?(?:a |an |the )?(?:previous |fatal |earlier |above )?errors?\b)",
     re.IGNORECASE,
 )
+# "Unable to bind socket: Cannot assign requested address. Terminating."
+_LAST_WORD = re.compile(
+    r"[.,;:!-]{1,3} {0,2}(?:terminating|exiting|aborting|quitting|giving up|shutting down|stopping|exit|abort)\W{0,5}$",
+    re.IGNORECASE,
+)
 _ADVICE = re.compile(
     r"(?<=[\w'\")\]])[.!;] {1,2}(?:please|for more|see|try|check|run|use|refer|consult)\b.*",
     re.IGNORECASE,
@@ -242,6 +247,8 @@ def without_advice(text: str) -> str:
 def is_consequence(text: str) -> bool:
     """It tells of the end, not of its reason; what a further sentence advises is neither."""
     plain = _WITH_REASON.sub("", _ADVICE.sub("", text[:600]))
+    before = _LAST_WORD.sub("", plain)
+    plain = before if before != plain and FAILURE.search(before) else plain
     return CONSEQUENCE.search(plain) is not None
 
 

@@ -41,7 +41,7 @@ _OF_A_PEER = re.compile(
 _OF_A_PORT = re.compile(
     r"port|listen|bind|addr|socket|host|server|\burl|:\d{2,5}\b|(?:^|\s)-[pPl]\b", re.IGNORECASE
 )
-_LISTENS = re.compile(r"listen|bind|local|interface|source", re.IGNORECASE)
+_LISTENS = re.compile(r"listen|bind", re.IGNORECASE)
 _ITEM = re.compile(r"\s{0,40}(?:- |\[?['\"]?[\d.:/]{3,60}['\"]?,?\]?\s*$)")
 NUMBER = re.compile(r"(?<![\w.])\d{2,5}(?![\w.])")
 NO_HOST = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ts", ".kt", ".scala", ".erl", ".ex",

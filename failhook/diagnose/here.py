@@ -100,7 +100,11 @@ def unsaid(case: Case) -> Iterator[Finding]:
     own = set(case.facts.addresses or ())
     if case.facts.addresses is None or case.incident.exit_status in (None, "0"):
         return
-    if any(FAILURE.search(one.text) and NAMES_A_THING.search(one.text) for one in case.messages):
+    if any(
+        FAILURE.search(one.text) and NAMES_A_THING.search(one.text)
+        for one in case.messages
+        if "/etc/init.d/" not in one.text  # the script's own words, not the program's
+    ):
         return
     named = Named(case, addresses_in).those(
         lambda one: one in case.facts.listens and _is_foreign(one, own)

@@ -55,6 +55,8 @@ _PLAIN_VALUE = re.compile(
     r"|/[^\s=+]*"  # a path, a search path
     r"|[a-z]+(?:[ ,_-][a-z]+)*|[A-Z]?[a-z]+|[A-Z]+"
     r"|[a-z0-9.-]+\.[a-z][a-z0-9-]*(?::[0-9]{1,5})?|[a-z][a-z0-9-]*:[0-9]{1,5}"  # host names
+    r"|(?:eth|en[opsx]|wlan|wl[opsx]|ww|br|bond|team|tun|tap|vlan|ppp|wg|veth)"
+    r"[0-9]{1,4}(?:[a-z][0-9]{1,4}){0,3}(?:[.:][0-9]{1,4})?"  # network interfaces
 )
 _OPTION = re.compile(r"-{1,2}[A-Za-z][\w.:-]*(?:=[\w./:-]*)?|[a-z0-9][a-z0-9./_-]*|/[\w./-]*")
 _MAX_PLAIN = 256
