@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from failhook.diagnose.case import Case
 from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.place import stands_at
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
@@ -38,7 +39,7 @@ def _look(case: Case) -> Iterator[Finding]:
         for path, place in case.facts.absent.items()
         if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE)
     }
-    if case.silent and _ended_badly(case) and 0 < len(known) <= _MOST:
+    if case.silent and case.ended_badly and 0 < len(known) <= _MOST:
         what, advice = _sentence(known)
         yield Finding("file-missing", fails(case, what), advice, LIKELY - 0.02, _seen(case, known))
     every = {**known, **_of_command_line(case)}
@@ -62,12 +63,6 @@ def _of_its_kind(message: Message, known: Mapping[str, str]) -> Mapping[str, str
             fitting = {path: place for path, place in known.items() if path.endswith(endings)}
             return fitting or known
     return known
-
-
-def _ended_badly(case: Case) -> bool:
-    control = case.incident.control
-    ended = control.exit_status if control is not None else case.incident.exit_status
-    return ended not in (None, "0")
 
 
 def _how_sure(message: Message, count: int) -> float | None:
@@ -105,18 +100,12 @@ def _seen(case: Case, known: Mapping[str, str]) -> tuple[Proof, ...]:
 
 def _sentence(known: Mapping[str, str]) -> tuple[str, str]:
     """What is missing, and what to do."""
-    named = [f"{path} ({_place(place)})" for path, place in known.items()]
+    named = [f"{path} ({stands_at(place)})" for path, place in known.items()]
     if len(named) == 1:
         return f"{named[0]} does not exist", "make it, or correct where it is named"
     return f"of what it is told to use, these do not exist: {', '.join(named)}", (
         "make them, or correct where they are named"
     )
-
-
-def _place(place: str) -> str:
-    """A line of a configuration, or a setting of the unit."""
-    file, _, number = place.rpartition(":")
-    return f"{file} line {number}" if file else f"{place}="
 
 
 CAUSES = (Cause("absent", "what a configuration names and is not there", _look),)

@@ -65,7 +65,7 @@ class Mount:
             (self.inodes_free, self.inodes, 1000, "inodes"),
         ):
             if whole and left is not None and left < few and left * 100 < _NEARLY * whole:
-                return f"{100 - 100 * left // whole} % of its {what}"
+                return f"{100 * (whole - left) // whole} % of its {what}"
         return None
 
 

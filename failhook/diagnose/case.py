@@ -164,6 +164,13 @@ class Case:
         return Course(self.messages, ran_out_of_time=self.incident.result == "timeout")
 
     @property
+    def ended_badly(self) -> bool:
+        """What failed, the main process or the command beside it, gave a status other than 0."""
+        control = self.incident.control
+        ended = control.exit_status if control is not None else self.incident.exit_status
+        return ended not in (None, "0")
+
+    @property
     def silent(self) -> bool:
         """The program wrote nothing at all."""
         return not self.messages

@@ -13,6 +13,7 @@ from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.general import telling
+from failhook.diagnose.place import stands_at
 from failhook.diagnose.subjects import commands, paths_in
 
 _OF_CONTENT = re.compile(
@@ -34,7 +35,7 @@ def _look(case: Case) -> Iterator[Finding]:
                     advice=f"restore {path} from a backup, or have it made again",
                     confidence=SAID + 0.12, more=[case.checked(f"{path}: 0 bytes")],
                 )  # fmt: skip
-    if len(known) != 1 or case.incident.exit_status in (None, "0"):
+    if len(known) != 1 or not case.ended_badly:
         return
     (path, place), *_ = known.items()
     best = next((one for _, one in telling(case, case.messages)), None)
@@ -43,7 +44,7 @@ def _look(case: Case) -> Iterator[Finding]:
     said = f": “{quote(best.text, 140)}”" if best is not None else ""
     yield Finding(
         "file-empty",
-        fails(case, f"{path} ({place}) is empty{said}"),
+        fails(case, f"{path} ({stands_at(place)}) is empty{said}"),
         f"restore {path} from a backup, or have it made again",
         LIKELY + 0.04,
         (case.checked(f"{path}: 0 bytes"),),
@@ -62,7 +63,7 @@ def _of_command_line(case: Case) -> dict[str, str]:
                 continue
             made = path.endswith(_MADE) or path.startswith(_OF_A_RUN)
             if not made and (path.startswith("/etc/") or is_input(path)):
-                found[path] = f"{setting}="
+                found[path] = setting
     return found
 
 

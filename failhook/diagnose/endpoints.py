@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from failhook.diagnose.config_file import content_lines
+from failhook.diagnose.place import stands_at
 from failhook.diagnose.subjects import commands
 
 if TYPE_CHECKING:
@@ -100,10 +101,10 @@ class Named:
         failed = control.command if control is not None else "ExecStart"
         for setting, _, argv in commands(case.unit):
             for one in in_text(argv) if setting in ("ExecStart", failed) else ():
-                self.found.setdefault(one, f"{setting}=")
+                self.found.setdefault(one, stands_at(setting))
         for one, place in case.facts.endpoints.items():
             if in_text(one) == [one]:
-                self.found.setdefault(one, _place(place))
+                self.found.setdefault(one, stands_at(place))
 
     def those(self, fits: Callable[[str], bool]) -> Mapping[str, str]:
         """The few that fit, and where each stands; none where there are many: no guess then."""
@@ -114,11 +115,6 @@ class Named:
 def told(named: Mapping[str, str]) -> str:
     """``192.0.2.1 (/etc/x.conf line 3)``, of one or a few."""
     return " or ".join(f"{one} ({place})" for one, place in named.items())
-
-
-def _place(place: str) -> str:
-    file, _, number = place.rpartition(":")
-    return f"{file} line {number}"
 
 
 def unknown_host(case: Case, message: Message) -> tuple[str, str]:

@@ -98,7 +98,7 @@ def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
 def unsaid(case: Case) -> Iterator[Finding]:
     """It says nothing of it, and is told to listen on an address that is not of this machine."""
     own = set(case.facts.addresses or ())
-    if case.facts.addresses is None or case.incident.exit_status in (None, "0"):
+    if case.facts.addresses is None or not case.ended_badly:
         return
     if any(
         FAILURE.search(one.text) and NAMES_A_THING.search(one.text)

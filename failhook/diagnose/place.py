@@ -99,3 +99,9 @@ def is_program_text(name: str) -> bool:
     if "/bin/" in name:
         return True
     return name.lower().endswith(_PROGRAM_TEXT) or name.startswith(_PROGRAM_PLACES)
+
+
+def stands_at(place: str) -> str:
+    """``/etc/x.conf:3`` of `Facts` as ``/etc/x.conf line 3``; a setting of the unit as ``ExecStart=``."""
+    file, _, number = place.rpartition(":")
+    return f"{file} line {number}" if file else f"{place}="

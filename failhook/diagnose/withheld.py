@@ -15,7 +15,7 @@ from failhook.diagnose.config_file import file_in, on_command_line, the_one
 from failhook.diagnose.facts import HOME
 from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_message, quote
-from failhook.diagnose.place import is_program_text
+from failhook.diagnose.place import is_program_text, stands_at
 from failhook.diagnose.rights import forbidden
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
@@ -41,8 +41,7 @@ def _look(case: Case) -> Iterator[Finding]:
     known = {
         path: place for path, place in case.facts.withheld.items() if not path.startswith(_OF_A_RUN)
     }
-    failed = case.incident.exit_status not in (None, "0")
-    if len(known) == 1 and case.silent and failed and not _is_to_write(case, known):
+    if len(known) == 1 and case.silent and case.ended_badly and not _is_to_write(case, known):
         (path, place), *_ = known.items()
         what, advice = _sentence(case, path, place)
         proof = (case.checked(f"{path}: {_seen(case, path)}"),)
@@ -117,11 +116,7 @@ def _sentence(case: Case, path: str, place: str) -> tuple[str, str]:
     user = case.facts.user(case.uid)
     fact = case.path(path)
     access = fact.may(case.uid) if fact is not None else None
-    if place == HOME:
-        where = f"its home directory {path}"
-    else:
-        file, _, number = place.rpartition(":")
-        where = f"{path} ({file} line {number})"
+    where = f"its home directory {path}" if place == HOME else f"{path} ({stands_at(place)})"
     if access is not None and access.blocked_at is not None:
         return (
             f"{user} may not enter {access.blocked_at} on the way to {where}",

@@ -24,8 +24,14 @@ MISSED = {
     "spamd-unknown-option": SILENT,
     "yaws-log-directory-missing": SILENT,
     "zookeeper-data-directory-owner": VAGUE,
+    "gammu-smsd-sqlite-driver-missing": "it does not say which driver, nor where it looked",
     "zookeeper-port-taken": "its logger is not set up, so that it says nothing of its port",
     "vsftpd-unrecognised-variable": "it says so on its standard input only, which is /dev/null",
+}
+# What is said surely and is not the truth; none that is not here may be.
+WRONG = {
+    "lego-account-key-empty": "a panic of a null pointer, and no word of the file that it read",
+    "netdata-cache-owned-by-root": "silent on its cache; what it says it does not find is harmless",
 }
 # Floors, not exact values: what the verdict reached when they were written. A change that falls
 # below one has made it worse for programs that nobody has seen.
@@ -46,6 +52,8 @@ def test_the_sentence_names_what_is_at_fault(failure: Failure) -> None:
     if failure.name in MISSED:
         assert not scored.named, "it may leave the table"
         assert not scored.wrong
+    elif failure.name in WRONG:
+        assert not scored.named, "it may leave the table"
     else:
         assert scored.named, scored.sentence
 
@@ -82,4 +90,4 @@ def test_it_takes_no_time() -> None:
 
 def test_the_tables_name_failures_that_exist() -> None:
     names = {each.name for each in load("known")}
-    assert names >= set(MISSED)
+    assert names >= {*MISSED, *WRONG}
