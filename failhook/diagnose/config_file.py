@@ -46,6 +46,7 @@ _COMMENT = re.compile(r"\s*(?:[#;%!]|//|--|<!--|\*|$)")
 _COMMENT_AFTER = re.compile(r"\s#.*$")
 _INPUTS = (*CONFIGS, ".pem", ".crt", ".cer", ".key", ".csr", ".p12", ".so", ".lua", ".rules", ".txt",
            ".map", ".list", ".zone", ".sql", ".py", ".js")  # fmt: skip
+_SQLITE = re.compile(r"\bsqlite(?:\+\w{1,20})?:///(?=/)")  # sqlite:////var/lib/x.db
 _DIRECTORY = re.compile(r"\W{0,20}[\w.-]{0,40}dir(?:ectory)?\b", re.IGNORECASE)
 _MAX_CONFIGURATION_LINES = 20_000
 _CALLED_SO = re.compile(r"CONF|CFG", re.IGNORECASE)
@@ -170,7 +171,7 @@ def paths_of(text: str) -> Iterator[tuple[int, str, bool]]:
     """The absolute paths that a configuration names outside of its comments: the line, the path,
     and whether it has to be there when the program starts."""
     for number, line in content_lines(text):
-        for found in paths_in(line):
+        for found in paths_in(_SQLITE.sub(" ", line)):
             path = found.rstrip(");,>*")
             yield number, path, is_input(path) or _DIRECTORY.match(line) is not None
 

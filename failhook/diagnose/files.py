@@ -40,7 +40,7 @@ _READ_ONLY = re.compile(
     r"read-only file ?system|\bEROFS\b|errno[ =:]*30\b|os error 30\b", re.IGNORECASE
 )
 _FULL = re.compile(
-    r"no space left on device|\bENOSPC\b|disk (?:is )?full|errno[ =:]*28\b|os error 28\b"
+    r"no space left on device|\bENOSPC\b|(?<!or the )disk (?:is )?full|errno[ =:]*28\b|os error 28\b"
     r"|write error: \d{1,15} of \d{1,15} bytes|short write\b"
     r"|not enough (?:free )?(?:disk )?space|out of disk space|insufficient (?:disk )?space",
     re.IGNORECASE,

@@ -26,7 +26,7 @@ from failhook.diagnose.config_file import configurations_of, includes_others, pa
 from failhook.diagnose.endpoints import MOST, endpoints_of
 from failhook.diagnose.facts import HOME, CertificateFact, Facts, PathFact, ProgramFact
 from failhook.diagnose.place import SYSTEM_PLACES, Place
-from failhook.diagnose.subjects import Subjects, paths_in
+from failhook.diagnose.subjects import SCRIPTS, Subjects, paths_in
 from failhook.diagnose.walk import Mount, User, Walk, gid_of, mounts, name_of, uid_of
 from failhook.safe_open import open_regular
 
@@ -61,10 +61,11 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     paths |= {path: machine.path(path, users) for path in named_there}
     paths |= machine.configurations(configurations, users)
     lines = machine.lines([*subjects.places, *_lone(configurations, subjects, paths)], users)
-    absent = machine.absent(configurations, users)
-    withheld = machine.withheld(configurations, own)
-    empty = machine.empty(configurations)
-    endpoints, listens = machine.endpoints([*subjects.environment_files, *configurations])
+    texts = [*machine.scripts(subjects.scripts), *configurations]
+    absent = machine.absent(texts, users)
+    withheld = machine.withheld(texts, own)
+    empty = machine.empty(texts)
+    endpoints, listens = machine.endpoints([*subjects.environment_files, *texts])
     paths |= {path: machine.path(path, users) for path in (*absent, *withheld)}
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
@@ -291,6 +292,14 @@ class _Machine:
             if is_withheld(seen, own, home=path.startswith(SYSTEM_PLACES)):
                 found.setdefault(path, place)
         return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
+    def scripts(self, paths: Iterable[str]) -> list[str]:
+        """Those that are one: its text names what it works with."""
+        return [
+            path
+            for path in paths
+            if path.endswith(SCRIPTS) or ((one := self.program(path)) is not None and one.script)
+        ]
 
     def _named(self, files: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
         """(place, path, is it only read) in the configurations that only root writes."""

@@ -59,6 +59,18 @@ _OF_URL = re.compile(
 _VARIABLE = re.compile(r"(?<!\$)\$\{?([A-Za-z_]\w{0,60})")
 _CLOSES = re.compile(r"</[\w:.-]{1,80}>")  # a tag of XML or HTML
 _WITH_COLONS = ("/dev/", "/sys/", "/run/udev/")
+SCRIPTS = (".py", ".sh", ".pl", ".rb", ".js", ".php", ".lua", ".tcl", ".R", ".bash")
+_OF_PACKAGES = (
+    "/usr/bin/",
+    "/usr/sbin/",
+    "/usr/lib/",
+    "/bin/",
+    "/sbin/",
+    "/lib/",
+    "/usr/share/",
+    "/etc/init.d/",
+)
+_MAXSCRIPTS = 6
 _NEVER = ("/proc/", "/sys/", "/dev/null")
 
 
@@ -81,6 +93,7 @@ class Subjects:
     usual: bool = False  # `configurations` are the usual places, no word of the unit's
     lone_lines: tuple[str, ...] = ()  # numbers of lines that a message gave without a file
     environment_files: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()  # that it runs, or that may be one
     variables: tuple[str, ...] = ()  # those that the unit's command lines use
 
 
@@ -152,9 +165,21 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         directories=tuple(own_directories(state)),
         libraries=tuple(dict.fromkeys(libraries))[:8],
         hosts=tuple(dict.fromkeys(hosts))[:12],
+        scripts=tuple(_scripts(state)),
         environment_files=tuple(_environment_files(state)),
         variables=tuple(dict.fromkeys(_variables(state))),
     )
+
+
+def _scripts(state: UnitState) -> Iterator[str]:
+    """Of the administrator's own, mostly: not what packages bring."""
+    found = [
+        path
+        for _, program, argv in commands(state)
+        for path in (program, *(word for word in argv.split() if word.endswith(SCRIPTS)))
+        if path.startswith("/") and not path.startswith(_OF_PACKAGES)
+    ]
+    yield from list(dict.fromkeys(found))[:_MAXSCRIPTS]
 
 
 def _environment_files(state: UnitState) -> Iterator[str]:

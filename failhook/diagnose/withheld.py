@@ -22,7 +22,8 @@ from failhook.diagnose.text import Message
 
 _CANNOT = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|failure|error)\b.{0,20}"
-    r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz])(?:e|ing)?\b",
+    r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz])(?:e|ing)?\b"
+    r"|\bread-?only database\b",
     re.IGNORECASE,
 )
 _WRITES = re.compile(

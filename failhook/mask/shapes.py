@@ -163,7 +163,7 @@ SHAPES = (
     shape(
         "password",
         "password identified",  # SQL
-        rb"\b(?:password|identified(?: with [\w\-]{1,40})? by)[ \t]{1,4}(?P<q>['\"])"
+        rb"\b(?:password|(?<!revision )identified(?: with [\w\-]{1,40})? by)[ \t]{1,4}(?P<q>['\"])"
         rb"(?P<s>(?:(?!(?P=q)).){1,512})(?P=q)",
     ),
     shape(
