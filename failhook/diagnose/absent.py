@@ -39,10 +39,10 @@ def _look(case: Case) -> Iterator[Finding]:
         for path, place in case.facts.absent.items()
         if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE)
     }
-    if case.silent and case.ended_badly and 0 < len(known) <= _MOST:
-        what, advice = _sentence(known)
-        yield Finding("file-missing", fails(case, what), advice, LIKELY - 0.02, _seen(case, known))
     every = {**known, **_of_command_line(case)}
+    if case.silent and case.ended_badly and 0 < len(every) <= _MOST:
+        what, advice = _sentence(every)
+        yield Finding("file-missing", fails(case, what), advice, LIKELY - 0.02, _seen(case, every))
     if not 0 < len(every) <= _MOST:
         return
     for message in case.messages:

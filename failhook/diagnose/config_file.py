@@ -55,6 +55,7 @@ _INCLUDES = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ENDINGS = ("conf", "cfg", "cnf", "ini", "yml", "yaml", "toml", "json", "xml")
+_DATA = ("/var/lib", "/var/log", "/var/cache", "/var/spool")  # hier(7), file-hierarchy(7)
 _MAX = 60
 _DAEMON = re.compile(r"(?:[_-](?:server|daemon|service)|(?<=\w\w)d)$")
 _MESSAGES, _LINES = 200, 4
@@ -135,6 +136,7 @@ def with_configuration(
         subjects,
         configurations=tuple(candidates(unit)),
         usual=not on_command_line(unit),
+        data=tuple(f"{base}/{name}" for base in _DATA for name in _names(unit)),
         lone_lines=lines,
     )
 

@@ -67,6 +67,9 @@ _LAST_WORD = re.compile(
     r"[.,;:!-]{1,3} {0,2}(?:terminating|exiting|aborting|quitting|giving up|shutting down|stopping|exit|abort)\W{0,5}$",
     re.IGNORECASE,
 )
+_A_REASON = re.compile(
+    r"(?:cannot|can't|denied|refused|in use|no such|not found|exists?)\b[^:]*$", re.IGNORECASE
+)
 _ADVICE = re.compile(
     r"(?<=[\w'\")\]])[.!;] {1,2}(?:please|for more|see|try|check|run|use|refer|consult)\b.*",
     re.IGNORECASE,
@@ -145,12 +148,31 @@ _STRERROR = re.compile(
 )
 
 
+_USAGE = re.compile(r"usage(?: of \S{1,80}| information)?:", re.IGNORECASE)
+
+
 class Course:
     """The way of one run, by its lines."""
 
     def __init__(self, messages: Sequence[Message], *, ran_out_of_time: bool = False) -> None:
         self._messages = messages
         self._ran_out_of_time = ran_out_of_time
+
+    def is_usage(self, message: Message) -> bool:
+        """A line of the help that a program prints after it did not like its command line."""
+        return message.number > self._usage_at.get(message.pid, message.number)
+
+    @cached_property
+    def _usage_at(self) -> dict[str, int]:
+        """The first line of that by process, where a complaint stands before it."""
+        found: dict[str, int] = {}
+        complained: set[str] = set()
+        for one in self._messages:
+            if one.pid in complained and _USAGE.match(one.text):
+                found.setdefault(one.pid, one.number)
+            if _complains(one):
+                complained.add(one.pid)
+        return found
 
     def survived(self, message: Message) -> int:
         """How many healthy lines stand between a complaint and the one that the run died of; 0
@@ -222,16 +244,17 @@ class Course:
 
     @cached_property
     def _healthy(self) -> list[bool]:
-        return [_is_healthy(one) for one in self._messages]
+        return [_is_healthy(one) and not self.is_usage(one) for one in self._messages]
 
     @cached_property
     def _neutral(self) -> list[bool]:
-        return [_is_neutral(one) for one in self._messages]
+        return [_is_neutral(one) and not self.is_usage(one) for one in self._messages]
 
     @cached_property
     def _last_complaint(self) -> Message | None:
         """The error that came last, and no mere consequence."""
-        return next((one for one in reversed(self._messages) if _complains(one)), None)
+        complaints = (one for one in reversed(self._messages) if _complains(one))
+        return next((one for one in complaints if not self.is_usage(one)), None)
 
     def _alike(self, one: Message, other: Message) -> bool:
         """Both speak of the same thing."""
@@ -248,7 +271,7 @@ def is_consequence(text: str) -> bool:
     """It tells of the end, not of its reason; what a further sentence advises is neither."""
     plain = _WITH_REASON.sub("", _ADVICE.sub("", text[:600]))
     before = _LAST_WORD.sub("", plain)
-    plain = before if before != plain and FAILURE.search(before) else plain
+    plain = before if before != plain and _A_REASON.search(before) else plain
     return CONSEQUENCE.search(plain) is not None
 
 

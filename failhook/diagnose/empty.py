@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A file that a program is told to read and that has no content: of a full disk, mostly, or of a
-tool that died while it wrote it. Few programs say so; they speak of a format or of an end."""
+"""A file that a program is told to read and that has no content, or is cut off or damaged: of a full
+disk, mostly, or of a tool that died while it wrote it. Few programs say which; they speak of a format
+or of an end."""
 
 from __future__ import annotations
 
@@ -13,11 +14,17 @@ from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.general import telling
-from failhook.diagnose.place import stands_at
+from failhook.diagnose.place import is_program_text, stands_at
 from failhook.diagnose.subjects import commands, paths_in
 
 _OF_CONTENT = re.compile(
     r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|invalid|corrupt|damaged|bad |no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short|\b(?:key|cert\w*|pem|database|file)\b",
+    re.IGNORECASE,
+)
+_DAMAGED = re.compile(
+    r"(?:premature|unexpected) (?:end|eof)\b|\btruncated\b|not in (?:gzip|bzip2|xz|zstd|lz4) format"
+    r"|\b(?:corrupt(?:ed)?|damaged) (?:input|data|file|archive|header|stream)|(?:input|data|file|archive|header|stream) (?:is |was )?(?:corrupt|damaged)"
+    r"|\bbad magic|crc (?:error|mismatch|check failed)|checksum (?:error|mismatch)|unrecogni[sz]ed (?:archive )?format|not (?:a|an) \w{2,12} (?:file|archive)\b",
     re.IGNORECASE,
 )
 _OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/", "/proc/", "/sys/")  # noqa: S108
@@ -51,6 +58,38 @@ def _look(case: Case) -> Iterator[Finding]:
     )
 
 
+def _damaged(case: Case) -> Iterator[Finding]:
+    """It speaks of a damaged input without a name, and its command line names one file alone."""
+    files = _inputs(case)
+    if len(files) != 1:
+        return
+    path = files[0]
+    for message in case.messages:
+        if _DAMAGED.search(message.text) and not named_paths(case, message):
+            yield from_message(
+                case, message, "file-damaged",
+                what=f"{path}, as it seems, is cut off or damaged: “{quote(message.text, 160)}”",
+                advice=f"compare {path} with a copy, or have it made again",
+                confidence=LIKELY + 0.06,
+            )  # fmt: skip
+
+
+def _inputs(case: Case) -> list[str]:
+    """The files of the failed command line that are there, but for the program and its settings."""
+    control = case.incident.control
+    failed = control.command if control is not None else "ExecStart"
+    paths = [
+        path
+        for setting, program, argv in commands(case.unit)
+        for path in (paths_in(argv) if setting == failed else ())
+        if path != program
+        and not path.startswith(("/etc/", *_OF_A_RUN))
+        and not is_program_text(path)
+    ]
+    facts = {path: case.path(path) for path in dict.fromkeys(paths)}
+    return [path for path, fact in facts.items() if fact is not None and fact.kind == "file"]
+
+
 def _of_command_line(case: Case) -> dict[str, str]:
     """Files of the command line that are there, are only read, and have no content."""
     control = case.incident.control
@@ -67,4 +106,7 @@ def _of_command_line(case: Case) -> dict[str, str]:
     return found
 
 
-CAUSES = (Cause("empty", "a file that has no content", _look),)
+CAUSES = (
+    Cause("empty", "a file that has no content", _look),
+    Cause("damaged", "an input that is cut off or damaged", _damaged),
+)

@@ -43,7 +43,7 @@ _OF_A_PORT = re.compile(
     r"port|listen|bind|addr|socket|host|server|\burl|:\d{2,5}\b|(?:^|\s)-[pPl]\b", re.IGNORECASE
 )
 _LISTENS = re.compile(r"listen|bind", re.IGNORECASE)
-_ITEM = re.compile(r"\s{0,40}(?:- |\[?['\"]?[\d.:/]{3,60}['\"]?,?\]?\s*$)")
+_ITEM = re.compile(r"\s{0,40}(?:- |\[?['\"]?[\d.:/]{3,60}['\"]?,?\]?\s{0,9}$)")
 NUMBER = re.compile(r"(?<![\w.])\d{2,5}(?![\w.])")
 NO_HOST = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ts", ".kt", ".scala", ".erl", ".ex",
            ".conf", ".cnf", ".cfg", ".yml", ".yaml",
@@ -102,6 +102,8 @@ class Named:
         for setting, _, argv in commands(case.unit):
             for one in in_text(argv) if setting in ("ExecStart", failed) else ():
                 self.found.setdefault(one, stands_at(setting))
+        for one in in_text(case.unit.get("Environment") or ""):
+            self.found.setdefault(one, stands_at("Environment"))
         for one, place in case.facts.endpoints.items():
             if in_text(one) == [one]:
                 self.found.setdefault(one, stands_at(place))
@@ -126,6 +128,8 @@ def unknown_host(case: Case, message: Message) -> tuple[str, str]:
 
     before = case.messages[max(0, message.number - 5) : message.number]
     for one in reversed(before):
+        if one.raw.startswith((" ", "\t")):
+            continue  # of a traceback: a.b is no machine there
         names = [name for name in hosts_in(one.text) if is_unknown(name)]
         if one.pid == message.pid and names:
             return names[0], ""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from failhook.incident import JsonObject, plain
 
 SCHEMA = 1
+USUAL = "usual"  # in `Facts.withheld`: where programs of its name keep their data
 HOME = "home"  # in `Facts.withheld`: the user's own directory
 _END = 3e11  # after the year 9999, where no calendar of Python's goes
 T = TypeVar("T")

@@ -47,7 +47,8 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     if says_nothing(text) and (whole := together(case, message)) != message.text:
         text, alone = whole[:600], False
     failures = len({word.lower() for word in FAILURE.findall(text)})
-    if _is_only_place(message) or not any(map(str.isalpha, text)):
+    nothing = _is_only_place(message) or not any(map(str.isalpha, text))
+    if nothing or case.course.is_usage(message):
         return -1.0
     if not failures and message.level < Level.ERROR:
         return -1.0

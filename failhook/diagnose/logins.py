@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.finding import LIKELY, Cause, Finding, each, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
@@ -25,9 +26,10 @@ _REFUSED = re.compile(
     r"|\b401:? (?:client error|unauthorized)|\b403:? (?:client error|forbidden)|(?:status|code|http|response)[ :=]{1,3}(?:401|403)\b|role ['\"]\S{1,80} does not exist"
     r"|permission denied (?:for|to) (?:schema|table|relation|database|function|sequence|view|create|set)\b|password (?:is |has )expired|account (?:is |has been )?(?:locked|disabled|expired)"
     r"|\bunauthorized: |access to the resource is denied"
-    r"|no pg_hba\.conf entry",
+    r"|^authentication required\b|no pg_hba\.conf entry",
     re.IGNORECASE,
 )
+_URL = re.compile(r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[\w.:\[\]-]{2,200})(?![\w@])")
 _OF_A_CLIENT = re.compile(
     r"\b(?:client|from|rhost=|remote|peer)[ =:]{1,2}\[?(?:ip )?[0-9a-f.:]{3,45}\b|\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /",
     re.IGNORECASE,
@@ -40,11 +42,19 @@ def _refused(case: Case, message: Message) -> Finding | None:
         return None
     if not _REFUSED.search(text) or _OF_A_CLIENT.search(text):
         return None
+    server = _server(case) if not NAMES_A_THING.search(text) else ""
     return from_message(
-        case, message, "login-refused", what=f"a login was refused: “{quote(together(case, message), 230)}”",
+        case, message, "login-refused",
+        what=f"a login was refused{server}: “{quote(together(case, message), 230)}”",
         advice="check the account, its password or key, and what it may do there",
         confidence=LIKELY + 0.13,
     )  # fmt: skip
+
+
+def _server(case: Case) -> str:
+    """The only one that the command line names, without what may be a password."""
+    found = {match["url"] for match in _URL.finditer(case.unit.get("ExecStart") or "")}
+    return f" by {found.pop()} (ExecStart=)" if len(found) == 1 else ""
 
 
 def _look(case: Case) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import re
 from failhook.diagnose import here, tls
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import FRAME
 from failhook.diagnose.endpoints import ADDRESS, NO_HOST, NUMBER, Named, hosts_in, unknown_host
 from failhook.diagnose.finding import (
     LIKELY,
@@ -60,7 +61,7 @@ _UNRESOLVED = re.compile(
     r"|module|import|symbol|reference|type|plugin|package|conflict|path|class|bean|property|variable|version|tag"
     r"|revision|ref\b|schema|template|\.{0,2}/))"
     r"|no such host|unknown host|\bENOTFOUND\b|EAI_AGAIN|EAI_NONAME|nodename nor servname"
-    r"|host (?:name )?(?:not found|lookup fail)|name resolution|host not found|getaddrinfo"
+    r"|host (?:name )?(?:not found|lookup fail)|name resolution|host not found|getaddrinfo(?!\()"
     r"|no (?:ip )?address(?:es)? (?:associated|(?:was |were )?found for)|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
     re.IGNORECASE,
 )
@@ -77,7 +78,7 @@ _PORT = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(
-    r"(?<![\w.@/-])(?P<name>[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62}){1,8})(?![\w/-])"
+    r"(?<![\w.@/-])(?P<name>[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62}){1,8})(?![\w/(-])"
     r"|['\"](?P<quoted>[a-z0-9][\w.-]{1,100})['\"]|host(?:name)?[ :=]{1,3}(?!name\b|not\b|could\b|in\b|is\b|for\b|lookup\b|of\b)(?P<after>[a-z0-9][\w.-]{1,100})",
     re.IGNORECASE,
 )
@@ -304,13 +305,13 @@ def _unreachable(case: Case, message: Message) -> Finding | None:
 
 
 def _unresolved(case: Case, message: Message) -> Finding | None:
-    if not _UNRESOLVED.search(message.text):
+    if not _UNRESOLVED.search(message.text) or FRAME.match(message.raw):
         return None
     names = [
         name
         for match in _HOST.finditer(message.text)
         if (name := match["name"] or match["quoted"] or match["after"])
-        and not name.lower().endswith(NO_HOST)
+        and not name.lower().endswith((*NO_HOST, "error", "exception"))
         and any(map(str.isalpha, name))
     ]
     servers = case.facts.name_servers

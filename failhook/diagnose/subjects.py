@@ -93,6 +93,7 @@ class Subjects:
     usual: bool = False  # `configurations` are the usual places, no word of the unit's
     lone_lines: tuple[str, ...] = ()  # numbers of lines that a message gave without a file
     environment_files: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()  # where programs of its name keep theirs
     scripts: tuple[str, ...] = ()  # that it runs, or that may be one
     variables: tuple[str, ...] = ()  # those that the unit's command lines use
 

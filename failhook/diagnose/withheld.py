@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import file_in, on_command_line, the_one
-from failhook.diagnose.facts import HOME
+from failhook.diagnose.facts import HOME, USUAL
 from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.place import is_program_text, stands_at
@@ -22,7 +22,7 @@ from failhook.diagnose.text import Message
 
 _CANNOT = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|failure|error)\b.{0,20}"
-    r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz])(?:e|ing)?\b"
+    r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz]|sav|stor|lock)(?:e|ing)?\b"
     r"|\bread-?only database\b",
     re.IGNORECASE,
 )
@@ -117,7 +117,9 @@ def _sentence(case: Case, path: str, place: str) -> tuple[str, str]:
     user = case.facts.user(case.uid)
     fact = case.path(path)
     access = fact.may(case.uid) if fact is not None else None
-    where = f"its home directory {path}" if place == HOME else f"{path} ({stands_at(place)})"
+    where = {HOME: f"its home directory {path}", USUAL: path}.get(
+        place, f"{path} ({stands_at(place)})"
+    )
     if access is not None and access.blocked_at is not None:
         return (
             f"{user} may not enter {access.blocked_at} on the way to {where}",

@@ -8,7 +8,8 @@ import pytest
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import HOME, Facts, PathFact
-from failhook.diagnose.look import is_withheld, look
+from failhook.diagnose.look import look
+from failhook.diagnose.machine import is_withheld
 from failhook.diagnose.subjects import Subjects
 from tests.unit.diagnose.cases import UID, case, command, found, gone, judge, there
 
