@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import stands_at
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
+from failhook.systemd.exit_status import status_name
 
 _NO_SUCH_FILE = re.compile(r"no such file or directory|\bENOENT\b|cannot stat", re.IGNORECASE)
 _CANNOT_OPEN = re.compile(
@@ -42,6 +43,9 @@ def _look(case: Case) -> Iterator[Finding]:
     every = {**known, **_of_command_line(case)}
     if case.silent and case.ended_badly and 0 < len(every) <= _MOST:
         what, advice = _sentence(every)
+        named = status_name("exited", case.status)
+        ended = f"{case.status}/{named}" if named else case.status
+        what = f"{what}; it wrote nothing and ended with status {ended}"
         yield Finding("file-missing", fails(case, what), advice, LIKELY - 0.02, _seen(case, every))
     if not 0 < len(every) <= _MOST:
         return

@@ -165,10 +165,14 @@ class Case:
 
     @property
     def ended_badly(self) -> bool:
-        """What failed, the main process or the command beside it, gave a status other than 0."""
+        """What failed gave a status other than 0."""
+        return self.status not in (None, "0")
+
+    @property
+    def status(self) -> str | None:
+        """The exit status, or the signal, of what failed: the main process or a command beside it."""
         control = self.incident.control
-        ended = control.exit_status if control is not None else self.incident.exit_status
-        return ended not in (None, "0")
+        return control.exit_status if control is not None else self.incident.exit_status
 
     @property
     def silent(self) -> bool:

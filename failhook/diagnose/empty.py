@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A file that a program is told to read and that has no content, or is cut off or damaged: of a full
-disk, mostly, or of a tool that died while it wrote it. Few programs say which; they speak of a format
-or of an end."""
+"""A file that a program is told to read and that has no content, or is cut off or damaged.
+
+Of a full disk, mostly, or of a tool that died while it wrote it. Few programs say which file it is;
+they speak of a format or of an end.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from collections.abc import Iterator
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import is_input
 from failhook.diagnose.course import NAMES_A_THING
-from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.general import telling
+from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import is_program_text, stands_at
 from failhook.diagnose.subjects import commands, paths_in
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that are missing or may not be used, disks that are full or read-only, files of others.
+"""Files that are missing or may not be used, file systems that are read-only, files of others.
 
 A program names the file in its line, or the line before; the error is the text of strerror(3) in
 most of them, which is the same in every language of the machine because failhook's units and most
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 
-from failhook.diagnose.around import Mount
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, NAMES_A_THING
+from failhook.diagnose.course import NAMES_A_THING
+from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
-from failhook.diagnose.memory import WATCHES
+from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths
 from failhook.diagnose.place import place_in
 from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
@@ -39,13 +39,6 @@ _DENIED = re.compile(
 _READ_ONLY = re.compile(
     r"read-only file ?system|\bEROFS\b|errno[ =:]*30\b|os error 30\b", re.IGNORECASE
 )
-_FULL = re.compile(
-    r"no space left on device|\bENOSPC\b|(?<!or the )disk (?:is )?full|errno[ =:]*28\b|os error 28\b"
-    r"|write error: \d{1,15} of \d{1,15} bytes|short write\b"
-    r"|not enough (?:free )?(?:disk )?space|out of disk space|insufficient (?:disk )?space",
-    re.IGNORECASE,
-)
-_QUOTA = re.compile(r"disk quota exceeded|\bEDQUOT\b|errno[ =:]*122\b", re.IGNORECASE)
 _OPEN_MODE = re.compile(
     r"(?:group|world|other)s?[ -](?:or (?:world|other)s?[ -])?(?:readable|writ(?:e)?able|access)"
     r"|too open|insecure permissions?|unsafe permissions?|bad permissions?|invalid permissions"
@@ -59,19 +52,11 @@ _LOCKED = re.compile(
     r"|resource temporarily unavailable.{0,60}lock|is (?:already )?locked by|database is locked",
     re.IGNORECASE,
 )
-# strerror(3) at the end: the words are the system's, and about a file.
-_ERRNO = re.compile(
-    r"(?:no such file or directory|permission denied|operation not permitted|read-only file ?system"
-    r"|no space left on device|disk quota exceeded|\bE(?:NOENT|ACCES|PERM|ROFS|NOSPC|DQUOT)\b"
-    r"|os error \d{1,3}|errno[ =:]{1,3}\d{1,3})[\s)\].:;,'\"\d(]{0,12}$",
-    re.IGNORECASE,
-)
 _OF_THE_WEB = re.compile(r"\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /|\b40[0-9]\b|https?://")
 _WRITES = re.compile(
     r"writ|creat|mkdir|unlink|rename|remov|append|log|lock|pid|save|dump|touch|chown|chmod",
     re.IGNORECASE,
 )
-_PUTS = re.compile(r"\b(?:writ|append|sav|stor|flush|dump|creat|copy|extend)", re.IGNORECASE)
 _COMPLAINS = re.compile(
     r"\b(?:can(?:no|')t|can not|couldn't|could not|unable to|fail(?:ed|ure)?|error)\b",
     re.IGNORECASE,
@@ -82,19 +67,6 @@ _REASON = re.compile(
 # Made by a run and gone with it: that they are not there afterwards proves nothing.
 _OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108
 _MAKES = re.compile(r"creat|mak(?:e|ing)|bind|listen", re.IGNORECASE)
-
-
-def named_paths(case: Case, message: Message) -> list[str]:
-    """The paths of the line; where it has none and ends with an error of the system, those of the
-    lines just before it: "user x not found" is not about the file that was read before."""
-    own = [path for path in paths_in(message.raw) if not _is_program(case, path)]
-    if own or not _ERRNO.search(message.text):
-        return own
-    for one in reversed(case.messages[max(0, message.number - 2) : message.number]):
-        above = [path for path in paths_in(one.raw) if not _is_program(case, path)]
-        if above:
-            return above
-    return []
 
 
 def _of_line(case: Case, message: Message) -> list[str]:
@@ -112,10 +84,6 @@ def _missing_above(case: Case, message: Message) -> str | None:
             if fact is not None and fact.kind in ("missing", "loop"):
                 return path
     return None
-
-
-def _is_program(case: Case, path: str) -> bool:
-    return path in case.facts.programs
 
 
 def missing(case: Case, message: Message) -> Finding | None:
@@ -143,7 +111,7 @@ def missing(case: Case, message: Message) -> Finding | None:
 
 
 def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Finding | None:
-    by_system = _ERRNO.search(message.text) is not None
+    by_system = ERRNO.search(message.text) is not None
     above = _missing_above(case, message) if by_system else None
     if above is not None and (fact := case.path(above)) is not None:
         return _absent(case, message, above, fact)
@@ -215,7 +183,7 @@ def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
 def _is_to_be_made(message: Message, path: str) -> bool:
     """A file that programs make: that it is not there yet is no reason to fail."""
     made = path.endswith((".log", ".pid", ".lock", ".sock", ".db", ".state"))
-    writes = _PUTS.search(message.text.replace(path, "")) is not None
+    writes = PUTS.search(message.text.replace(path, "")) is not None
     return path.startswith("/var/") and (made or writes)
 
 
@@ -323,76 +291,6 @@ def read_only(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
-def full(case: Case, message: Message) -> Finding | None:
-    """No space, no inodes, or no quota."""
-    if _QUOTA.search(message.text):
-        return from_message(
-            case, message, "quota", what=f"a disk quota is used up: “{quote(message.text)}”",
-            advice="quota, repquota -a", confidence=SAID + 0.05,
-        )  # fmt: skip
-    if not _FULL.search(message.text) or WATCHES.search(message.text):
-        return None
-    paths = named_paths(case, message)
-    mount = case.mount(paths[0]) if paths else None
-    if mount is None or mount.full is None:
-        full_ones = [one for one in case.mounts if one.full]
-        mount = full_ones[0] if len(full_ones) == 1 or (full_ones and mount is None) else mount
-    if mount is None or mount.full is None:
-        nearly = [one for one in case.mounts if one.nearly_full]
-        if nearly and (mount in nearly or not paths_in(message.raw)):
-            return _nearly_full(
-                case, message, [mount] if mount is not None and mount in nearly else nearly
-            )
-    if mount is not None and mount.full is not None:
-        where = f"{mount.point} has no {mount.full} left"
-        command = f"df -i {mount.point}" if mount.full == "inodes" else f"du -xh -d1 {mount.point}"
-        return from_message(
-            case, message, "disk-full",
-            what=f"{where}: “{quote(message.text, 160)}”",
-            advice=f"make room there ({command})", confidence=SEEN,
-            more=[case.checked(_room(mount), "system/mounts.txt")],
-        )  # fmt: skip
-    named = f" ({mount.point})" if mount is not None and mount.point != "/" else ""
-    written = _written_nearby(case, message)
-    named = named or (f" for {written}" if written else "")
-    return from_message(
-        case, message, "disk-full",
-        what=f"there was no space left{named}: “{quote(message.text, 180)}”",
-        advice="df -h, df -i", confidence=SAID + 0.08,
-    )  # fmt: skip
-
-
-def _nearly_full(case: Case, message: Message, mounts: list[Mount]) -> Finding:
-    """What did not fit was taken back: there is some room again, and much less than elsewhere."""
-    named = " or ".join(f"{one.point} ({one.nearly_full} in use)" for one in mounts[:3])
-    return from_message(
-        case, message, "disk-full",
-        what=f"there was no space left, as it seems on {named}: “{quote(message.text, 160)}”",
-        advice=f"make room there (df -h {mounts[0].point})", confidence=SAID + 0.1,
-        more=[case.checked(_room(one), "system/mounts.txt") for one in mounts[:3]],
-    )  # fmt: skip
-
-
-def _written_nearby(case: Case, message: Message) -> str:
-    """What could not be written, where the line itself names no file and one beside it does."""
-    if paths_in(message.raw):
-        return ""
-    near = case.messages[max(0, message.number - 2) : message.number + 3]
-    for one in sorted(near, key=lambda each: abs(each.number - message.number)):
-        fails_to_write = FAILURE.search(one.text[:600]) and _PUTS.search(one.text[:600])
-        paths = paths_in(one.raw) if fails_to_write else []
-        if paths:
-            return paths[0]
-    return ""
-
-
-def _room(mount: Mount) -> str:
-    return (
-        f"{mount.point}: {mount.free} of {mount.bytes} bytes free, "
-        f"{mount.inodes_free} of {mount.inodes} inodes free"
-    )
-
-
 def wrong_mode(case: Case, message: Message) -> Finding | None:
     """A file that its program refuses for its owner or mode."""
     if not _OPEN_MODE.search(message.text):
@@ -429,7 +327,7 @@ def explained(case: Case, message: Message) -> Finding | None:
         return None
     for path in paths_in(message.raw):
         fact = case.path(path)
-        if fact is None or _is_program(case, path) or path.startswith(_OF_A_RUN):
+        if fact is None or is_program(case, path) or path.startswith(_OF_A_RUN):
             continue
         hidden = hidden_by(case, path, fact)
         if hidden is not None:

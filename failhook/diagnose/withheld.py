@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import file_in, on_command_line, the_one
 from failhook.diagnose.facts import HOME, USUAL
-from failhook.diagnose.files import named_paths
 from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import is_program_text, stands_at
 from failhook.diagnose.rights import forbidden
 from failhook.diagnose.subjects import paths_in

@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: MIT
 """What the unit, the disk and the neighbours of a line add to what the program says."""
 
+from dataclasses import replace
+
 import pytest
 
 from failhook.diagnose.facts import Facts
-from tests.unit.diagnose.cases import case, command, control, entry, found, gone, judge, what
+from tests.unit.diagnose.cases import (
+    case,
+    command,
+    control,
+    entry,
+    found,
+    gone,
+    judge,
+    there,
+    what,
+)
 
 LOG = "/var/log/a/a.log"
 STRICT = {"ProtectSystem": "strict"}
@@ -116,3 +128,48 @@ def test_a_log_in_a_directory_that_is_not_there() -> None:
     made = Facts(paths={LOG: gone(LOG)})
     one = case("unable to open log file: No such file or directory", show=show, facts=made)
     assert "does not exist" not in judge(one).summary
+
+
+def test_the_help_text_after_a_wrong_option_is_no_cause() -> None:
+    lines = (
+        "flag provided but not defined: -poll-interval",
+        "a version 3.0.0",
+        "Usage:",
+        "  -log_errors",
+        "    	Enables logging of runtime errors to the log, started by default",
+        "  -workers int",
+        "    	ready workers that are running; none if the path cannot be opened",
+    )
+    assert "-poll-interval" in judge(case(*lines)).summary
+    # "usage" before any complaint is nothing of that kind
+    assert "cannot open '/srv/x'" in judge(case("usage: 3 %", "cannot open '/srv/x'")).summary
+
+
+def _input(*, size: int = 5) -> Facts:
+    return Facts(paths={"/srv/ship/a.cpio": replace(there(), size=size)})
+
+
+ARCHIVE = {"ExecStart": command("/usr/bin/cpio", "-F", "/srv/ship/a.cpio")}
+
+
+def test_an_input_that_is_cut_off() -> None:
+    one = case("premature end of file", show=ARCHIVE, facts=_input())
+    assert "/srv/ship/a.cpio, as it seems, is cut off or damaged" in judge(one).summary
+    assert "file-damaged" not in found(case("no such user", show=ARCHIVE, facts=_input()))
+    named = case("/srv/other: premature end of file", show=ARCHIVE, facts=_input())
+    assert "file-damaged" not in found(named)
+    assert "file-damaged" not in found(case("premature end of file", show=ARCHIVE))
+
+
+@pytest.mark.parametrize(
+    ("words", "server"),
+    [
+        (("--url", "redis://127.0.0.1:6379/0"), " by redis://127.0.0.1:6379 (ExecStart=)"),
+        (("--url", "redis://u:geheim@127.0.0.1:6379/0"), ""),  # no password into a sentence
+        (("redis://a:1/0", "redis://b:1/0"), ""),
+    ],
+)
+def test_the_server_that_refuses_a_login(words: tuple[str, ...], server: str) -> None:
+    show = {"ExecStart": command("/usr/bin/rq", *words)}
+    said = what(case("Authentication required.", show=show), "login-refused")
+    assert said == f"a login was refused{server}: “Authentication required”"

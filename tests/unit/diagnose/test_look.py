@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from failhook.diagnose.facts import Facts, PathFact
+from failhook.diagnose.config_file import with_configuration
+from failhook.diagnose.facts import USUAL, Facts, PathFact
 from failhook.diagnose.look import look
+from failhook.diagnose.machine import Machine
 from failhook.diagnose.place import Place
-from failhook.diagnose.subjects import Subjects
+from failhook.diagnose.subjects import Subjects, find
 from failhook.diagnose.walk import Mount, User, Walk, gid_of, name_of, uid_of
+from failhook.systemd.unit import UnitState
+from tests.unit.diagnose.cases import command
 from tests.unit.diagnose.test_case import pem
 
 NOBODY = User(65534, frozenset([65534]))
@@ -240,3 +244,47 @@ def test_names_and_numbers_of_users() -> None:
     assert uid_of("12") == gid_of("12") == 12
     assert uid_of("no such") is gid_of("no such") is None
     assert name_of(2**40) is None
+
+
+@ROOTED
+def test_a_script_names_what_it_works_with(tmp_path: Path) -> None:
+    script, program = tmp_path / "nightly.py", tmp_path / "nightly"
+    text = (
+        '#!/usr/bin/python3\nDB = "sqlite:////srv/nowhere/jobs.db"\nURL = "https://api.example/x"\n'
+    )
+    for path in (script, program):
+        path.write_text(text)
+        path.chmod(0o755)
+    for path in (script, program):
+        facts = _look(scripts=(str(path),))
+        assert facts.absent == {"/srv/nowhere/jobs.db": f"{path}:2"}
+        assert facts.endpoints == {"api.example": f"{path}:3"}
+    program.write_bytes(b"\x7fELF" + text.encode())  # a program's text is no script's
+    assert not _look(scripts=(str(program),)).endpoints
+    script.chmod(0o777)  # of what others may write nothing is believed
+    assert not _look(scripts=(str(script),)).absent
+
+
+@ROOTED
+def test_where_programs_of_its_name_keep_their_data(tmp_path: Path) -> None:
+    for name, uid in (("closed", 0), ("own", 65534)):
+        (tmp_path / name).mkdir(0o755)
+        os.chown(tmp_path / name, uid, uid)
+    below = Machine(tmp_path)
+    data = ("/closed", "/own", "/none")
+    assert below.withheld((), 65534, data) == {"/closed": USUAL}
+    assert below.withheld((), 0, data) == {}
+
+
+def test_scripts_and_data_of_a_unit() -> None:
+    state = UnitState(
+        "acme-server.service",
+        {"ExecStart": command("/usr/bin/python3", "/opt/acme/run.py", "/usr/lib/acme/lib.py")},
+    )
+    assert find(state, (), ()).scripts == ("/opt/acme/run.py",)
+    script = UnitState("a.service", {"ExecStart": command("/usr/local/bin/nightly")})
+    assert find(script, (), ()).scripts == ("/usr/local/bin/nightly",)
+    data = with_configuration(find(state, (), ()), state, ()).data
+    assert "/var/lib/acme" in data
+    init = UnitState("a.service", {"ExecStart": command("/etc/init.d/acme", "start")})
+    assert find(init, (), ()).environment_files == ("/etc/default/acme",)

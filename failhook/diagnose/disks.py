@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Disks that are full, or were a moment ago: no space, no inodes, no quota left."""
+
+from __future__ import annotations
+
+import re
+
+from failhook.diagnose.around import Mount
+from failhook.diagnose.case import Case
+from failhook.diagnose.course import FAILURE
+from failhook.diagnose.finding import SAID, SEEN, Finding, from_message, quote
+from failhook.diagnose.memory import WATCHES
+from failhook.diagnose.nearby import PUTS, named_paths
+from failhook.diagnose.subjects import paths_in
+from failhook.diagnose.text import Message
+
+_FULL = re.compile(
+    r"no space left on device|\bENOSPC\b|(?<!or the )disk (?:is )?full|errno[ =:]*28\b|os error 28\b"
+    r"|write error: \d{1,15} of \d{1,15} bytes|short write\b"
+    r"|not enough (?:free )?(?:disk )?space|out of disk space|insufficient (?:disk )?space",
+    re.IGNORECASE,
+)
+_QUOTA = re.compile(r"disk quota exceeded|\bEDQUOT\b|errno[ =:]*122\b", re.IGNORECASE)
+
+
+def full(case: Case, message: Message) -> Finding | None:
+    """No space, no inodes, or no quota."""
+    if _QUOTA.search(message.text):
+        return from_message(
+            case, message, "quota", what=f"a disk quota is used up: “{quote(message.text)}”",
+            advice="quota, repquota -a", confidence=SAID + 0.05,
+        )  # fmt: skip
+    if not _FULL.search(message.text) or WATCHES.search(message.text):
+        return None
+    paths = named_paths(case, message)
+    mount = case.mount(paths[0]) if paths else None
+    if mount is None or mount.full is None:
+        full_ones = [one for one in case.mounts if one.full]
+        mount = full_ones[0] if len(full_ones) == 1 or (full_ones and mount is None) else mount
+    if mount is None or mount.full is None:
+        nearly = [one for one in case.mounts if one.nearly_full]
+        if nearly and (mount in nearly or not paths_in(message.raw)):
+            return _nearly_full(
+                case, message, [mount] if mount is not None and mount in nearly else nearly
+            )
+    if mount is not None and mount.full is not None:
+        where = f"{mount.point} has no {mount.full} left"
+        command = f"df -i {mount.point}" if mount.full == "inodes" else f"du -xh -d1 {mount.point}"
+        return from_message(
+            case, message, "disk-full",
+            what=f"{where}: “{quote(message.text, 160)}”",
+            advice=f"make room there ({command})", confidence=SEEN,
+            more=[case.checked(_room(mount), "system/mounts.txt")],
+        )  # fmt: skip
+    named = f" ({mount.point})" if mount is not None and mount.point != "/" else ""
+    written = _written_nearby(case, message)
+    named = named or (f" for {written}" if written else "")
+    return from_message(
+        case, message, "disk-full",
+        what=f"there was no space left{named}: “{quote(message.text, 180)}”",
+        advice="df -h, df -i", confidence=SAID + 0.08,
+    )  # fmt: skip
+
+
+def _nearly_full(case: Case, message: Message, mounts: list[Mount]) -> Finding:
+    """What did not fit was taken back: there is some room again, and much less than elsewhere."""
+    named = " or ".join(f"{one.point} ({one.nearly_full} in use)" for one in mounts[:3])
+    return from_message(
+        case, message, "disk-full",
+        what=f"there was no space left, as it seems on {named}: “{quote(message.text, 160)}”",
+        advice=f"make room there (df -h {mounts[0].point})", confidence=SAID + 0.1,
+        more=[case.checked(_room(one), "system/mounts.txt") for one in mounts[:3]],
+    )  # fmt: skip
+
+
+def _written_nearby(case: Case, message: Message) -> str:
+    """What could not be written, where the line itself names no file and one beside it does."""
+    if paths_in(message.raw):
+        return ""
+    near = case.messages[max(0, message.number - 2) : message.number + 3]
+    for one in sorted(near, key=lambda each: abs(each.number - message.number)):
+        fails_to_write = FAILURE.search(one.text[:600]) and PUTS.search(one.text[:600])
+        paths = paths_in(one.raw) if fails_to_write else []
+        if paths:
+            return paths[0]
+    return ""
+
+
+def _room(mount: Mount) -> str:
+    return (
+        f"{mount.point}: {mount.free} of {mount.bytes} bytes free, "
+        f"{mount.inodes_free} of {mount.inodes} inodes free"
+    )
