@@ -29,7 +29,7 @@ from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 from failhook.diagnose.tracebacks import crashes
 
 _WRONG = re.compile(
-    r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|wrong|undefined|malformed"
+    r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|bogus|wrong|undefined|malformed"
     r"|deprecated|obsolete|missing|expected|expecting|duplicate|already (?:defined|exists|declared)"
     r"|not (?:a )?(?:valid|known|allowed|permitted|recogni[sz]ed|defined|supported|found|understood)"
     r"|must (?:be|end|start|begin|match|have|not)\b|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
@@ -38,7 +38,7 @@ _WRONG = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_SETTINGS = re.compile(
-    r"\b(?:unknown|unrecogni[sz]ed|unsupported|invalid|illegal|bad|undefined|no such|unexpected|wrong"
+    r"\b(?:unknown|unrecogni[sz]ed|unsupported|invalid|illegal|bad|bogus|undefined|no such|unexpected|wrong"
     r"|misspelled|duplicate|obsolete|ambiguous|missing)[ \w/'\"`-]{0,30}"
     r"\b(?:option|directive|parameter|setting|keyword|key|variable|command|field|flag|argument"
     r"|value|entry|section|statement|property|token|element|attribute|config(?:uration)?)s?\b"

@@ -18,7 +18,7 @@ from failhook.diagnose.text import Message
 FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
-    r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad"
+    r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|running|readable|writable|a)|too (?:many|few"
     r"|large|small|long|old|new)|out of|no space|read-only|wrong|syntax|incompatible|conflict|never"
