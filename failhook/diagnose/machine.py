@@ -46,6 +46,9 @@ class Machine:
         # Most paths share their first directories; one look at each is also one state for all.
         self._mount_of: dict[str, Mount | None] = {}
         self._states: dict[str, os.stat_result] = {}
+        # Several questions are asked of each text, and one answer is all there is to be.
+        self._contents: dict[str, str | None] = {}
+        self._paths: dict[str, list[tuple[int, str, bool]]] = {}
 
     def user(self, uid: int) -> User:
         """With all the groups that he is in."""
@@ -210,16 +213,25 @@ class Machine:
     def _named(self, files: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
         """(place, path, is it only read) in the configurations that only root writes."""
         for file, text in self._texts(files):
-            for number, path, needed in islice(paths_of(text), _MAX_ENTRIES):
+            if file not in self._paths:
+                self._paths[file] = list(islice(paths_of(text), _MAX_ENTRIES))
+            for number, path, needed in self._paths[file]:
                 yield f"{file}:{number}", path, needed
 
     def _texts(self, files: Iterable[str]) -> Iterator[tuple[str, str]]:
         """The content of those that only root writes."""
         for file in islice(dict.fromkeys(files), _MAX_FILES):
-            fact = self.path(file, ())
-            if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
-                continue
-            yield file, (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
+            if file not in self._contents:
+                self._contents[file] = self._text(file)
+            text = self._contents[file]
+            if text is not None:
+                yield file, text
+
+    def _text(self, file: str) -> str | None:
+        fact = self.path(file, ())
+        if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
+            return None
+        return (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
 
     def empty(self, files: Iterable[str]) -> dict[str, str]:
         """What the configurations name, is only read, and has no content."""
