@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,7 @@ _CERTIFICATE_BYTES = 64 << 10
 _CONFIGURATION_BYTES = 1 << 20
 _MAX_ENTRIES = 200
 _MAX_FILES = 30
+_READING_S = 1.0  # of CPU, for all texts: a list of a million lines is no configuration
 _MAX_CONFIGURATIONS = 8
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 _LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
@@ -46,6 +48,7 @@ class Machine:
         # Most paths share their first directories; one look at each is also one state for all.
         self._mount_of: dict[str, Mount | None] = {}
         self._states: dict[str, os.stat_result] = {}
+        self._until = time.thread_time() + _READING_S
         # Several questions are asked of each text, and one answer is all there is to be.
         self._contents: dict[str, str | None] = {}
         self._paths: dict[str, list[tuple[int, str, bool]]] = {}
@@ -224,7 +227,7 @@ class Machine:
             if file not in self._contents:
                 self._contents[file] = self._text(file)
             text = self._contents[file]
-            if text is not None:
+            if text is not None and time.thread_time() < self._until:
                 yield file, text
 
     def _text(self, file: str) -> str | None:
