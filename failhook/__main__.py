@@ -28,8 +28,11 @@ def main() -> int:
 def _run_runner(*, user: bool) -> int:
     """As the units call it: a failure waits for its evidence, so its first worker comes before
     anything else, even before the options are parsed."""
+    import gc
+
     from failhook.recruit import recruit
 
+    gc.disable()  # until all is imported: what is made meanwhile stays
     first = recruit(user=user)
     from failhook.cli.runner import start
 

@@ -202,6 +202,7 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
             head.prepare(_warm_head)
             is_warm = _warm(channel)
             gc.freeze()
+            gc.enable()
             while message := _next(channel):
                 job, concurrency = pickle.loads(message)  # noqa: S301 - of the runner, our parent
                 unit = job.unit

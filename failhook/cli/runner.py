@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 
@@ -29,6 +30,7 @@ def start(first: Recruit | None, *, user: bool, idle_s: float = IDLE_S) -> int:
     from failhook.intake import listeners
     from failhook.runner import Runner
 
+    gc.enable()
     journal_lines.prepare(sys.stderr)
     given = listeners(dict(os.environ))
     Runner(places.find(user=user), given, idle_s=idle_s, recruit=first).run()
