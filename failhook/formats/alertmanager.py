@@ -20,6 +20,7 @@ from failhook.message import Event, Message
 
 OPEN_S = 30 * 86400.0
 _TEST_S = 300.0
+_A_MOMENT_S = 0.001
 _MOST_ALERTS = 500  # of one digest
 _MOST = 20  # label sets of one thread
 
@@ -86,7 +87,9 @@ def _alert(
     begun, is_over = when
     start = min(begun, message.at)
     open_s = _TEST_S if message.event is Event.TEST else OPEN_S
-    end = max(message.at, start + 1) if is_over else message.at + open_s
+    # Not before its start, which is refused, and not ahead: an end to come ends nothing, and that
+    # of the alert would stay.
+    end = max(message.at, start + _A_MOMENT_S) if is_over else message.at + open_s
     return {
         "labels": labels,
         "annotations": annotations,

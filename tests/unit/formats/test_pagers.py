@@ -142,6 +142,15 @@ class TestAlertmanager:
         assert {unix_time(one["endsAt"]) for one in alerts} == {over.at}
         assert alertmanager.judge(over, settings, TAKEN).memory == {}
 
+    @pytest.mark.parametrize("after_s", [0.4, 0.0, -60.0])
+    def test_one_that_is_over_within_a_second_ends_now(self, after_s: float) -> None:
+        """An end ahead of Alertmanager's clock ends nothing, and the far one would stay."""
+        first = testing.message()
+        over = testing.message(Event.RECOVERED, at=first.opened + after_s)
+        for alert in _alerts(over):
+            start, end = unix_time(alert["startsAt"]), unix_time(alert["endsAt"])
+            assert start < end <= max(over.at, start + 0.002)
+
     def test_a_digest_is_one_alert_for_each_unit(self) -> None:
         over = Entry("x.service", "well", "1", 5.0, Event.RECOVERED)
         message = samples.digest()
