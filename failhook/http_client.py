@@ -191,6 +191,8 @@ def _read(response: requests.Response) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
+    """Until when one request may take, and where it may go."""
+
     until: float  # monotonic
     allow_link_local: bool
 

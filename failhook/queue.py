@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from failhook import files
+from failhook import document, files
 from failhook.incident import Json, JsonObject
 
 logger = logging.getLogger(__name__)
@@ -307,7 +307,7 @@ class Queue:
 
 def dump(item: Item) -> bytes:
     """The file's content. Raises ValueError where it would be too large."""
-    data = json.dumps(asdict(item), indent=1).encode() + b"\n"
+    data = document.text(asdict(item)).encode()
     if len(data) > MAX_BYTES:
         raise ValueError(f"{item.id} has {len(data)} bytes, more than {MAX_BYTES}")
     return data

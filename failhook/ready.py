@@ -11,19 +11,41 @@ Neither place where this reaches in is a public interface: `re._compiler.compile
 that `dataclasses` calls. An interpreter that has them no more gets no help and needs none. A
 damaged pattern is refused by `_sre.compile` itself (``_validate`` in CPython's Modules/_sre/sre.c),
 and the file lies where only those can write who can write our code.
+
+`dataclasses` imports `inspect` as well, and with it what can read Python's own code, for the
+docstrings of classes that have none: `_later` has it wait for the first who asks.
 """
 
 from __future__ import annotations
 
 import _sre  # type: ignore[import-not-found]  # of CPython; `re` is written on top of it
 import contextlib
-import dataclasses
+import importlib
 import marshal
 import os
 import re
 import struct
 import sys
+import types
 from typing import Any
+
+
+def _later(name: str) -> None:
+    """A module that is imported by the first who wants something of it (PEP 562)."""
+
+    def wanted(attribute: str) -> Any:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    if name not in sys.modules:
+        stand_in = types.ModuleType(name)
+        vars(stand_in)["__getattr__"] = wanted
+        sys.modules[name] = stand_in
+
+
+_later("inspect")
+import dataclasses  # noqa: E402 - it is the one who imports that
 
 PATH = os.path.join(  # noqa: PTH118 - read before anything large is imported
     os.path.dirname(os.path.abspath(__file__)),  # noqa: PTH100, PTH120

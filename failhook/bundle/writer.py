@@ -11,16 +11,15 @@ import contextlib
 import errno
 import hashlib
 import io
-import json
 import os
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from failhook.bundle import layout
+from failhook import document
+from failhook.bundle import layout, tarhead
 from failhook.bundle.layout import BundleError
 from failhook.bundle.stream import GzipStream
 from failhook.incident import Bundle, Incident, JsonObject
@@ -125,7 +124,7 @@ class BundleWriter:
         ``header`` goes into the manifest as it is (``created``, ``evidence``, …); what the writer
         knows itself cannot be overridden. Nothing in it is masked here.
         """
-        manifest = json.dumps(self._manifest(header), indent=1, sort_keys=False).encode() + b"\n"
+        manifest = document.text(self._manifest(header)).encode()
         with self._refusals():
             assert self._file is not None
             self._put_file(layout.MANIFEST, manifest)
@@ -185,11 +184,8 @@ class BundleWriter:
         self._stream.write(bytes(-len(data) % layout.BLOCK))
 
     def _put_header(self, path: str, size: int, *, directory: bool) -> None:
-        info = tarfile.TarInfo(path)
-        info.size, info.mtime = size, max(0, int(self._incident.first_seen))
-        info.type = tarfile.DIRTYPE if directory else tarfile.REGTYPE
-        info.mode = 0o700 if directory else 0o600
-        self._stream.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
+        mtime = max(0, int(self._incident.first_seen))
+        self._stream.write(tarhead.header(path, size, mtime, directory=directory))
 
     def _manifest(self, header: JsonObject) -> JsonObject:
         incident = self._incident

@@ -6,11 +6,11 @@ Imports little: only the process that compares imports the rest.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Container
 from functools import partial
 
+from failhook import document
 from failhook.changes.keep import Keep
 from failhook.collector import Collector, Context, Sink
 from failhook.incident import JsonObject, rfc3339
@@ -60,14 +60,14 @@ def _collect(places: Places, context: Context, sink: Sink) -> None:
     differing = [name for name, one in now.packages.items() if one != before.packages.get(name)]
     times = Times(machine.packages.times(differing), _booted())
     changes = compare(before, now, times)
-    document: JsonObject = {
+    found: JsonObject = {
         "last_well": rfc3339(before.seen),
         "changes": [
             {"what": one.what, "before": one.before, "after": one.after, "at": rfc3339(one.at)}
             for one in changes
         ],
     }
-    sink.put(ITEM, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    sink.put(ITEM, document.text(found, ascii_only=False))
 
 
 def _booted() -> float | None:

@@ -7,10 +7,10 @@ looked at when the machine has been up for long: it explains nothing then, and f
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
+from failhook import document
 from failhook.collector import Collector, Context, Sink
 from failhook.systemd import journal, shutdown
 from failhook.systemd.boot import boot_id
@@ -42,7 +42,7 @@ def collect(context: Context, sink: Sink) -> None:
         entries = reading.entries
         facts["previous"] = _verdict(entries, reading.problem)
     sink.put("boot/boot.txt", _text(facts, started))
-    sink.put("boot/boot.json", json.dumps(facts, indent=1) + "\n")
+    sink.put("boot/boot.json", document.text(facts))
     if entries and not shutdown.orderly(entries):
         sink.put("boot/previous.txt", "".join(journal.to_text(entry) for entry in entries))
 

@@ -8,12 +8,11 @@ failed, hence the second look.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
 
-from failhook import proc
+from failhook import document, proc
 from failhook.collector import Collector, Context, Sink, Skipped
 from failhook.systemd import cores, journal
 from failhook.systemd.export import Entry
@@ -89,7 +88,7 @@ def _put(sink: Sink, name: str, entry: Entry) -> None:
             facts["present"] = not isinstance(error, FileNotFoundError)
     else:
         facts["present"] = "COREDUMP" in entry.fields  # Storage=journal
-    sink.put(f"{name}.json", json.dumps(facts, indent=1) + "\n")
+    sink.put(f"{name}.json", document.text(facts))
     lines = "".join(f"{key:16} {journal.visible(str(value))}\n" for key, value in facts.items())
     message = "\n".join(journal.visible(line) for line in entry.text("MESSAGE").split("\n"))
     sink.put(f"{name}.txt", f"{lines}\n{message}\n")

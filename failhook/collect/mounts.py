@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from failhook.collect.columns import size, table
-from failhook.incident import JsonObject
+from failhook.incident import JsonObject, plain
 
 _REMOTE = re.compile(
     r"nfs\d?|cifs|smb\d?|ceph|gluster.*|fuse(\..*)?|9p|afs|lustre|gfs2|ocfs2|ncpfs|davfs|virtiofs"
@@ -138,7 +138,8 @@ def text(mounts: Iterable[Mount]) -> str:
 
 def to_json(mount: Mount) -> JsonObject:
     """For ``system.json``."""
-    return asdict(mount)
+    known: JsonObject = plain(mount)
+    return known
 
 
 def _less(total: int | None, free: int | None) -> int | None:

@@ -11,12 +11,12 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from failhook.collect import sock_diag
 from failhook.collect.columns import table
-from failhook.incident import JsonObject
+from failhook.incident import JsonObject, plain
 
 _NET = Path("/proc/net")
 _TCP = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
@@ -184,4 +184,5 @@ def text(found: Iterable[Listener]) -> str:
 
 def to_json(one: Listener) -> JsonObject:
     """For ``system.json``."""
-    return asdict(one)
+    known: JsonObject = plain(one)
+    return known

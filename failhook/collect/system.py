@@ -7,13 +7,12 @@ it is there and what may hang comes last, so that a dead mount costs its own lin
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
 from pathlib import Path
 
-from failhook import proc
+from failhook import document, proc
 from failhook.collect import mounts, network, sockets
 from failhook.collect.columns import duration, size
 from failhook.collect.later import Later
@@ -56,7 +55,7 @@ def collect(context: Context, sink: Sink) -> None:
     facts["links"] = list(links)
     facts["routes"] = [list(route) for route in routes]
     facts["listening"] = [sockets.to_json(each) for each in listening]
-    sink.put("system/system.json", json.dumps(facts, indent=1) + "\n")
+    sink.put("system/system.json", document.text(facts))
     for mount in remote:  # the first dead one is the last that is asked
         sink.put(f"system/remote{_name(mount.point)}.txt", mounts.text([mounts.measure(mount)]))
 

@@ -11,12 +11,11 @@ Unit names may begin with ``-``: ``--`` before every one of them.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from failhook import proc
+from failhook import document, proc
 from failhook.collect.columns import table
 from failhook.collect.later import Later
 from failhook.collect.now import of_this_boot
@@ -193,7 +192,7 @@ def _roots(context: Context, sink: Sink, found: Iterable[_Neighbour]) -> None:
     failed = [one for one in found if one.needed and one.state.get("ActiveState") == "failed"]
     lines = {one.name: list(_last_lines(context, one)) for one in failed[:_MAX_ROOTS]}
     if lines:
-        sink.put("unit/required.json", json.dumps(lines, indent=1) + "\n")
+        sink.put("unit/required.json", document.text(lines))
 
 
 def _last_lines(context: Context, one: _Neighbour) -> Iterable[str]:

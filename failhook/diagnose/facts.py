@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from failhook.incident import JsonObject, plain
+from failhook import document
+from failhook.incident import plain
 
 SCHEMA = 1
 USUAL = "usual"  # in `Facts.withheld`: where programs of its name keep their data
@@ -134,8 +135,7 @@ class Facts:
 
 def dump(facts: Facts) -> bytes:
     """``checks/facts.json``."""
-    document: JsonObject = {"schema": SCHEMA, **plain(facts)}
-    return json.dumps(document, indent=1).encode() + b"\n"
+    return document.text({"schema": SCHEMA, **plain(facts)}).encode()
 
 
 def load(data: bytes) -> Facts:

@@ -92,7 +92,7 @@ class _Stage:
         self._dying: list[Lane] = []
         self._done: deque[Gathered] = deque()
         self._selector = selectors.DefaultSelector()
-        self._handled = child.handled_signals()
+        self._handled: list[int] | None = None  # known where there was a fork
         offspring.prepare()
 
     def next(self) -> Gathered | None:
@@ -162,6 +162,8 @@ class _Stage:
             waiting = self._crew.take(self._work)
             if waiting is not None:
                 return waiting
+        if self._handled is None:
+            self._handled = child.handled_signals()
         return lane.fork(self._work, self._handled)
 
     def _listen(self) -> None:

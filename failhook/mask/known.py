@@ -44,6 +44,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
+    """One way in which a secret may be written, and the rule that its masking counts under."""
+
     text: bytes
     rule: str
     base64: bool = False

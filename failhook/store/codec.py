@@ -7,11 +7,11 @@ sense: a wrong type raises `CodecError`, so that a damaged file is noticed and n
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import TypeVar
 
+from failhook import document
 from failhook import incident as model
 from failhook.incident import Incident, Json, JsonObject
 
@@ -24,8 +24,8 @@ class CodecError(ValueError):
 
 def dump(incident: Incident) -> bytes:
     """The file's content: one JSON document, readable, with a schema version."""
-    document = {"schema": model.SCHEMA, "incident": incident.to_json()}
-    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    whole = {"schema": model.SCHEMA, "incident": incident.to_json()}
+    text = document.text(whole, ascii_only=False)
     # A lone surrogate (a byte that was no UTF-8) becomes the escape that JSON has for it.
     return text.encode("utf-8", "backslashreplace")
 
@@ -33,10 +33,10 @@ def dump(incident: Incident) -> bytes:
 def load(data: bytes) -> Incident:
     """The incident in a file's content. Raises CodecError."""
     try:
-        document = json.loads(data, parse_constant=_no_number)
-        if document["schema"] > model.SCHEMA:
-            raise CodecError(f"written by a newer failhook (schema {document['schema']})")
-        return _incident(document["incident"])
+        known = json.loads(data, parse_constant=_no_number)
+        if known["schema"] > model.SCHEMA:
+            raise CodecError(f"written by a newer failhook (schema {known['schema']})")
+        return _incident(known["incident"])
     except CodecError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
@@ -45,7 +45,7 @@ def load(data: bytes) -> Incident:
 
 def dump_verdict(verdict: model.Verdict) -> bytes:
     """A verdict alone, as ``verdict.json`` in a bundle has it."""
-    raw = json.dumps(dataclasses.asdict(verdict), ensure_ascii=False, indent=1) + "\n"
+    raw = document.text(model.plain(verdict), ascii_only=False)
     return raw.encode("utf-8", "backslashreplace")
 
 

@@ -155,3 +155,43 @@ def test_the_services_compile_nothing_that_was_kept(tmp_path: Path) -> None:
     assert said == "0\n"
     assert path.stat().st_mode & 0o777 == 0o644
     assert path.stat().st_size < 3 << 20
+
+
+def test_what_only_some_want_is_imported_by_them() -> None:
+    """`inspect` waits; nobody who asks for it sees a difference."""
+    code = """
+assert "ast" not in sys.modules
+from dataclasses import dataclass
+@dataclass
+class Said:
+    "One."
+    one: int
+assert "ast" not in sys.modules
+@dataclass
+class Silent:
+    one: int
+assert Silent.__doc__ == "Silent(one: int)", Silent.__doc__
+import inspect
+assert inspect.__file__ and "ast" in sys.modules
+from inspect import getdoc
+assert getdoc(Said) == "One."
+"""
+    _python(code)
+
+
+def test_a_module_that_is_there_already_stays() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            (
+                "import inspect\n"
+                f"{HEADER}assert sys.modules['inspect'] is inspect\nassert inspect.getdoc"
+            ),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

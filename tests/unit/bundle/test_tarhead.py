@@ -30,6 +30,28 @@ def test_an_old_kind_of_file() -> None:
     assert tarhead.parse(head("a", kind=b"\0")).kind == "file"
 
 
+@pytest.mark.parametrize("directory", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 8**11 - 1, 8**11])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "top/file",
+        "x" * 99,
+        "x" * 100,
+        "x" * 101,
+        f"{'a' * 99}/b",
+        "\xe4/\u4e00",
+        "a-b@\\x2d.service",
+    ],
+)
+def test_headers_are_those_of_the_library(path: str, size: int, directory: bool) -> None:
+    info = tarfile.TarInfo(path)
+    info.size, info.mtime, info.mode = size, 1764230400, 0o700 if directory else 0o600
+    info.type = tarfile.DIRTYPE if directory else tarfile.REGTYPE
+    made = tarhead.header(path, size, 1764230400, directory=directory)
+    assert made == info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
 @given(st.binary(min_size=512, max_size=512))
 def test_any_block_is_refused_or_read(block: bytes) -> None:
     with pytest.raises(Damaged):  # a checksum that fits by chance does not happen
