@@ -28,6 +28,15 @@ class Skipped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """What each process of the machine had used at one moment: ``at`` (monotonic), and by pid the
+    clock ticks of user and system time (proc_pid_stat(5))."""
+
+    at: float
+    ticks: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a collector may know. ``user`` says that the user manager (``--user``) is meant."""
 
@@ -38,6 +47,7 @@ class Context:
     cgroup_path: str | None = None
     left_processes: tuple[Mapping[str, str], ...] = ()  # what the hook saw left in the cgroup
     synced: bool = False  # journald has written all that it was sent until the failure was reported
+    cpu_times: CpuTimes | None = None  # as the work on the failure began
 
     @property
     def systemctl(self) -> list[str]:

@@ -24,6 +24,7 @@ RUN = "/run/failhook"
 OPEN = "open"
 SPOOL = "spool"
 SOCKET = "socket"
+WAKE = "wake"
 # A clean end, and an ExecCondition= that said "not now" (systemd.service(5)): nothing failed.
 NO_FAILURE = ("success", "exec-condition")
 ACKNOWLEDGE_S = 2.0  # a runner that has to start takes 0.3 s, at boot or in a storm more than one
@@ -112,12 +113,29 @@ def _report(environ: Mapping[str, str], arguments: Sequence[str]) -> str:
         if environ["SERVICE_RESULT"] != "success" or not _awaited(run, unit):
             return ""
         kind = "clean-stop"
+    else:
+        _wake(run)
     wait_s = _wait_s(arguments) if kind == "stop-post" else 0.0
     own = path if kind == "stop-post" else None
     left = _deliver(run, _record(kind, unit, user, environ, own, waits=wait_s > 0))
     if left == "" and wait_s > 0:
         _hold(run, environ.get("INVOCATION_ID", ""), wait_s)
     return left or ""
+
+
+def _wake(run: str) -> None:
+    """Let systemd start the runner while we look around: a FIFO of failhook.socket. Where nobody
+    reads it, or it is full, failhook.path sees the spool a little later."""
+    try:
+        fd = os.open(f"{run}/{WAKE}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.write(fd, b".")
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
 
 
 def _is_wait(word: str) -> bool:

@@ -18,6 +18,7 @@ import os
 import pwd
 import selectors
 import socket
+import stat
 import struct
 import time
 from dataclasses import dataclass
@@ -213,11 +214,16 @@ def _uids_of(state: UnitState) -> set[int]:
 
 
 def listeners(environ: dict[str, str]) -> list[socket.socket]:
-    """The sockets that systemd handed over (sd_listen_fds(3))."""
+    """The sockets that systemd handed over (sd_listen_fds(3)); a FIFO has only woken us."""
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = int(environ.get("LISTEN_FDS", "0"))
-    found = [socket.socket(fileno=number) for number in range(3, 3 + count)]
+    found = []
+    for number in range(3, 3 + count):
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            found.append(socket.socket(fileno=number))
+        else:
+            os.close(number)
     for one in found:
         one.setblocking(False)
         os.set_inheritable(one.fileno(), False)

@@ -19,8 +19,8 @@ from failhook.bundle.layout import BundleError
 from failhook.bundle.writer import BundleWriter
 from failhook.changes import stage as changes
 from failhook.classify import classify, normalised
-from failhook.collect import table
-from failhook.collector import Collector, Context
+from failhook.collect import processes, table
+from failhook.collector import Collector, Context, CpuTimes
 from failhook.config.model import Configuration
 from failhook.describe import reason, summary
 from failhook.diagnose import stage as diagnosis
@@ -86,12 +86,13 @@ def work(
     collectors = _collectors(configuration, incident)
     collectors += changes.collectors(store.places, incident.unit, configuration.collect.skip)
     collectors += plugins.collectors_to_run(store.places, configuration)
+    cpu_times = processes.early_cpu_times()
     before, synced = asked.answers()
     words = unit_words.read(before)
     collectors += _asked_for(configuration, incident, words)
     wanted = is_wanted(configuration, incident, words)
     redactor = _redactor(configuration, before, incident)
-    context = _context(store, incident, before, synced=synced)
+    context = _context(store, incident, before, synced=synced, cpu_times=cpu_times)
     haul = _Haul()
     writer = _open_bundle(store, configuration, incident)
     problem = None
@@ -151,7 +152,14 @@ def _redactor(configuration: Configuration, state: UnitState, incident: Incident
     return Redactor(known, configuration.mask)
 
 
-def _context(store: Store, incident: Incident, state: UnitState, *, synced: bool) -> Context:
+def _context(
+    store: Store,
+    incident: Incident,
+    state: UnitState,
+    *,
+    synced: bool,
+    cpu_times: CpuTimes | None,
+) -> Context:
     seen = _hook_record(store, incident)
     return Context(
         incident=incident,
@@ -161,6 +169,7 @@ def _context(store: Store, incident: Incident, state: UnitState, *, synced: bool
         cgroup_path=seen.cgroup_path if seen else state.get("ControlGroup"),
         left_processes=seen.processes if seen else (),
         synced=synced,
+        cpu_times=cpu_times,
     )
 
 

@@ -38,6 +38,11 @@ class Places:
         return self.run / hook.SOCKET
 
     @property
+    def wake(self) -> Path:
+        """A FIFO in which a hook asks systemd for a runner; it is of no use while there is one."""
+        return self.run / hook.WAKE
+
+    @property
     def open_list(self) -> Path:
         """The units that somebody waits for, a name a line; read by the gate and the hook."""
         return self.run / hook.OPEN

@@ -33,7 +33,7 @@ from failhook.staff import NO_SPACE, Staff
 from failhook.store import retention
 from failhook.store.incidents import Store
 from failhook.trigger import Kind, Trigger
-from failhook.waking import waking
+from failhook.waking import drain_fifo, waking
 from failhook.worker import Job
 
 logger = logging.getLogger(__name__)
@@ -102,6 +102,7 @@ class Runner:
         self._spool.make()
         self._store.keep_reserve()
         self._store.sweep()
+        drain_fifo(self._places.wake)
         with contextlib.suppress(FileNotFoundError):  # it is there: a former runner was killed
             self._store.recheck(self._places.unfinished.stat().st_mtime)
         self._resume()
@@ -358,3 +359,4 @@ class Runner:
             with contextlib.suppress(OSError):
                 self._places.unfinished.unlink(missing_ok=True)
         self._store.close()
+        drain_fifo(self._places.wake)  # what it says was done: it would start the next one at once

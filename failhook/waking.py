@@ -12,9 +12,11 @@ import ctypes
 import os
 import selectors
 import signal
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_PIPE_BYTES = 1 << 20  # the most that a pipe of an ordinary user holds (pipe(7))
 _IN_MOVED_TO = 0x80  # inotify(7)
 _IN_CREATE = 0x100
 
@@ -73,6 +75,21 @@ def waking(
         watch.close()
         os.close(wake_read)
         os.close(wake_write)
+
+
+def drain_fifo(path: Path) -> None:
+    """Forget what was written into a FIFO so far, if there is one."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.read(fd, _PIPE_BYTES)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(fd)
 
 
 def _drain(fd: int) -> None:

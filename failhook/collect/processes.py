@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from typing import Any
 from failhook.collect.accounts import user_name
 from failhook.collect.columns import duration, size, table
 from failhook.collect.now import need_this_boot
-from failhook.collector import Collector, Context, Sink
+from failhook.collector import Collector, Context, CpuTimes, Sink
 
 _WINDOW_S = 0.04
+_EARLY_S = 0.005
 _HEAVIEST = 12
 _MAX_LEFT = 200
 _MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
@@ -51,20 +52,37 @@ class _Stat:
 def collect(context: Context, sink: Sink) -> None:
     """Two tables: the unit's processes, the heaviest of the machine."""
     need_this_boot(context)
-    first = {each.pid: each for each in _stats()}
-    since = time.monotonic()
+    first = context.cpu_times or cpu_times()
     left = _pids_of(context)
     sink.put("processes/unit.txt", _about_unit(context, left))
-    time.sleep(max(0.0, since + _WINDOW_S - time.monotonic()))
+    time.sleep(max(0.0, first.at + _WINDOW_S - time.monotonic()))
+    window_s = time.monotonic() - first.at
     second = list(_stats())
-    shares = _shares(first, second, time.monotonic() - since)
+    shares = _shares(first.ticks, second, window_s)
     second = [each for each in second if each.pid != os.getpid()]
     by_memory = sorted(second, key=lambda each: -each.rss)[:_HEAVIEST]
     busy = [each for each in second if shares.get(each.pid, 0.0) > 0]
     by_cpu = sorted(busy, key=lambda each: -shares[each.pid])[:_HEAVIEST]
     text = f"{len(second)} processes\n\nby memory\n{_table((e.pid for e in by_memory), shares)}"
-    text += f"\nby CPU, in {_WINDOW_S * 1000:.0f} ms\n{_table((e.pid for e in by_cpu), shares)}"
+    text += f"\nby CPU, in {window_s * 1000:.0f} ms\n{_table((e.pid for e in by_cpu), shares)}"
     sink.put("processes/heaviest.txt", text)
+
+
+def cpu_times() -> CpuTimes:
+    """What all processes have used up to now."""
+    at = time.monotonic()
+    return CpuTimes(at, {each.pid: each.ticks for each in _stats()})
+
+
+def early_cpu_times() -> CpuTimes | None:
+    """As `cpu_times`, for one who is waiting for something else; None where that would take longer
+    than his wait, on a machine with thousands of processes."""
+    at, ticks = time.monotonic(), dict[int, int]()
+    for each in _stats():
+        ticks[each.pid] = each.ticks
+        if time.monotonic() - at > _EARLY_S:
+            return None
+    return CpuTimes(at, ticks)
 
 
 def _stats() -> Iterator[_Stat]:
@@ -82,14 +100,11 @@ def _stats() -> Iterator[_Stat]:
             yield _Stat(int(pid), ticks, int(fields[21]) * page)
 
 
-def _shares(first: dict[int, _Stat], second: Iterable[_Stat], window_s: float) -> dict[int, float]:
+def _shares(first: Mapping[int, int], second: Iterable[_Stat], window_s: float) -> dict[int, float]:
     """Percent of one CPU in the window; processes that came in between count from their start."""
     per_second = os.sysconf("SC_CLK_TCK")
     return {
-        each.pid: 100
-        * (each.ticks - (first[each.pid].ticks if each.pid in first else 0))
-        / per_second
-        / window_s
+        each.pid: 100 * (each.ticks - first.get(each.pid, 0)) / per_second / window_s
         for each in second
     }
 

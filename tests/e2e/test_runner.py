@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.bed import Machine
 from tests.e2e.hooked import Hooked, service
 
 _FAIL = "ExecStart=sh -c 'echo going down; exit 3'\n"
@@ -104,6 +105,34 @@ def test_failure_during_shutdown_is_recorded_by_the_next_boot(fresh_hooked: Hook
     assert incident["exit_status"] == "5"
     boot_id = bed.read("/proc/sys/kernel/random/boot_id").decode().strip().replace("-", "")
     assert incident["boot_id"] != boot_id
+
+
+def test_a_word_in_the_fifo_starts_a_runner_and_no_word_starts_a_second(
+    fresh_hooked: Hooked,
+) -> None:
+    """Anybody may write there: it costs a start of the runner, and none while there is one."""
+    bed = fresh_hooked.machine
+    service_name = "failhook.service"
+    bed.systemctl("stop", service_name, check=False)
+    before = bed.show(service_name, "InvocationID")["InvocationID"]
+    bed.shell("printf . >/run/failhook/wake", user="nobody")
+    bed.wait(lambda: _state(bed) == "active", what="the runner")
+    first = bed.show(service_name, "InvocationID")["InvocationID"]
+    assert first != before
+    bed.shell("for i in $(seq 300); do printf . >/run/failhook/wake; done", user="nobody")
+    assert bed.show(service_name, "InvocationID")["InvocationID"] == first
+    bed.systemctl("stop", service_name)
+    time.sleep(1.0)
+    assert _state(bed) == "inactive"
+    assert bed.show(service_name, "InvocationID")["InvocationID"] == first
+    unit = "after-wake.service"
+    bed.units({unit: service("stop-post", _FAIL)})
+    bed.systemctl("start", unit, check=False)
+    fresh_hooked.wait_done(unit)
+
+
+def _state(bed: Machine) -> str:
+    return bed.show("failhook.service", "ActiveState")["ActiveState"]
 
 
 def test_full_disk_records_the_incident_with_a_reduced_bundle(fresh_hooked: Hooked) -> None:

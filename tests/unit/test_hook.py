@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Who called, which unit is meant, and what goes into the spool."""
 
+import contextlib
 import json
+import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,37 @@ def test_a_failure_is_written_once_and_completely(run_directory: Path) -> None:
     assert record["kind"] == "stop-post"
     assert record["env"] == FAILED
     assert list((run_directory / "incoming").iterdir()) == []
+
+
+@contextlib.contextmanager
+def _fifo(run_directory: Path) -> Iterator[int]:
+    """As systemd holds the one of failhook.socket open."""
+    os.mkfifo(run_directory / hook.WAKE)
+    fd = os.open(run_directory / hook.WAKE, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def test_a_failure_asks_for_a_runner_at_once(run_directory: Path) -> None:
+    with _fifo(run_directory) as fd:
+        hook.main({"SERVICE_RESULT": "success"}, ["a.service"])
+        with pytest.raises(BlockingIOError):
+            os.read(fd, 10)
+        hook.main(FAILED, ["a.service"])
+        hook.main({}, ["--unit=m.mount"])
+        assert os.read(fd, 10) == b".."
+
+
+def test_nobody_waits_where_nobody_listens(run_directory: Path) -> None:
+    with _fifo(run_directory) as fd:
+        with contextlib.suppress(BlockingIOError):
+            while os.write(fd, bytes(4096)):
+                pass
+        hook.main(FAILED, ["a.service"])
+    hook.main(FAILED, ["b.service"])
+    assert [one["unit"] for one in _spooled(run_directory)] == ["a.service", "b.service"]
 
 
 @pytest.mark.parametrize("result", ["success", "exec-condition"])

@@ -385,6 +385,25 @@ def test_sockets_that_are_ours() -> None:
     assert done.stdout.split() == ["3", "False", "False"]
 
 
+def test_a_fifo_has_only_woken_us() -> None:
+    script = (
+        "import os, socket, sys\n"
+        f"sys.path.insert(0, {str(Path(intake.__file__).parents[1])!r})\n"
+        "one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+        "fifo = os.pipe()[0]\n"
+        "os.dup2(one.fileno(), 13)\n"
+        "os.dup2(fifo, 4)\n"
+        "os.dup2(13, 3)\n"
+        "from failhook.intake import listeners\n"
+        "(found,) = listeners({'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2'})\n"
+        "print(found.fileno(), os.path.exists('/proc/self/fd/4'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["3", "False"]
+
+
 def test_credentials_are_those_of_unix_7() -> None:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with one, other:
