@@ -20,6 +20,8 @@ KEPT = 32768  # at each end of a value that is too large
 MAX_VALUE = 2 * KEPT
 MAX_ENTRY = 1 << 20  # bytes of all values of one entry; what comes after is left out
 MAX_FIELDS = 1024
+_MOST_NAMES = 1000
+_known_names: set[str] = set()  # that are names of fields: hardly any process meets more than 60
 _NAME = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}")
 # What systemd calls not printable: control characters, but for tab and newline (C1 ones as well).
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -87,30 +89,36 @@ class ExportParser:
             if self._slow:
                 if not self._step():
                     return
-            elif not self._whole_entry():
-                return
+            else:
+                end = self._buffer.find(b"\n\n", max(0, self._searched - 1))
+                if end < 0 and len(self._buffer) <= MAX_VALUE:
+                    self._searched = len(self._buffer)
+                    return
+                self._searched = 0
+                if (entry := self._whole_entry(end)) is not None:
+                    yield entry
             if not self._slow and self._fields:
                 yield self._complete()
 
-    def _whole_entry(self) -> bool:
-        """The quick way: an entry that is all there and has no binary field."""
-        end = self._buffer.find(b"\n\n", max(0, self._searched - 1))
-        if end < 0 and len(self._buffer) <= MAX_VALUE:
-            self._searched = len(self._buffer)
-            return False
-        self._searched = 0
+    def _whole_entry(self, end: int) -> Entry | None:
+        """The quick way: an entry that is all there and has no binary field, as nearly all are.
+        None where there is nothing in it, or where it has to be read with care."""
         if not 0 <= end <= MAX_VALUE:
             self._slow = True
-            return True
-        lines = bytes(self._buffer[:end]).split(b"\n")
+            return None
+        raw = bytes(self._buffer[:end])
+        lines = raw.split(b"\n")
         if not all(b"=" in line for line in lines):
             self._slow = True
-            return True
+            return None
         del self._buffer[: end + 2]
+        text = _value(raw)
+        if isinstance(text, str) and len(lines) <= MAX_FIELDS:
+            return _of_text(text)
         for line in lines:
             name, _, value = line.partition(b"=")
             self._add(name, value)
-        return True
+        return self._complete() if self._fields else None
 
     def _step(self) -> bool:
         """The careful way, one field or piece at a time; False where more input is needed."""
@@ -196,6 +204,26 @@ class ExportParser:
                 first[key] = value
         self._fields, self._size = [], 0
         return Entry(seconds(first.get("__REALTIME_TIMESTAMP")), first, tuple(more))
+
+
+def _of_text(text: str) -> Entry | None:
+    """An entry that is printable as a whole, and so in every field."""
+    first: dict[str, Value] = {}
+    more: list[tuple[str, Value]] = []
+    for line in text.split("\n"):
+        name, _, value = line.partition("=")
+        if name not in _known_names:
+            if not _NAME.fullmatch(name.encode("utf-8")):
+                continue
+            if len(_known_names) < _MOST_NAMES:
+                _known_names.add(name)
+        if name in first:
+            more.append((name, value))
+        else:
+            first[name] = value
+    if not first:
+        return None
+    return Entry(seconds(first.get("__REALTIME_TIMESTAMP")), first, tuple(more))
 
 
 def _shortened(value: bytes) -> bytes:

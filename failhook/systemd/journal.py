@@ -227,6 +227,9 @@ def _second(whole: int) -> tuple[str, str]:
     return time.strftime("%Y-%m-%dT%H:%M:%S", local), f"{offset[:3]}:{offset[3:]}"
 
 
+_as_line = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def to_json(entry: Entry) -> str:
     """One entry as a line of ``journalctl -o json``: binary values are arrays of bytes."""
     shown: dict[str, object] = {name: _plain(value) for name, value in entry.fields.items()}
@@ -234,7 +237,7 @@ def to_json(entry: Entry) -> str:
         before = shown[name]
         several = before if isinstance(before, _Several) else _Several([before])
         shown[name] = _Several([*several, _plain(value)])
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return _as_line(shown) + "\n"
 
 
 class _Several(list[object]):
