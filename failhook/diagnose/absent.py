@@ -36,9 +36,9 @@ _MOST = 3
 
 def _look(case: Case) -> Iterator[Finding]:
     known = {
-        path: place
+        _what(case, path): place
         for path, place in case.facts.absent.items()
-        if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE)
+        if not path.startswith(_OF_A_RUN) and not (path.endswith(_MADE) and _can_make(case, path))
     }
     every = {**known, **_of_command_line(case)}
     if case.silent and case.ended_badly and 0 < len(every) <= _MOST:
@@ -58,6 +58,18 @@ def _look(case: Case) -> Iterator[Finding]:
                 case, message, "file-missing", what=f"{what}: “{quote(message.text, 140)}”",
                 advice=advice, confidence=sure, more=_seen(case, meant),
             )  # fmt: skip
+
+
+def _can_make(case: Case, path: str) -> bool:
+    """Only the file is missing, and the program is who makes it."""
+    fact = case.path(path)
+    return fact is None or fact.missing_at == path
+
+
+def _what(case: Case, path: str) -> str:
+    """What is to be made: of a log whose directory is missing, that."""
+    fact = case.path(path)
+    return (fact and fact.missing_at) or path if path.endswith(_MADE) else path
 
 
 def _of_its_kind(message: Message, known: Mapping[str, str]) -> Mapping[str, str]:

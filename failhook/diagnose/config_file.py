@@ -47,6 +47,13 @@ _COMMENT_AFTER = re.compile(r"\s#.*$")
 _INPUTS = (*CONFIGS, ".pem", ".crt", ".cer", ".key", ".csr", ".p12", ".so", ".lua", ".rules", ".txt",
            ".map", ".list", ".zone", ".sql", ".py", ".js")  # fmt: skip
 _SQLITE = re.compile(r"\bsqlite(?:\+\w{1,20})?:///(?=/)")  # sqlite:////var/lib/x.db
+# What a library reads, whatever program uses it.
+_OF_LIBRARIES = (
+    (
+        re.compile(r"\bKDC\b|initial credentials|kerberos|\bGSSAPI\b", re.IGNORECASE),
+        "/etc/krb5.conf",
+    ),
+)
 _DIRECTORY = re.compile(r"\W{0,20}[\w.-]{0,40}dir(?:ectory)?\b", re.IGNORECASE)
 _MAX_CONFIGURATION_LINES = 20_000
 _CALLED_SO = re.compile(r"CONF|CFG", re.IGNORECASE)
@@ -132,9 +139,12 @@ def with_configuration(
         if (number := lone_line(message.text[:600])) and place_in(message.text[:600]) is None
     ]
     lines = tuple(dict.fromkeys(numbers))[-_LINES:]
+    libraries = [
+        file for words, file in _OF_LIBRARIES if any(words.search(m.text) for m in messages)
+    ]
     return replace(
         subjects,
-        configurations=tuple(candidates(unit)),
+        configurations=(*candidates(unit), *libraries),
         usual=not on_command_line(unit),
         data=tuple(f"{base}/{name}" for base in _DATA for name in _names(unit)),
         lone_lines=lines,

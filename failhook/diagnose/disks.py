@@ -11,7 +11,7 @@ from failhook.diagnose.course import FAILURE
 from failhook.diagnose.finding import SAID, SEEN, Finding, from_message, quote
 from failhook.diagnose.memory import WATCHES
 from failhook.diagnose.nearby import PUTS, named_paths
-from failhook.diagnose.subjects import paths_in
+from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 
 _FULL = re.compile(
@@ -52,6 +52,8 @@ def full(case: Case, message: Message) -> Finding | None:
             advice=f"make room there ({command})", confidence=SEEN,
             more=[case.checked(_room(mount), "system/mounts.txt")],
         )  # fmt: skip
+    if mount is None and (own := _own_disk(case)) is not None:
+        return _small(case, message, own)
     named = f" ({mount.point})" if mount is not None and mount.point != "/" else ""
     written = _written_nearby(case, message)
     named = named or (f" for {written}" if written else "")
@@ -70,6 +72,23 @@ def _nearly_full(case: Case, message: Message, mounts: list[Mount]) -> Finding:
         what=f"there was no space left, as it seems on {named}: “{quote(message.text, 160)}”",
         advice=f"make room there (df -h {mounts[0].point})", confidence=SAID + 0.1,
         more=[case.checked(_room(one), "system/mounts.txt") for one in mounts[:3]],
+    )  # fmt: skip
+
+
+def _own_disk(case: Case) -> Mount | None:
+    """The one disk beside the root's that its command lines name; what did not fit is gone again."""
+    named = [path for _, _, argv in commands(case.unit) for path in paths_in(argv)]
+    mounts = {one.point: one for path in named if (one := case.mount(path)) is not None}
+    own = [one for point, one in mounts.items() if point not in ("/", "/usr", "/run", "/tmp")]  # noqa: S108
+    return own[0] if len(own) == 1 else None
+
+
+def _small(case: Case, message: Message, mount: Mount) -> Finding:
+    return from_message(
+        case, message, "disk-full",
+        what=f"there was no space left, as it seems on {mount.point}: “{quote(message.text, 160)}”",
+        advice=f"make room there (df -h {mount.point})", confidence=SAID + 0.08,
+        more=[case.checked(_room(mount), "system/mounts.txt")],
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ _HOST = re.compile(
 )
 _OF_A_PEER = re.compile(
     r"//|@|host|server|\bur[il]|addr|peer|remote|relay|mirror|upstream|endpoint|master|broker|proxy"
-    r"|gateway|collector|target|connect|dsn|\bmx\b|resolver|forward|source|origin|domain|ntp|pool\b",
+    r"|gateway|collector|target|connect|dsn|\bmx\b|\bkdc\b|resolver|forward|source|origin|domain|ntp|pool\b",
     re.IGNORECASE,
 )
 _OF_A_PORT = re.compile(
@@ -50,6 +50,9 @@ NO_HOST = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h",
            ".java", ".rs", ".php", ".lua", ".service", ".socket", ".timer", ".mount", ".target", ".slice",
            ".json", ".toml", ".ini", ".xml", ".txt", ".list", ".html", ".gz", ".zip", ".tar", ".deb",
            ".so", ".sock", ".pem", ".key", ".crt", ".log", ".pid", ".db", ".sqlite", ".sh")  # fmt: skip
+_CODE = (".py", ".pl", ".rb", ".js", ".php", ".lua", ".tcl", ".R")
+_INTERPRETER = re.compile(r"#!.{0,60}\b(?:python|perl|ruby|node|php|lua|tclsh|Rscript)")
+_IN_QUOTES = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`")
 ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
 MOST = 40  # of a file
 _FEW = 3
@@ -71,20 +74,26 @@ def is_address(text: str) -> bool:
 
 
 def hosts_in(text: str) -> list[str]:
-    """The names of a line that have a dot and can be those of machines."""
+    """The names of a line that have a dot and can be those of machines; EXAMPLE.ORG is a realm."""
     found = [match["host"] for match in _HOST.finditer(text)]
-    return [one for one in found if not one.lower().endswith(NO_HOST)]
+    return [one for one in found if not one.lower().endswith(NO_HOST) and not one.isupper()]
 
 
-def endpoints_of(text: str) -> Iterator[tuple[int, str, bool]]:
+def is_code(file: str, text: str) -> bool:
+    """A script in a language where ``a.b`` is no name of a machine unless it stands in quotes."""
+    return file.endswith(_CODE) or _INTERPRETER.match(text) is not None
+
+
+def endpoints_of(text: str, *, quoted: bool = False) -> Iterator[tuple[int, str, bool]]:
     """(line, endpoint, is it to listen on) of a configuration: each host, address, interface and
-    port. What an item of a list is for stands above the list."""
+    port. What an item of a list is for stands above the list. With ``quoted`` a host counts only in
+    quotes."""
     above = ""
     for number, line in content_lines(text):
         above = above if _ITEM.match(line) else line
         found = [*addresses_in(line), *(match.group() for match in INTERFACE.finditer(line))]
         if _OF_A_PEER.search(line):
-            found += hosts_in(line)
+            found += hosts_in(" ".join(_IN_QUOTES.findall(line)) if quoted else line)
         if _OF_A_PORT.search(line):
             found += NUMBER.findall(ADDRESS.sub(" ", line))
         for one in islice(dict.fromkeys(found), 8):
@@ -117,6 +126,21 @@ class Named:
 def told(named: Mapping[str, str]) -> str:
     """``192.0.2.1 (/etc/x.conf line 3)``, of one or a few."""
     return " or ".join(f"{one} ({place})" for one, place in named.items())
+
+
+def peer_of(case: Case) -> str:
+    """Whom it was told to speak to, where its lines do not say it: a host or an address, and a port
+    on which nobody listens here; empty where that is not one thing."""
+    own = (*ANY, *case.facts.listens)
+    hosts = Named(case, lambda text: [*hosts_in(text), *addresses_in(text)]).those(
+        lambda one: one not in own
+    )
+    ports = Named(case, NUMBER.findall).those(
+        lambda one: one not in own and case.listener(int(one)) is None
+    )
+    shown = f"{told(hosts)}" if len(hosts) == 1 else ""
+    port = f"port {told(ports)}" if len(ports) == 1 else ""
+    return ", ".join(part for part in (shown, port) if part)
 
 
 def unknown_host(case: Case, message: Message) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, each, fails, from_message, quote
+from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
 
@@ -30,6 +31,10 @@ _IO = re.compile(r"input/output error|\bEIO\b|errno[ =:]*5\b|os error 5\b", re.I
 # EIO of a connection or a terminal is no disk's.
 _NO_DISK = re.compile(
     r"\b(?:sockets?|connections?|peer|remote|client|server|end of file|stream|tty\w*|terminal|pty|serial)\b",
+    re.IGNORECASE,
+)
+_UNREPAIRED = re.compile(
+    r"file ?system still has errors|unexpected inconsistency|errors (?:were )?left uncorrected|file ?system (?:is )?inconsistent",
     re.IGNORECASE,
 )
 _CLOCK = re.compile(
@@ -77,8 +82,29 @@ def _clock(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _checked(case: Case, message: Message) -> Finding | None:
+    """fsck's last word (e2fsck(8), exit status 4; fsck.fat, xfs_repair and others say the same)."""
+    match = _UNREPAIRED.search(message.text)
+    if match is None:
+        return None
+    named = re.match(r"(/\S{1,200}):? ", message.text)
+    where = named[1].rstrip(":") if named else next(iter(paths_in(_argv(case))), "a file system")
+    return from_message(
+        case, message, "file-system",
+        what=f"the file system on {where} has errors that were not repaired: “{quote(message.text)}”",
+        advice=f"keep a copy, unmount it and run fsck on {where}", confidence=SAID + 0.1,
+    )  # fmt: skip
+
+
+def _argv(case: Case) -> str:
+    """What the program was given, without the program itself."""
+    return " ".join(
+        argv.partition(" ")[2] for name, _, argv in commands(case.unit) if name == "ExecStart"
+    )
+
+
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, _io, _clock))
+    return list(each(case, _io, _clock, _checked))
 
 
 CAUSES = (

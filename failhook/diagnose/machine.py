@@ -17,9 +17,9 @@ from pathlib import Path
 
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of
-from failhook.diagnose.endpoints import MOST, endpoints_of
+from failhook.diagnose.endpoints import MOST, endpoints_of, is_code
 from failhook.diagnose.facts import HOME, USUAL, CertificateFact, PathFact, ProgramFact
-from failhook.diagnose.place import SYSTEM_PLACES, Place
+from failhook.diagnose.place import CONFIGS, SYSTEM_PLACES, Place
 from failhook.diagnose.subjects import SCRIPTS, Subjects
 from failhook.diagnose.walk import Mount, User, Walk, mounts
 from failhook.safe_open import open_regular
@@ -31,6 +31,7 @@ _MAX_ENTRIES = 200
 _MAX_FILES = 30
 _READING_S = 1.0  # of CPU, for all texts: a list of a million lines is no configuration
 _MAX_CONFIGURATIONS = 8
+_DATABASES = (".sqlite", ".sqlite3", ".db", ".db3", ".rrd")
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 _LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
 _SAME = {"i686": "i386", "i586": "i386", "ppc64le": "ppc64", "armv7l": "arm", "armv6l": "arm"}
@@ -199,11 +200,30 @@ class Machine:
             seen = self.path(path, [user])
             if seen.missing_at == path and not path.startswith(SYSTEM_PLACES):
                 seen = self.path(path.rpartition("/")[0] or "/", [user])
-            if is_withheld(seen, own, home=path.startswith(SYSTEM_PLACES)):
+            access = seen.may(own) if seen.kind == "file" and _is_database(path) else None
+            if (access is not None and not access.write) or is_withheld(
+                seen, own, home=path.startswith(SYSTEM_PLACES)
+            ):
                 found.setdefault(path, place)
         closed = [path for path in data if is_withheld(self.path(path, [user]), own, home=False)]
         found |= {path: USUAL for path in closed if path not in found}
         return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
+    def environment(self, unit_files: Iterable[str]) -> list[str]:
+        """Those with Environment= (systemd.exec(5)); as if they had nothing else, since what their
+        other settings name may well be missing (ConditionPathExists=), and has causes of its own."""
+        found: list[str] = []
+        for file in islice(unit_files, _MAX_FILES):
+            lines = (self._text(file) or "").splitlines()
+            kept = [line if line.startswith("Environment=") else "" for line in lines]
+            self._contents[file] = "\n".join(kept)
+            found += [file] if any(kept) else []
+        return found
+
+    def named_by(self, files: Iterable[str]) -> list[str]:
+        """The configurations that scripts and settings name, which only those read."""
+        named = (path for _, path, _ in self._named(files) if path.lower().endswith(CONFIGS))
+        return list(dict.fromkeys(named))[:_MAX_CONFIGURATIONS]
 
     def scripts(self, paths: Iterable[str]) -> list[str]:
         """Those that are one: its text names what it works with."""
@@ -251,7 +271,8 @@ class Machine:
         found: dict[str, str] = {}
         listens: dict[str, None] = {}
         for file, text in self._texts(files):
-            for number, one, is_own in islice(endpoints_of(text), MOST):
+            quoted = is_code(file, text)
+            for number, one, is_own in islice(endpoints_of(text, quoted=quoted), MOST):
                 found.setdefault(one, f"{file}:{number}")
                 listens |= {one: None} if is_own else {}
         return found, tuple(listens)
@@ -333,3 +354,8 @@ def is_withheld(fact: PathFact, own: int, *, home: bool) -> bool:
     if access.blocked_at is not None or not access.read:
         return True
     return fact.kind == "directory" and not (access.execute if home else access.write)
+
+
+def _is_database(path: str) -> bool:
+    """A file that a library reads and writes in the program's own process."""
+    return path.lower().endswith(_DATABASES)

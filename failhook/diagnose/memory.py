@@ -54,6 +54,7 @@ _FORK = re.compile(
     r"|unable to create (?:new )?native thread|pthread_create failed|fork: retry|BlockingIOError",
     re.IGNORECASE,
 )
+_PERHAPS_FORK = re.compile(r"\bresource (?:temporarily )?unavailable\b", re.IGNORECASE)
 _NOT_PERMITTED = re.compile(
     r"operation not permitted|permission denied|EPERM|EACCES|cannot (?:enable|allocate)|failed",
     re.IGNORECASE,
@@ -196,7 +197,7 @@ def _files(case: Case, message: Message) -> Finding | None:
 
 
 def _processes(case: Case, message: Message) -> Finding | None:
-    if not _FORK.search(message.text):
+    if not _FORK.search(message.text) and not _PERHAPS_FORK.search(message.text):
         return None
     processes = case.unit.number("LimitNPROC")
     tasks = case.memory.get("pids.max") or case.unit.number("TasksMax")
@@ -206,6 +207,8 @@ def _processes(case: Case, message: Message) -> Finding | None:
         named.append(f"LimitNPROC={processes}")
     if tasks and (not named or hit):
         named.append(f"TasksMax={tasks}")
+    if not _FORK.search(message.text) and not (hit or processes in range(5000)):
+        return None
     limit = " or ".join(named) or "a limit"
     return from_message(
         case, message, "processes",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import FRAME
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 
@@ -26,6 +27,8 @@ def named_paths(case: Case, message: Message) -> list[str]:
     if own or not ERRNO.search(message.text):
         return own
     for one in reversed(case.messages[max(0, message.number - 2) : message.number]):
+        if FRAME.match(one.raw):
+            continue
         above = [path for path in paths_in(one.raw) if not is_program(case, path)]
         if above:
             return above

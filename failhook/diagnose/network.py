@@ -9,7 +9,15 @@ from failhook.diagnose import here, tls
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FRAME
-from failhook.diagnose.endpoints import ADDRESS, NO_HOST, NUMBER, Named, hosts_in, unknown_host
+from failhook.diagnose.endpoints import (
+    ADDRESS,
+    NO_HOST,
+    NUMBER,
+    Named,
+    hosts_in,
+    peer_of,
+    unknown_host,
+)
 from failhook.diagnose.finding import (
     LIKELY,
     SAID,
@@ -57,6 +65,7 @@ _TIMED_OUT = re.compile(
 _UNRESOLVED = re.compile(
     r"(?:\bcurl\b.{0,40}\b(?:returned|exit(?:ed)?|status|code|error)\b.{0,8}\b6\b|curl: \(6\)"  # curl(1), EXIT CODES
     r"|name or service not known|temporary failure in name resolution"
+    r"|resource temporarily unavailable while getting initial credentials"
     r"|(?:could not|couldn't|cannot|can't|unable to|failed to) resolve(?! (?:the |all )?['\"]?(?:placeholder|dependenc"
     r"|module|import|symbol|reference|type|plugin|package|conflict|path|class|bean|property|variable|version|tag"
     r"|revision|ref\b|schema|template|\.{0,2}/))"
@@ -65,6 +74,16 @@ _UNRESOLVED = re.compile(
     r"|no (?:ip )?address(?:es)? (?:associated|(?:was |were )?found for)|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
     re.IGNORECASE,
 )
+# As /etc/services calls them, where a line says what it wanted to be and no number.
+_BY_NAME = tuple(
+    (re.compile(rf"\b{word}\b", re.IGNORECASE), port)
+    for word, port in (
+        ("(?:dhcp|bootp)s?", 67), ("dhcpv6|dhcp6", 547), ("dns|domain", 53), ("tftp", 69),
+        ("ntp", 123), ("snmp", 161), ("snmp.?trap", 162), ("syslog", 514), ("https", 443),
+        ("http", 80), ("smtp", 25), ("imap", 143), ("pop3", 110), ("ldap", 389), ("ftp", 21),
+        ("ssh", 22), ("telnet", 23), ("mqtt", 1883), ("radius", 1812), ("nfs", 2049),
+    )
+)  # fmt: skip
 _URL_HOST = re.compile(r"://(?:[^/@\s]{1,80}@)?([A-Za-z][\w.-]{2,250})")
 _PATHS = re.compile(r"/\S{1,500}")
 _PORT = re.compile(
@@ -105,6 +124,12 @@ def ports_in(text: str, *, sure: bool = False) -> list[int]:
 def _near(case: Case, message: Message) -> list[int]:
     """Ports of the line, else of the lines around it, else of the unit's command line."""
     if ports := ports_in(message.text) or _held_numbers(case, message.text):
+        return ports
+    if ports := [
+        port
+        for words, port in _BY_NAME
+        if case.listener(port) is not None and words.search(message.text)
+    ]:
         return ports
     around = [
         one
@@ -202,11 +227,10 @@ def _cannot_connect(case: Case, message: Message) -> Finding | None:
 
 def _others(case: Case, protocol: str) -> str:
     """The few ports that others hold: one of them it is. Where there are many, none is named."""
-    held = {
-        one.port: one
-        for one in case.listeners
-        if one.unit != case.incident.unit and one.protocol.startswith(protocol or "tcp")
-    }
+    foreign = [one for one in case.listeners if one.unit != case.incident.unit]
+    held = {one.port: one for one in foreign if one.protocol.startswith(protocol or "tcp")}
+    if not held and not protocol:
+        held = {one.port: one for one in foreign}
     shown = [f"{port}: {one.holder}" for port, one in sorted(held.items())]
     return ", ".join(shown) if len(shown) <= _FEW else ""
 
@@ -255,7 +279,8 @@ def _refused(case: Case, message: Message) -> Finding | None:
     port = next((one for one in ports if one), None)
     if port is None:
         host, place = unknown_host(case, message)
-        server = f"the server {host}{_at(place)}" if host else "a server that it needs"
+        told_of = f"{host}{_at(place)}" if host else peer_of(case)
+        server = f"the server {told_of}" if told_of else "a server that it needs"
         what = f"{server} refused the connection: “{quote(message.text, 180)}”"
         return from_message(case, message, "connection-refused", what=what,
                             advice="is that server running, and on that address?",

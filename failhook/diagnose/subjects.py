@@ -93,6 +93,7 @@ class Subjects:
     usual: bool = False  # `configurations` are the usual places, no word of the unit's
     lone_lines: tuple[str, ...] = ()  # numbers of lines that a message gave without a file
     environment_files: tuple[str, ...] = ()
+    unit_files: tuple[str, ...] = ()  # its own and its drop-ins
     data: tuple[str, ...] = ()  # where programs of its name keep theirs
     scripts: tuple[str, ...] = ()  # that it runs, or that may be one
     variables: tuple[str, ...] = ()  # those that the unit's command lines use
@@ -168,6 +169,7 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         hosts=tuple(dict.fromkeys(hosts))[:12],
         scripts=tuple(_scripts(state)),
         environment_files=tuple(_environment_files(state)),
+        unit_files=tuple(_unit_files(state)),
         variables=tuple(dict.fromkeys(_variables(state))),
     )
 
@@ -192,6 +194,11 @@ def _environment_files(state: UnitState) -> Iterator[str]:
         path = line.partition(" (")[0].strip()
         if path.startswith("/") and "*" not in path:
             yield path
+
+
+def _unit_files(state: UnitState) -> Iterator[str]:
+    for setting in ("FragmentPath", "DropInPaths"):
+        yield from (state.get(setting) or "").split()[:8]
 
 
 def _variables(state: UnitState) -> Iterator[str]:

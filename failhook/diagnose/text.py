@@ -44,6 +44,8 @@ _WORD_LEVEL = re.compile(
     r"[\[(<*]{0,3} ?(?P<word>[A-Za-z]{1,9})(?:\[\d{1,8}\])?(?:-?\d{1,3})?(?: ?\(\d{1,3}\))? ?[\])>*]{0,3}"
     r"(?P<end>\s?[:|](?!:)|\s?-(?= )|(?<=[\])>])|(?=\s{1,4}\S))\s{0,8}"
 )
+# Levels of some (java.util.logging, PostgreSQL) in capitals; "config: line 8: …" is a part of the program.
+_PARTS = ("config", "status", "context", "detail", "progress", "log", "statement")
 _KLOG = re.compile(
     r"(?P<word>[IWEF])\d{4} [\d:.]{8,20} {1,8}\d{1,8} [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
 )
@@ -187,6 +189,8 @@ def _is_level(match: re.Match[str], line: str) -> bool:
     """``ERROR: x``, ``[error] x``, ``ERROR x``; but not "Failed to …", "error loading …"."""
     word = match["word"]
     if word.lower() not in BY_WORD or not line[match.end() :]:
+        return False
+    if word in _PARTS and line[match.start()] not in "[(<*":
         return False
     if match["end"].strip() or line[match.start()] in "[(<*":
         return True

@@ -31,6 +31,7 @@ _PY_END = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$")
 _PY_LINK = re.compile(
     r"Traceback|of the following exception|the above exception|^\w[\w.]*(?:Error|Exception): "
 )
+_FEW_WORDS = 4
 _MAX_NOTES = 3
 _PY_DIRECT = "direct cause of the following exception"
 _PY_DURING = "During handling of the above exception"
@@ -54,8 +55,9 @@ def _python(messages: Sequence[Message]) -> Iterator[Crash]:
             lines.append(message)
         elif frames is not None and (end := _PY_END.match(text)) and _is_exception(end["kind"]):
             lines.append(message)
-            kind = end["kind"].rpartition(".")[2]
-            crash = make_crash("python", kind, end["message"] or "", frames[::-1], lines, message)
+            said = end["message"] or ""
+            kind = end["kind"] if _says_little(said) else end["kind"].rpartition(".")[2]
+            crash = make_crash("python", kind, said, frames[::-1], lines, message)
             blocks.append((_with_notes(crash, messages, message), link))
             frames, lines, link = None, [], ""
         elif frames is not None:
@@ -81,6 +83,11 @@ def _with_notes(crash: Crash, messages: Sequence[Message], end: Message) -> Cras
         return crash
     said = "; ".join((crash.message, *(one.text for one in notes)))
     return replace(crash, message=said, last=notes[-1].number)
+
+
+def _says_little(text: str) -> bool:
+    """``asyncssh.misc.PermissionDenied: Permission denied``: whose exception it is tells more."""
+    return 0 < len(text.split()) <= _FEW_WORDS
 
 
 def _is_exception(kind: str) -> bool:
