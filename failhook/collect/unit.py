@@ -188,8 +188,9 @@ def _further(level: Iterable[_Neighbour], known: set[str]) -> dict[str, list[str
 
 
 def _roots(context: Context, sink: Sink, found: Iterable[_Neighbour]) -> None:
-    """The last lines of what is needed and failed."""
-    failed = [one for one in found if one.needed and one.state.get("ActiveState") == "failed"]
+    """The last lines of what failed and is needed, or was started by this unit."""
+    about = (one for one in found if one.needed or "Triggers" in one.relations)
+    failed = [one for one in about if one.state.get("ActiveState") == "failed"]
     lines = {one.name: list(_last_lines(context, one)) for one in failed[:_MAX_ROOTS]}
     if lines:
         sink.put("unit/required.json", document.text(lines))

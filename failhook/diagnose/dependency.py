@@ -123,7 +123,43 @@ def _bound(case: Case) -> Iterator[Finding]:
             return
 
 
+_TOO_OFTEN = ("unit-start-limit-hit", "service-start-limit-hit", "trigger-limit-hit")
+_WATCHED = re.compile(r"(?P<path>/.*) \((?P<setting>\w+)\)$", re.MULTILINE)
+
+
+def _trigger(case: Case) -> Iterator[Finding]:
+    """A path or socket unit that gave up (systemd.path(5), systemd.socket(5), TriggerLimitBurst=):
+    what it starts fails each time, or leaves in place what it was started for."""
+    started = next((one for one in case.neighbours if "Triggers" in one.relations), None)
+    if case.incident.result not in _TOO_OFTEN or started is None:
+        return
+    unit = case.incident.unit
+    proof = (case.checked(_state(started), "unit/dependencies.txt"),)
+    if started.active == "failed" and started.result != "start-limit-hit":
+        why = _why(case, started)
+        sentence = (
+            f"{unit} gave up: it started {started.name} again and again, which failed each time"
+        )
+        yield Finding(
+            "trigger-limit", f"{sentence}{f': {why}' if why else ''}",
+            f"mend {started.name} first: failhook show {started.name}, systemctl status {started.name}",
+            SEEN, proof,
+        )  # fmt: skip
+        return
+    match = _WATCHED.search(case.unit.get("Paths") or "")
+    watched = f"{match['setting']}={match['path']}" if match is not None else "what it waits for"
+    yield Finding(
+        "trigger-limit",
+        f"{unit} gave up: it started {started.name} too often in too short a time, since {watched} "
+        "was still so after each run",
+        f"{started.name} has to remove or take what it was started for; else TriggerLimitBurst=",
+        SEEN - 0.05,
+        proof,
+    )
+
+
 CAUSES = (
+    Cause("trigger", "what a path or socket unit starts, it starts too often", _trigger),
     Cause("dependency", "something that it requires failed", _victim),
     Cause("bound", "a unit that it is bound to went away", _bound),
 )

@@ -18,6 +18,8 @@ from failhook.diagnose.general import telling
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import is_program_text, stands_at
 from failhook.diagnose.subjects import commands, paths_in
+from failhook.diagnose.text import Message
+from failhook.diagnose.tracebacks import crashes
 
 _OF_CONTENT = re.compile(
     r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|invalid|corrupt|damaged|bad |no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short|\b(?:key|cert\w*|pem|database|file)\b",
@@ -29,6 +31,7 @@ _DAMAGED = re.compile(
     r"|\bbad magic|crc (?:error|mismatch|check failed)|checksum (?:error|mismatch)|unrecogni[sz]ed (?:archive )?format|not (?:a|an) \w{2,12} (?:file|archive)\b",
     re.IGNORECASE,
 )
+_NEAR = 3  # lines
 _OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/", "/proc/", "/sys/")  # noqa: S108
 _MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
 
@@ -63,17 +66,29 @@ def _look(case: Case) -> Iterator[Finding]:
 def _damaged(case: Case) -> Iterator[Finding]:
     """It speaks of a damaged input without a name, and its command line names one file alone."""
     files = _inputs(case)
-    if len(files) != 1:
-        return
-    path = files[0]
     for message in case.messages:
-        if _DAMAGED.search(message.text) and not named_paths(case, message):
+        if not _DAMAGED.search(message.text) or named_paths(case, message):
+            continue
+        path = files[0] if len(files) == 1 else _just_before(case, message)
+        if path:
             yield from_message(
                 case, message, "file-damaged",
                 what=f"{path}, as it seems, is cut off or damaged: “{quote(message.text, 160)}”",
                 advice=f"compare {path} with a copy, or have it made again",
-                confidence=LIKELY + 0.06,
+                confidence=LIKELY + 0.06 if len(files) == 1 else SAID + 0.1,
             )  # fmt: skip
+
+
+def _just_before(case: Case, message: Message) -> str:
+    """The file that the same process spoke of last, before the steps of a traceback."""
+    crash = next((one for one in crashes(case) if one.first <= message.number <= one.last), None)
+    first = message.number if crash is None else crash.first
+    for one in reversed(case.messages[max(0, first - _NEAR) : first]):
+        for path in paths_in(one.raw) if one.pid == message.pid else ():
+            fact = case.path(path)
+            if fact is not None and fact.kind == "file" and not is_program_text(path):
+                return path
+    return ""
 
 
 def _inputs(case: Case) -> list[str]:

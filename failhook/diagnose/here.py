@@ -36,6 +36,9 @@ _NO_INTERFACE = re.compile(
 )
 _ANSWERS = re.compile(r"\bRTNETLINK answers\b")
 _ABOVE = 3  # lines
+_BINDS = re.compile(
+    r"\b(?:error|failed|failure|cannot|can't|could not|unable)\b.{0,20}\bbind", re.IGNORECASE
+)
 _LISTENING = re.compile(r"\blisten(?:ing)? on\b", re.IGNORECASE)
 _INTERFACE = re.compile(
     r"^(?P<first>[a-z]{2,12}\d{1,3}(?:[.-]\w{1,8})?): |\b(?i:interface) (?P<name>[a-z]{2,12}\d{1,3})\b"
@@ -104,10 +107,12 @@ def unsaid(case: Case) -> Iterator[Finding]:
         FAILURE.search(one.text) and NAMES_A_THING.search(one.text)
         for one in case.messages
         if "/etc/init.d/" not in one.text  # the script's own words, not the program's
+        and not _BINDS.search(one.text)
     ):
         return
+    binds = any(_BINDS.search(one.text) for one in case.messages)
     named = Named(case, addresses_in).those(
-        lambda one: one in case.facts.listens and _is_foreign(one, own)
+        lambda one: (binds or one in case.facts.listens) and _is_foreign(one, own)
     )
     if len(named) == 1:
         yield Finding(
