@@ -40,6 +40,7 @@ from failhook.diagnose.look import look
 from failhook.diagnose.rank import rank
 from failhook.diagnose.stage import FACTS, VERDICT, VERDICT_PLUGINS, Own
 from failhook.diagnose.subjects import find
+from failhook.diagnose.unnamed import admitted
 from failhook.incident import Incident, Suspect, Verdict
 from failhook.store import codec
 
@@ -88,7 +89,7 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
     if not findings:
         return None
     found = tracebacks.crashes(case)
-    first = _with_place(found, findings[0])
+    first = _with_place(found, admitted(case.incident.unit, findings[0]))
     others: dict[str, Finding] = {}  # by what they say, whatever line they quote for it
     for one in findings[1:]:
         what = one.sentence.partition("“")[0]

@@ -40,7 +40,8 @@ class Score:
     @property
     def wrong(self) -> bool:
         """It says something else, and is sure of it."""
-        return not self.named and self.verdict is not None and self.verdict.cause not in UNCLEAR
+        sure = self.verdict is not None and self.verdict.cause not in UNCLEAR
+        return not self.named and sure and "it is unclear" not in self.sentence
 
 
 def items_of(failure: Failure) -> dict[str, bytes]:
