@@ -124,7 +124,12 @@ def _bound(case: Case) -> Iterator[Finding]:
 
 
 _TOO_OFTEN = ("unit-start-limit-hit", "service-start-limit-hit", "trigger-limit-hit")
-_WATCHED = re.compile(r"(?P<path>/.*) \((?P<setting>\w+)\)$", re.MULTILINE)
+
+
+def _watched(paths: str) -> str:
+    """``PathExists=/srv/x`` of ``/srv/x (PathExists)``, as systemctl show has it."""
+    path, _, setting = paths.partition("\n")[0].rpartition(" (")
+    return f"{setting.rstrip(')')}={path}" if path.startswith("/") else ""
 
 
 def _trigger(case: Case) -> Iterator[Finding]:
@@ -146,8 +151,7 @@ def _trigger(case: Case) -> Iterator[Finding]:
             SEEN, proof,
         )  # fmt: skip
         return
-    match = _WATCHED.search(case.unit.get("Paths") or "")
-    watched = f"{match['setting']}={match['path']}" if match is not None else "what it waits for"
+    watched = _watched(case.unit.get("Paths") or "") or "what it waits for"
     yield Finding(
         "trigger-limit",
         f"{unit} gave up: it started {started.name} too often in too short a time, since {watched} "

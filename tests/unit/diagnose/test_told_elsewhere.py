@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: MIT
+"""What a line leaves open and something beside it tells: the unit, a script, the line above."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from failhook.diagnose.endpoints import endpoints_of, is_code
+from failhook.diagnose.facts import Access, Facts
+from failhook.diagnose.level import Level
+from failhook.diagnose.look import look
+from failhook.diagnose.machine import Machine
+from failhook.diagnose.subjects import Subjects, find, paths_in
+from failhook.diagnose.text import peel
+from failhook.systemd.unit import UnitState
+from tests.unit.diagnose.cases import UID, case, command, found, judge, sentence, there, what
+
+DNSMASQ = {
+    "protocol": "udp", "address": "0.0.0.0", "port": 67, "pid": 98, "program": "dnsmasq",
+    "unit": "lan-dhcp.service",
+}  # fmt: skip
+ROOM = {"type": "tmpfs", "options": "rw", "inodes": 900, "inodes_free": 800}
+IMAGES = {
+    "mounts": [
+        {"point": "/", "bytes": 10**10, "free": 9 * 10**9} | ROOM,
+        {"point": "/srv/images", "bytes": 4 << 20, "free": 4 << 20} | ROOM,
+    ]
+}
+ROOTED = pytest.mark.skipif(os.geteuid() != 0, reason="of what others may write nothing is read")
+
+
+# -- ports, hosts and disks ---------------------------------------------------------------------
+
+
+def test_a_port_by_the_name_of_its_service() -> None:
+    line = "cannot bind DHCP server socket: Address already in use"
+    one = case(line, system={"listening": [DNSMASQ]})
+    assert "port 67 (0.0.0.0) is already held by dnsmasq" in (what(one, "port-taken") or "")
+
+
+def test_a_datagram_port_is_one_of_those_that_others_hold() -> None:
+    one = case("bind: Address already in use", system={"listening": [DNSMASQ]})
+    said = what(one, "port-taken")
+    assert said is not None
+    assert "it is unclear which (others listen on 67: dnsmasq" in said
+
+
+def test_whom_it_was_told_to_ask() -> None:
+    facts = Facts(endpoints={"127.0.0.1": "/etc/default/a:1", "3307": "/etc/default/a:2"})
+    said = judge(case("[Errno 111] Connection refused", facts=facts)).summary
+    assert "the server 127.0.0.1 (/etc/default/a line 1), port 3307 (/etc/default/a line 2)" in said
+
+
+def test_whom_it_listens_on_is_nobody_to_ask() -> None:
+    facts = Facts(endpoints={"127.0.0.1": "/etc/a:1"}, listens=("127.0.0.1",))
+    said = judge(case("[Errno 111] Connection refused", facts=facts)).summary
+    assert "a server that it needs refused the connection, it is unclear which server" in said
+
+
+def test_the_disk_of_its_command_line() -> None:
+    """What did not fit was removed: no disk is full any more."""
+    show = {"ExecStart": command("/usr/bin/mk", "/srv/tree", "/srv/images/a.img")}
+    said = sentence("Write failed because No space left on device", show=show, system=IMAGES)
+    assert "there was no space left, as it seems on /srv/images: “Write failed" in said
+    show = {"ExecStart": command("/usr/bin/mk", "/srv/tree")}
+    said = sentence("Write failed because No space left on device", show=show, system=IMAGES)
+    assert "there was no space left, it is unclear on which disk: “Write failed" in said
+
+
+def test_an_address_that_could_not_be_bound() -> None:
+    facts = Facts(addresses=("192.0.2.1",), endpoints={"192.0.2.40": "/etc/a.conf:135"})
+    said = judge(case("main proc, Error binding", facts=facts)).summary
+    assert "it is told to listen on 192.0.2.40 (/etc/a.conf line 135)" in said
+    assert "address-not-here" not in found(case("main proc, Error", facts=facts))
+
+
+# -- files --------------------------------------------------------------------------------------
+
+
+def test_the_file_that_a_traceback_was_about() -> None:
+    lines = (
+        "thumbnail of /srv/photos/b.jpg",
+        "Traceback (most recent call last):",
+        '  File "/opt/a.py", line 9, in <module>',
+        "    image.load()",
+        '  File "/usr/lib/python3/dist-packages/PIL/ImageFile.py", line 266, in load',
+        "    raise OSError(msg)",
+        "OSError: image file is truncated (23 bytes not processed)",
+    )
+    facts = Facts(paths={"/srv/photos/b.jpg": there()})
+    said = judge(case(*lines, facts=facts)).summary
+    assert "/srv/photos/b.jpg, as it seems, is cut off or damaged: “OSError: image file" in said
+    assert "file-damaged" not in found(case(*lines))  # nobody has seen it there
+
+
+def test_steps_of_a_traceback_name_no_file_that_is_missing() -> None:
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "/opt/a.py", line 9, in <module>',
+        "    context.load_verify_locations(name)",
+        "FileNotFoundError: [Errno 2] No such file or directory",
+    )
+    facts = Facts(absent={"/etc/ssl/a/ca.pem": "/etc/systemd/system/a.service:5"})
+    said = judge(case(*lines, facts=facts)).summary
+    assert "/etc/ssl/a/ca.pem (/etc/systemd/system/a.service line 5) does not exist" in said
+
+
+def test_the_directory_of_a_log() -> None:
+    missing = replace(there(), kind="missing", missing_at="/var/log/a")
+    log = "/var/log/a/server.log"
+    facts = Facts(absent={log: "/etc/a.conf:3"}, paths={log: missing})
+    said = judge(case(facts=facts)).summary
+    assert "/var/log/a (/etc/a.conf line 3) does not exist" in said
+    missing = replace(missing, missing_at=log)
+    facts = Facts(absent={log: "/etc/a.conf:3"}, paths={log: missing})
+    assert "file-missing" not in found(case(facts=facts))  # the program makes that itself
+
+
+def test_the_last_word_of_a_checker() -> None:
+    show = {"ExecStart": command("/sbin/e2fsck", "-n", "/srv/vm/a.ext4")}
+    lines = (
+        "Free blocks count wrong (1, counted=2).",
+        "/srv/vm/a.ext4: ** WARNING: Filesystem still has errors **",
+    )
+    assert "the file system on /srv/vm/a.ext4 has errors that were not repaired" in sentence(
+        *lines, show=show
+    )
+    assert "the file system on /srv/vm/a.ext4 has errors" in sentence(
+        "UNEXPECTED INCONSISTENCY; RUN fsck", show=show
+    )
+    assert "file-system" not in found(case("no errors were left", show=show))
+
+
+# -- exceptions and levels ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("asyncssh.misc.PermissionDenied: Permission denied", "asyncssh.misc.PermissionDenied: "),
+        ("json.decoder.JSONDecodeError: Expecting value: line 1 column 1", "JSONDecodeError: Exp"),
+    ],
+)
+def test_whose_exception_it_is(line: str, said: str) -> None:
+    start = (
+        "Traceback (most recent call last):",
+        '  File "/opt/a.py", line 7, in <module>',
+        "    x()",
+    )
+    assert f": {said}" in judge(case(*start, line)).summary
+
+
+def test_a_part_of_the_program_is_no_level() -> None:
+    assert peel('config: line 8: unrecognized flag "SYNC"')[1] is Level.UNKNOWN
+    assert peel("CONFIG: reading a.properties")[1] is Level.TALK
+    assert peel("[detail] key exists")[1] is Level.TALK
+
+
+def test_threads_that_a_limit_forbids() -> None:
+    line = "resource unavailable (a.c:2207:create)"
+    assert "LimitNPROC=4 allows" in (what(case(line, show={"LimitNPROC": "4"}), "processes") or "")
+    assert "processes" not in found(case(line))
+
+
+# -- path units ---------------------------------------------------------------------------------
+
+_TABLE = "!  UNIT LOAD ACTIVE SUB RESULT RELATION\n"
+
+
+def _path_unit(result: str) -> str:
+    show = {"Paths": "/srv/in/READY (PathExists)"}
+    row = f"!  work.service loaded failed failed {result} Triggers\n"
+    items = {"unit/dependencies.txt": (_TABLE + row).encode()}
+    how = {"result": "unit-start-limit-hit", "exit_status": None, "exit_code": None}
+    return judge(case(show=show, items=items, manager=(), **how)).summary  # type: ignore[arg-type]
+
+
+def test_what_a_path_unit_starts_leaves_the_reason_in_place() -> None:
+    said = _path_unit("start-limit-hit")
+    assert (
+        "it started work.service too often in too short a time, since PathExists=/srv/in/READY"
+        in said
+    )
+
+
+def test_what_a_path_unit_starts_fails() -> None:
+    assert "it started work.service again and again, which failed each time" in _path_unit(
+        "exit-code"
+    )
+
+
+# -- the look at the machine --------------------------------------------------------------------
+
+SCRIPT = """#!/usr/bin/python3
+import os, json
+config = json.load(open("/etc/sync.json"))
+for entry in connection.entries:
+    connect(host=os.environ["HOST"], mirror="db.example.org")
+"""
+
+
+def test_hosts_of_a_script_stand_in_quotes() -> None:
+    assert is_code("/opt/a", SCRIPT)
+    assert is_code("/opt/a.rb", "")
+    assert not is_code("/opt/a.sh", "#!/bin/sh\n")
+    quoted = [one for _, one, _ in endpoints_of(SCRIPT, quoted=True)]
+    assert quoted == ["db.example.org"]
+
+
+def test_the_files_of_a_unit() -> None:
+    state = UnitState("a.service", {"FragmentPath": "/a", "DropInPaths": "/b /c"})
+    assert find(state, [], []).unit_files == ("/a", "/b", "/c")
+
+
+@ROOTED
+def test_what_the_unit_and_its_script_name(tmp_path: Path) -> None:
+    unit, script, config = tmp_path / "a.service", tmp_path / "a.py", tmp_path / "sync.json"
+    unit.write_text(
+        "[Unit]\nConditionPathExists=/nowhere/a/b.pem\n[Service]\n"
+        "Environment=CA=/etc/nowhere-a/ca.pem\nEnvironment=BROKER=192.0.2.9:9093\n"
+    )
+    script.write_text(f'#!/usr/bin/python3\nopen("{config}")\n')
+    config.write_text('{"host": "ldap1.example", "port": 636}\n')
+    for path in (unit, script, config):
+        path.chmod(0o644)
+    facts = look(Subjects(unit_files=(str(unit),), scripts=(str(script),)), system=False)
+    assert facts.absent == {"/etc/nowhere-a/ca.pem": f"{unit}:4"}
+    assert facts.endpoints["192.0.2.9"] == f"{unit}:5"
+    assert facts.endpoints["ldap1.example"] == f"{config}:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "writes", "expected"),
+    [("jobs.sqlite", False, True), ("jobs.sqlite", True, False), ("page.html", False, False)],
+)
+def test_a_database_is_there_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, writes: bool, expected: bool
+) -> None:
+    script = tmp_path / "a.py"
+    script.write_text(f'#!/usr/bin/python3\nurl = "sqlite:////srv/jobs/{name}"\n')
+    script.chmod(0o644)
+    access = (Access(UID, read=True, write=writes, execute=False),)
+    seen = replace(there(), access=access)
+    monkeypatch.setattr(Machine, "path", lambda *_: seen)
+    withheld = Machine(Path("/")).withheld([str(script)], UID, ())
+    place = f"{script}:2"
+    assert withheld == ({f"/srv/jobs/{name}": place} if expected else {})
+
+
+def test_a_realm_is_no_host() -> None:
+    assert paths_in("kinit -t /etc/a.keytab a@CORP.EXAMPLE") == ["/etc/a.keytab"]
+    facts = Facts(endpoints={"kdc1.corp.example": "/etc/krb5.conf:7"})
+    show = {"ExecStart": command("/usr/bin/kinit", "-k", "svc@CORP.EXAMPLE")}
+    line = "Resource temporarily unavailable while getting initial credentials"
+    said = judge(case(line, show=show, facts=facts)).summary
+    assert "the host name kdc1.corp.example (/etc/krb5.conf line 7) cannot be resolved" in said
