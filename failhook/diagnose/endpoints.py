@@ -53,6 +53,10 @@ NO_HOST = (".py", ".js", ".go", ".rb", ".pl", ".c", ".cc", ".cpp", ".cxx", ".h",
 _CODE = (".py", ".pl", ".rb", ".js", ".php", ".lua", ".tcl", ".R")
 _INTERPRETER = re.compile(r"#!.{0,60}\b(?:python|perl|ruby|node|php|lua|tclsh|Rscript)")
 _IN_QUOTES = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`")
+_BLAMES_PROXY = re.compile(
+    r"\bProxyError\b|\b(?:resolve|connect(?:ing)? to|find|reach) (?:the )?proxy\b|\bproxy (?:name|host|connect)",
+    re.IGNORECASE,
+)
 ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, nothing is bound
 MOST = 40  # of a file
 _FEW = 3
@@ -141,6 +145,15 @@ def peer_of(case: Case) -> str:
     shown = f"{told(hosts)}" if len(hosts) == 1 else ""
     port = f"port {told(ports)}" if len(ports) == 1 else ""
     return ", ".join(part for part in (shown, port) if part)
+
+
+def proxy_of(case: Case) -> tuple[str, str] | None:
+    """The proxy on the way to whom it speaks of, and where it is set, if its lines blame the proxy."""
+    if not any(_BLAMES_PROXY.search(one.text) for one in case.messages):
+        return None
+    named = Named(case, hosts_in).found.items()
+    found = [(one, place) for one, place in named if "proxy" in one.lower() or ".service" in place]
+    return found[0] if len(found) == 1 else None
 
 
 def unknown_host(case: Case, message: Message) -> tuple[str, str]:

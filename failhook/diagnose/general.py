@@ -22,6 +22,7 @@ from failhook.diagnose.course import (
 )
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
+from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 
@@ -132,6 +133,12 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
     return sorted(scored, key=lambda pair: (-round(pair[0]), pair[1].number))
 
 
+_CONCRETE = re.compile(
+    r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|[A-Z_]{4,}"
+)
+_GIVEN = 140  # characters of a command line
+
+
 def _general(case: Case) -> Iterator[Finding]:
     best = telling(case, case.messages)
     for score, message in best[:3]:
@@ -139,7 +146,7 @@ def _general(case: Case) -> Iterator[Finding]:
         text = quote(together(case, message))
         yield Finding(
             "unclear",
-            fails(case, f"“{text}”"),
+            fails(case, f"“{text}”{'' if _CONCRETE.search(text) else _work(case)}"),
             f"its own words; the whole log: failhook show {case.incident.id}",
             max(0.22, sure - (0.02 if message is not best[0][1] else 0)),
             (case.proof(message),),
@@ -149,6 +156,17 @@ def _general(case: Case) -> Iterator[Finding]:
         words = [message for message in case.messages if any(map(str.isalpha, message.text))]
         if words:
             yield _unclear(case, words[-1])
+
+
+def _work(case: Case) -> str:
+    """What the command was given, where its words name nothing: one of that it is, mostly."""
+    control = case.incident.control
+    failed = control.command if control is not None else "ExecStart"
+    for setting, program, argv in commands(case.unit):
+        given = argv.partition(" ")[2]
+        if setting == failed and paths_in(given) and " -c " not in f" {given}":
+            return f", of: {program.rpartition('/')[2]} {quote(given, _GIVEN)}"
+    return ""
 
 
 def _unclear(case: Case, last: Message) -> Finding:

@@ -16,6 +16,7 @@ from failhook.diagnose.endpoints import (
     Named,
     hosts_in,
     peer_of,
+    proxy_of,
     unknown_host,
 )
 from failhook.diagnose.finding import (
@@ -84,6 +85,7 @@ _BY_NAME = tuple(
         ("ssh", 22), ("telnet", 23), ("mqtt", 1883), ("radius", 1812), ("nfs", 2049),
     )
 )  # fmt: skip
+_CLASS = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")  # urllib3.connection.HTTPSConnection
 _URL_HOST = re.compile(r"://(?:[^/@\s]{1,80}@)?([A-Za-z][\w.-]{2,250})")
 _PATHS = re.compile(r"/\S{1,500}")
 _PORT = re.compile(
@@ -338,6 +340,7 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
         if (name := match["name"] or match["quoted"] or match["after"])
         and not name.lower().endswith((*NO_HOST, "error", "exception"))
         and any(map(str.isalpha, name))
+        and not _CLASS.search(name)
     ]
     servers = case.facts.name_servers
     more = []
@@ -349,7 +352,9 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
     url = _URL_HOST.search(message.text)
     host = host or next(iter(names), None) or (url[1] if url is not None else None)
     place = ""
-    if host is None:
+    if proxy := proxy_of(case):
+        host, place = proxy
+    elif host is None:
         host, place = unknown_host(case, message)
     if not host:
         what = f"a host name cannot be resolved{why}: “{quote(message.text, 180)}”"

@@ -16,6 +16,7 @@ from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import telling
 from failhook.diagnose.manager import complains, of_manager, path_of, program_of
+from failhook.diagnose.together import together
 from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
 
@@ -228,7 +229,7 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
         silent = f"{wrote}, it is unclear why"
     own = [one for one in case.messages if one.identifier == program.rpartition("/")[2]]
     if own and not complains(case):
-        silent = f"; its last words: “{quote(own[-1].text, 200)}”"
+        silent = f"; its last words: “{quote(together(case, own[-1]), 200)}”"
     line = case.said("rocess exited")
     sure = LIKELY - 0.1 if case.silent else FLOOR if complains(case) else LIKELY - 0.15
     path = program.rpartition("=")[2]

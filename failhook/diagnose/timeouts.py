@@ -84,11 +84,21 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
         )
 
 
+# What the end of the time did to it, and not what it waited for.
+_WAS_STOPPED = re.compile(
+    r"(?:received|caught|got|by|on)\b.{0,20}\b(?:termination signal|SIGTERM|signal 15|TERM signal)"
+    r"|\bterminated$|\binterrupted\b",
+    re.IGNORECASE,
+)
+
+
 def _last_words(case: Case) -> str:
     """What it was at when the time ran out, mostly what it waits for."""
     if not case.messages:
         return ""
-    return f"; its last words: “{quote(case.messages[-1].text, 160)}”"
+    own = (one for one in reversed(case.messages) if not _WAS_STOPPED.search(one.text))
+    last = next(own, case.messages[-1])
+    return f"; its last words: “{quote(last.text, 160)}”"
 
 
 def _stop_timeout(case: Case) -> Iterator[Finding]:

@@ -27,6 +27,8 @@ _FIRST_CAUSE = re.compile(r"^\s{1,8}0: \S")
 _GOES_ON = re.compile(
     r"^\s*(?:was|is|are|and|or|but|which|that|with|in|at|to|for|from|because|by|of|while|when) [a-z]"
 )
+# "The key id in x.minisig is 1", and below it "but the key id in the public key is 2".
+_CONTRASTS = re.compile(r"\W{0,3}(?:but|instead of|rather than|whereas|yet) [a-z\d]")
 _QUOTED = re.compile(r"['\"`‘“]([^'\"`’”]{1,80})['\"`’”]")
 _SPEAKER = re.compile(r"^[A-Z][\w.-]{2,20}: ")  # the library that speaks
 _ENDS = re.compile(r"[.!?;]\s*$")
@@ -98,9 +100,13 @@ def taken_back(case: Case, message: Message) -> bool:
 def _subject_above(case: Case, message: Message) -> str:
     """``key 9A1B: skipped: No public key`` / ``encryption failed: No public key``: what the line
     above names and this one does not, where both have the same reason or begin alike."""
-    if NAMES_A_THING.search(message.text) or not message.number:
+    if not message.number:
         return ""
     above = case.messages[message.number - 1]
+    if above.pid == message.pid and _CONTRASTS.match(message.text):
+        return above.text.rstrip(",. ")
+    if NAMES_A_THING.search(message.text):
+        return ""
     if above.pid != message.pid or not NAMES_A_THING.search(above.text):
         return ""
     reason = message.text.rpartition(": ")[2].rstrip(". ").lower()

@@ -21,6 +21,7 @@ from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks_beam import elixir, erlang
 from failhook.diagnose.tracebacks_compiled import dotnet, haskell, native, ocaml, swift
 from failhook.diagnose.tracebacks_java import java
+from failhook.diagnose.tracebacks_lisp import lisp
 
 # -- Python ---------------------------------------------------------------------------------------
 
@@ -329,7 +330,7 @@ def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
 
 _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
     _python, java, _javascript, _go, _rust, _php, _ruby, _perl, _lua, _tcl, elixir, erlang, native,
-    ocaml, haskell, swift, dotnet,
+    ocaml, haskell, swift, dotnet, lisp,
 )  # fmt: skip
 
 
