@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.course import NAMES_A_THING
+from failhook.diagnose.finding import GUESS, SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
 
 _LIBRARY = re.compile(
@@ -80,6 +82,15 @@ def _symbol(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _main_process_says_more(case: Case, message: Message) -> bool:
+    """A helper that it started misses a command; it goes on, and dies of something that it names."""
+    main = str(case.incident.main.pid or "")
+    return message.pid != main and any(
+        one.pid == main and one.level >= Level.ERROR and NAMES_A_THING.search(one.text)
+        for one in case.messages[message.number + 1 :]
+    )
+
+
 def _command(case: Case, message: Message) -> Finding | None:
     match = _COMMAND.search(message.raw.strip()) or _COMMAND.search(message.text)
     if match is None:
@@ -90,7 +101,7 @@ def _command(case: Case, message: Message) -> Finding | None:
         case, message, "command-missing",
         what=f"the command {command} does not exist or is not in its search path{where}",
         advice="install it, or name it with its whole path; the unit's $PATH is not that of a login",
-        confidence=SAID + 0.1,
+        confidence=GUESS if _main_process_says_more(case, message) else SAID + 0.1,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from failhook.diagnose.look import look
 from failhook.diagnose.machine import Machine
 from failhook.diagnose.subjects import Subjects, find, paths_in
 from failhook.diagnose.text import peel
+from failhook.incident import Process
 from failhook.systemd.unit import UnitState
 from tests.unit.diagnose.cases import UID, case, command, found, judge, sentence, there, what
 
@@ -256,3 +257,74 @@ def test_a_realm_is_no_host() -> None:
     line = "Resource temporarily unavailable while getting initial credentials"
     said = judge(case(line, show=show, facts=facts)).summary
     assert "the host name kdc1.corp.example (/etc/krb5.conf line 7) cannot be resolved" in said
+
+
+# -- more lines than one ------------------------------------------------------------------------
+
+
+def test_a_sentence_over_two_lines() -> None:
+    lines = (
+        "Signature key id in /srv/a.minisig is 2ED2",
+        "but the key id in the public key is DFDE",
+    )
+    assert f"“{lines[0]}: {lines[1]}”" in sentence(*lines)
+    assert f"“{lines[1]}”" in sentence("opened", {"_PID": "7", "MESSAGE": lines[1]})
+
+
+def test_what_it_waited_for_when_its_time_ran_out() -> None:
+    lines = (
+        "waiting for root's lock in /srv/cvs/a",
+        "a [export aborted]: received termination signal",
+    )
+    manager = ("Starting a.service - A...", "a.service: start operation timed out. Terminating.")
+    said = sentence(*lines, manager=manager, result="timeout")
+    assert "its last words: “waiting for root's lock in /srv/cvs/a”" in said
+
+
+def test_what_a_job_worked_on() -> None:
+    show = {"ExecStart": command("/sbin/cs", "open", "--key-file", "/etc/keys/a.key", "/srv/a.img")}
+    said = sentence("No key available with this passphrase", show=show)
+    assert "“No key available with this passphrase”, of: cs open --key-file /etc/keys/a.key" in said
+    said = sentence("No key 'b' available with this passphrase", show=show)
+    assert said.endswith("“No key 'b' available with this passphrase”")
+    show = {"ExecStart": command("/bin/sh", "-c", "read /etc/keys/a.key")}
+    assert "of: sh" not in sentence("No key available with this passphrase", show=show)
+
+
+def test_a_helper_misses_a_command_and_the_program_dies_of_something_else() -> None:
+    missing = {"_PID": "101", "MESSAGE": "sh: 1: udevadm: not found"}
+    last = "Error: The location 2GiB is outside of the device /srv/a.img."
+    main = Process(pid=100)
+    assert "The location 2GiB is outside" in sentence(missing, last, main=main)
+    assert "the command udevadm does not exist" in sentence(missing, "Error: it failed", main=main)
+
+
+def test_an_unhandled_condition() -> None:
+    lines = (
+        'Unhandled ASDF/FIND-COMPONENT:MISSING-COMPONENT in thread #<SB-THREAD:THREAD "m" RUNNING',
+        "                                                             {1001348003}>:",
+        "  Component :CL-CSV not found",
+        'Backtrace for: #<SB-THREAD:THREAD "main thread" RUNNING {1001348003}>',
+        "0: (SB-DEBUG::DEBUGGER-DISABLED-HOOK Component :CL-CSV not found #<unused> :QUIT T)",
+        '1: (LOAD #<SB-SYS:FD-STREAM for "file /opt/plan.lisp" {1001336F73}> :VERBOSE NIL)',
+        "2: (ERROR ASDF/FIND-COMPONENT:MISSING-COMPONENT :REQUIRES :CL-CSV)",
+    )
+    said = sentence(*lines)
+    assert "MISSING-COMPONENT: Component :CL-CSV not found, in /opt/plan.lisp" in said
+
+
+# -- proxies ------------------------------------------------------------------------------------
+
+NEW = "urllib3.exceptions.NewConnectionError: <urllib3.connection.HTTPSConnection object at 0x7f>: "
+NEW += "Failed to establish a new connection: [Errno -3] Temporary failure in name resolution"
+BLAME = "requests.exceptions.ProxyError: HTTPSConnectionPool(host='rates.example', port=443): "
+BLAME += "Max retries exceeded with url: / (Caused by ProxyError('Cannot connect to proxy.'))"
+
+
+def test_the_proxy_is_who_does_not_resolve() -> None:
+    place = "/etc/systemd/system/a.service.d/proxy.conf:2"
+    endpoints = {"proxy.corp.example": place, "rates.example": "/opt/a.py:4"}
+    said = judge(case(NEW, BLAME, facts=Facts(endpoints=endpoints))).summary
+    assert f"the host name proxy.corp.example ({place.replace(':', ' line ')})" in said
+    said = judge(case(NEW, facts=Facts(endpoints={"rates.example": "/opt/a.py:4"}))).summary
+    assert "the host name rates.example (/opt/a.py line 4) cannot be resolved" in said
