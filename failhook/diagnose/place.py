@@ -20,7 +20,7 @@ _PLACES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         file_pattern("file")
-        + r"['\"\])]{0,2}[:(] ?(?:line:? ?)?(?P<line>\d{1,7})(?![\d.]*[.:]\d{1,3}\.)",
+        + r"['\"\])]{0,2}(?!: \d{1,7}\))[:(] ?(?:line:? ?)?(?P<line>\d{1,7})(?![\d.]*[.:]\d{1,3}\.)",
         file_pattern("file") + r"\[(?P<line>\d{1,7})\]",
         file_pattern("file")
         + r"['\"\])]{0,2},? {0,2}(?:at |on |in )?\(?line(?: number)?[ :#=]{1,3}\[?(?P<line>\d{1,7})",
@@ -34,7 +34,7 @@ _PLACES = tuple(
         + r"['\"\])]{1,2}[,:]? {0,2}line[ :]{1,2}(?P<line>\d{1,7})",
     )
 )
-_SLASHES = re.compile(r"^/{2,3}")  # of a file:// URL
+_BEFORE_IT = re.compile(r"^//(?=/)|^/(?=/)|^--?[\w.-]{1,40}=(?=/)")  # of a file:// URL; an option
 _PROGRAM_PLACES = (
     "http:",
     "https:",
@@ -77,7 +77,7 @@ def place_in(text: str) -> Place | None:
     found: list[tuple[int, Place]] = []
     for pattern in _PLACES:
         found += [
-            (match.start(), Place(_SLASHES.sub("/", match["file"]), match["line"]))
+            (match.start(), Place(_BEFORE_IT.sub("", match["file"]), match["line"]))
             for match in pattern.finditer(text)
             if _is_file(match) and not is_program_text(match["file"])
         ]

@@ -14,7 +14,7 @@ _UNHANDLED = re.compile(
     r"(?:Unhandled|debugger invoked on an?) (?P<kind>[\w/:.+*-]{1,120}) in thread\b"
 )
 _THREAD = re.compile(r"(?:#<[^>]{1,120}|\{[0-9A-F]{1,20}\}>:?|[^>]{0,80}RUNNING\b.{0,40})$")
-_STEP = re.compile(r"\s*\d{1,4}: \(")
+_STEP = re.compile(r"\s{0,8}\d{1,4}: \(")
 _FILE = re.compile(r'(?:#P"|"file )(?P<file>/[^"\n]{1,300})"')
 _MOST_LINES, _MOST_STEPS = 8, 80
 
