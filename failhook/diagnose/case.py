@@ -40,6 +40,7 @@ from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of
 from failhook.systemd.unit import UnitState
 
+_SKIPPED = " missing, skipping: "
 T = TypeVar("T")
 REQUIRED = "unit/required.json"
 LOGS = "logs/"
@@ -256,6 +257,8 @@ def _sorted(
             manager.append(line)
         elif identifier in ("failhook", "(failhook)") or line.get("_COMM") == "(failhook)":
             continue  # our own hook's, in the unit's own cgroup
+        elif identifier.startswith("(") and _SKIPPED in line.message:
+            continue  # of a command with "-" before it: systemd goes on (systemd.service(5))
         elif _is_setup(line, identifier, believed=believed):
             setup.append(line)
         else:

@@ -20,7 +20,7 @@ FAILURE = re.compile(
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
-    r"|available|supported|configured|installed|defined|running|readable|writable|a)|too (?:many|few"
+    r"|available|supported|configured|installed|defined|running|readable|writable|executable|an?)|too (?:many|few"
     r"|large|small|long|old|new)|out of|no space|read-only|wrong|syntax|incompatible|conflict|never"
     r"|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
     re.IGNORECASE,

@@ -29,6 +29,7 @@ _MISSING = re.compile(
     r"|cannot stat|NoSuchFileException|FileNotFoundException|errno[ =:]*2\b|os error 2\b",
     re.IGNORECASE,
 )
+_NOT_EXECUTABLE = re.compile(r"\bnot (?:an? )?executable\b", re.IGNORECASE)
 _NO_SUCH = re.compile(r"no such file or directory|\bENOENT\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"permission denied|\bEACCES\b|\bEPERM\b|operation not permitted|access (?:is )?denied"
@@ -88,7 +89,8 @@ def _missing_above(case: Case, message: Message) -> str | None:
 
 def missing(case: Case, message: Message) -> Finding | None:
     """A file that is not there; where several are named, the one that is truly not there."""
-    if not _MISSING.search(message.text) or _OF_THE_WEB.search(message.text):
+    by_words = _MISSING.search(message.text) is not None
+    if not (by_words or _NOT_EXECUTABLE.search(message.text)) or _OF_THE_WEB.search(message.text):
         return None
     paths = [*named_paths(case, message), *_of_line(case, message)]
     by_system = _NO_SUCH.search(message.text) is not None
@@ -107,7 +109,7 @@ def missing(case: Case, message: Message) -> Finding | None:
             closed = _closed(case, message, path, uid)
             if closed is not None:
                 return closed
-    return _missing_by_its_words(case, message, paths)
+    return _missing_by_its_words(case, message, paths) if by_words else None
 
 
 def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Finding | None:
