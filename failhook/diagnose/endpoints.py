@@ -42,6 +42,11 @@ _OF_A_PEER = re.compile(
 _OF_A_PORT = re.compile(
     r"port|listen|bind|addr|socket|host|server|\burl|:\d{2,5}\b|(?:^|\s)-[pPl]\b", re.IGNORECASE
 )
+# The name of a setting whose value is nobody's business, before that value.
+_SECRET = re.compile(
+    r"(?:passw|passphrase|\bpwd|secret|token|api[_-]?key|credential|\bpin\b|_pin\b)\w{0,40}['\"]?\s{0,9}[=:]",
+    re.IGNORECASE,
+)
 _LISTENS = re.compile(r"listen|bind", re.IGNORECASE)
 _ITEM = re.compile(r"\s{0,40}(?:- |\[?['\"]?[\d.:/]{3,60}['\"]?,?\]?\s{0,9}$)")
 NUMBER = re.compile(r"(?<![\w.])\d{2,5}(?![\w.])")
@@ -94,6 +99,8 @@ def endpoints_of(text: str, *, quoted: bool = False) -> Iterator[tuple[int, str,
     quotes."""
     above = ""
     for number, line in content_lines(text):
+        if _SECRET.search(line.partition("//")[0]):
+            continue  # 12345 may be more than a port
         above = above if _ITEM.match(line) else line
         found = [*addresses_in(line), *(match.group() for match in INTERFACE.finditer(line))]
         if _OF_A_PEER.search(line):

@@ -17,6 +17,8 @@ interface = ens18
 path = /etc/a.conf.d/x.service
 upstream dns = 198.51.100.7, port 8053
 started 21:49:37
+server_password = 12345
+SERVER_TOKEN: db.example.org
 """
 LINKS = {"links": [{"name": "lo"}, {"name": "eth0"}], "listening": []}
 OWN = ("127.0.0.1", "::1", "192.0.2.1")
