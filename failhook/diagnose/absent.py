@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import stands_at
 from failhook.diagnose.subjects import commands, paths_in
@@ -23,6 +24,11 @@ _NO_SUCH_FILE = re.compile(r"no such file or directory|\bENOENT\b|cannot stat", 
 _CANNOT_OPEN = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|error)\b.{0,20}"
     r"\b(?:open|read|access|stat|load|enter|find|chdir|change)(?:ing)?\b",
+    re.IGNORECASE,
+)
+# "no targets in the config file", after which it may not even say that there is none.
+_NOT_CONFIGURED = re.compile(
+    r"\b(?:no|not|without|missing|empty|none)\b.{0,60}\bconfig(?:uration)?\b|\bconfig(?:uration)?\b.{0,30}\b(?:missing|empty)\b",
     re.IGNORECASE,
 )
 _KINDS = (
@@ -86,6 +92,8 @@ def _how_sure(message: Message, count: int) -> float | None:
     if _NO_SUCH_FILE.search(message.text):
         return SAID + 0.05
     if count == 1 and _CANNOT_OPEN.search(message.text):
+        return LIKELY + 0.06
+    if count == 1 and _NOT_CONFIGURED.search(message.text) and message.level is not Level.TALK:
         return LIKELY + 0.06
     return None
 
