@@ -24,6 +24,7 @@ from failhook.diagnose.course import FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
+from failhook.diagnose.subjects import commands, environment_files, paths_in, variables_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 from failhook.diagnose.tracebacks import crashes
@@ -64,7 +65,8 @@ _NAMES_IT = re.compile(
 )
 # Of the command line, not of a file.
 _OPTION = re.compile(
-    r"(?<![\w-])--?[a-z]|\b(?:flag|argument|usage|command[ -]line)s?\b", re.IGNORECASE
+    r"(?<![\w-])--?[a-z]|\b(?:flag|argument|usage|command[ -]line)s?\b|\boption -- ['\"]",
+    re.IGNORECASE,
 )
 _ERROR_IN_LINE = re.compile(
     r"\berrors?\b.{0,40}\bline(?: number)?[ :#=]{1,3}\d{1,7}", re.IGNORECASE
@@ -88,6 +90,7 @@ _PLACE_WORDS = re.compile(
 )
 _ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
+_FILES = 2
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
 _PLACE_BELOW = 4  # lines: the complaint, then where it is
@@ -128,7 +131,10 @@ def _said(case: Case) -> Iterator[Finding]:
             yield _at_place(case, message, text, place, plain=not about)
         elif any(one.first <= message.number <= one.last for one in found):
             continue  # a line of a traceback speaks of the program's text, unless it says otherwise
-        elif about and message.level not in (Level.TALK, Level.WARNING):
+        elif about and (
+            message.level not in (Level.TALK, Level.WARNING)
+            or (case.course.explains(message) and not paths_in(message.text))
+        ):
             yield _somewhere(case, message, text)
 
 
@@ -252,10 +258,10 @@ def _somewhere(case: Case, message: Message, text: str) -> Finding:
         file = the_one(case.unit, case.facts)
         if file is not None and line is not None and _perhaps_elsewhere(case, text, file, line):
             return _there_or_below(case, message, text, file, line)
-    if file is not None:
-        place = Place(file, line)
-        return _at_place(case, message, text, place, plain=False, sure=SAID)
     named = _NAMES_IT.search(_without_itself(case, message, _without_verb(text))) is not None
+    if file is not None:
+        sure = SAID if named or line is not None else SAID - 0.04
+        return _at_place(case, message, text, Place(file, line), plain=False, sure=sure)
     return _nowhere(case, message, text, named=named)
 
 
@@ -296,7 +302,8 @@ def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding
     sure = SAID - 0.06 if named else GUESS - 0.02
     if taken_back(case, message):
         sure -= 0.3
-    where = "its configuration or command line"
+    where = _command_line(case) if _OPTION.search(text) else ""
+    where = where or "its configuration or command line"
     return from_message(
         case,
         message,
@@ -307,6 +314,16 @@ def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding
         advice=f"check its options: systemctl cat {case.incident.unit}",
         confidence=sure,
     )
+
+
+def _command_line(case: Case) -> str:
+    """Where the options of the command line stand, if it takes them from a variable."""
+    names = [name for _, _, argv in commands(case.unit) for name in variables_in(argv)]
+    files = [file for file in environment_files(case.unit) if file in case.facts.paths]
+    there = [file for file in files if (fact := case.path(file)) is not None and fact.exists]
+    if not names or not 0 < len(there) <= _FILES:
+        return ""
+    return f"its command line, which has ${names[0]} of {' or '.join(there)}"
 
 
 def _place_nearby(case: Case, message: Message) -> Place | None:

@@ -36,6 +36,7 @@ _NO_INTERFACE = re.compile(
 )
 _ANSWERS = re.compile(r"\bRTNETLINK answers\b")
 _ABOVE = 3  # lines
+_MADE = re.compile(r"tun|tap|wg|ppp|br|veth|docker|dummy|virbr|team|bond")
 _BINDS = re.compile(
     r"\b(?:error|failed|failure|cannot|can't|could not|unable)\b.{0,20}\bbind", re.IGNORECASE
 )
@@ -110,6 +111,18 @@ def unsaid(case: Case) -> Iterator[Finding]:
         and not _BINDS.search(one.text)
     ):
         return
+    interfaces = _told_interfaces(case)
+    if len(interfaces) == 1 and not _made_by_itself(interfaces):
+        yield Finding(
+            "interface-missing",
+            fails(
+                case,
+                f"it is told to use the network interface {told(interfaces)}, which does not exist",
+            ),
+            "ip link shows those that there are; is its driver loaded, was it renamed?",
+            LIKELY + 0.04,
+            (case.checked(f"this machine has {', '.join(sorted(case.links)[:8])}"),),
+        )
     binds = any(_BINDS.search(one.text) for one in case.messages)
     named = Named(case, addresses_in).those(
         lambda one: (binds or one in case.facts.listens) and _is_foreign(one, own)
@@ -122,6 +135,11 @@ def unsaid(case: Case) -> Iterator[Finding]:
             LIKELY + 0.05,
             (case.checked(f"this machine has {', '.join(sorted(own)[:8])}"),),
         )
+
+
+def _made_by_itself(named: Mapping[str, str]) -> bool:
+    """A tunnel or a bridge, which the program itself may have had to make."""
+    return any(_MADE.match(one) for one in named)
 
 
 def _is_foreign(address: str, own: set[str]) -> bool:

@@ -61,7 +61,10 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     return Facts(
         at=time.time(),
         paths=paths,
-        programs=_known({path: machine.program(path) for path in subjects.programs}),
+        programs=_known(
+            {path: machine.program(path) for path in subjects.programs}
+            | {path: machine.own_program(path) for path in subjects.executed}
+        ),
         certificates=_known({path: machine.certificate(path) for path in subjects.certificates}),
         users={name: uid_of(name) for name in subjects.users},
         groups={name: gid_of(name) for name in subjects.groups},

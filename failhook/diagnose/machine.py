@@ -118,6 +118,13 @@ class Machine:
             return self._elf(head)
         return ProgramFact(known=False, empty=not head)
 
+    def own_program(self, path: str) -> ProgramFact | None:
+        """As `program`, of a path that a log line names: only what root alone may write."""
+        fact = self.path(path, ())
+        mode = fact.mode or 0
+        is_roots = fact.kind == "file" and fact.owner == "root" and not mode & 0o022
+        return self.program(path) if is_roots and mode & 0o111 else None
+
     def _elf(self, head: bytes) -> ProgramFact:
         little = head[5:6] != b"\x02"
         number = int.from_bytes(head[18:20], "little" if little else "big")

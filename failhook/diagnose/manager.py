@@ -15,6 +15,11 @@ from failhook.incident import Proof
 _OUTRANKED = ("protocol", "pid-file", "timeout-start", "start-limit")
 
 
+_GIVEN = re.compile(
+    r"\{ path=\S{1,400} ; argv\[\]=\S{1,400} -\w{0,4}c (?P<script>.{1,2000}?) ; ignore_errors="
+)
+
+
 def program_of(case: Case, setting: str = "ExecStart") -> str:
     """The program that failed, with its whole path."""
     control = case.incident.control
@@ -24,6 +29,18 @@ def program_of(case: Case, setting: str = "ExecStart") -> str:
         if command.property == wanted and ended and (path := path_of(command.text)):
             return path
     return next((path for name, path, _ in commands(case.unit) if name == wanted), "its program")
+
+
+def script_of(case: Case) -> str:
+    """What the shell that failed was given (``-c``), beside the program's path; empty: no shell."""
+    control = case.incident.control
+    wanted = control.command if control is not None else "ExecStart"
+    for command in case.unit.commands:
+        ended = command.code is not None and not command.status.startswith("0")
+        match = _GIVEN.match(command.text) if command.property == wanted and ended else None
+        if match is not None:
+            return match["script"].strip()
+    return ""
 
 
 def path_of(text: str) -> str | None:

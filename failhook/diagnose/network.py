@@ -52,7 +52,9 @@ _COMPLAINS = re.compile(
     re.IGNORECASE,
 )
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
-_LOCAL = re.compile(r"(?<![\w.])(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):(?P<port>\d{1,5})(?!\d)")
+_LOCAL = re.compile(
+    r"(?<![\w.])(?:\[?127(?:\.\d{1,3}){3}\]?|localhost|\[::1\]):(?P<port>\d{1,5})(?!\d)"
+)
 _CONNECTS = re.compile(r"\bconnect[a-z]*\b(?!/)|fetch|resolv|upstream", re.IGNORECASE)
 _REFUSED = re.compile(
     r"connection refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|ECONNREFUSED|actively refused|errno[ =:]*111\b",

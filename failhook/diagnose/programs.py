@@ -9,6 +9,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.finding import GUESS, SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.level import Level
+from failhook.diagnose.subjects import EXECUTES, paths_in
 from failhook.diagnose.text import Message
 
 _LIBRARY = re.compile(
@@ -105,6 +106,24 @@ def _command(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _interpreter(case: Case, message: Message) -> Finding | None:
+    """A script that another program could not execute: of the interpreter execve(2) says ENOENT."""
+    if not EXECUTES.search(message.text[:600]):
+        return None
+    for path in paths_in(message.raw[:600]):
+        head = case.facts.programs.get(path)
+        if head is None or head.interpreter is None or head.interpreter_exists is not False:
+            continue
+        ends = " (its first line ends with a carriage return)" if head.carriage_return else ""
+        what = f"{path} asks for the interpreter {head.interpreter}, which does not exist{ends}"
+        return from_message(
+            case, message, "command-missing", what=what,
+            advice=f"install it, or correct the first line of {path}", confidence=SEEN,
+            more=[case.checked(what)],
+        )  # fmt: skip
+    return None
+
+
 def _shell(case: Case, message: Message) -> Finding | None:
     match = _SHELL_LINE.match(message.raw.strip())
     if match is None or not _SHELL.search(match["what"]):
@@ -134,7 +153,7 @@ def _job(case: Case, message: Message) -> Finding | None:
 
 
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, _library, _symbol, _command, _shell, _job))
+    return list(each(case, _library, _symbol, _command, _interpreter, _shell, _job))
 
 
 CAUSES = (Cause("programs", "programs and libraries that are missing or do not fit", _said),)

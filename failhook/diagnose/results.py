@@ -15,7 +15,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import telling
-from failhook.diagnose.manager import complains, of_manager, path_of, program_of
+from failhook.diagnose.manager import complains, of_manager, path_of, program_of, script_of
 from failhook.diagnose.together import together
 from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
@@ -233,6 +233,8 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     line = case.said("rocess exited")
     sure = LIKELY - 0.1 if case.silent else FLOOR if complains(case) else LIKELY - 0.15
     path = program.rpartition("=")[2]
+    if case.silent and (script := script_of(case)):
+        program = f"{program} -c “{quote(script, 140)}”"
     unit = case.incident.unit
     by_hand = f"what systemctl cat {unit} has" if _INTERPRETER.search(path) else path
     advice = f"run it by hand as the unit's user: {by_hand}"

@@ -71,6 +71,10 @@ _OF_PACKAGES = (
     "/etc/init.d/",
 )
 _MAXSCRIPTS = 6
+EXECUTES = re.compile(
+    r"\b(?:exec\w{0,4}|spawn|run|start|launch)\b.{0,200}\bno such file or directory", re.IGNORECASE
+)
+_MOST_EXECUTED = 4
 _NEVER = ("/proc/", "/sys/", "/dev/null")
 
 
@@ -80,6 +84,7 @@ class Subjects:
 
     paths: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    executed: tuple[str, ...] = ()  # what lines say could not be executed; opened if it is root's
     certificates: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -149,6 +154,12 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         users += [match["name"] for match in _BEFORE_USER.finditer(text)]
     named = [path for path in dict.fromkeys([*of_unit, *of_lines]) if not path.startswith(_NEVER)]
     programs = [path for _, path, _ in commands(state) if path.startswith("/")]
+    executed = [
+        path
+        for message in near
+        if EXECUTES.search(message.text[:600])
+        for path in paths_in(message.raw[:600])
+    ]
     own_users = [name for name in (state.get("User"),) if name]
     own_groups = [
         name
@@ -158,6 +169,7 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
     return Subjects(
         paths=tuple(named[:MAX_PATHS]),
         programs=tuple(dict.fromkeys(programs))[:20],
+        executed=tuple(dict.fromkeys(executed))[-_MOST_EXECUTED:],
         certificates=tuple(p for p in named if p.endswith((".pem", ".crt", ".cer", ".cert")))[:8],
         users=tuple(dict.fromkeys([*own_users, *users]))[:20],
         groups=tuple(dict.fromkeys([*own_groups, *users]))[:20],
@@ -168,7 +180,7 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         libraries=tuple(dict.fromkeys(libraries))[:8],
         hosts=tuple(dict.fromkeys(hosts))[:12],
         scripts=tuple(_scripts(state)),
-        environment_files=tuple(_environment_files(state)),
+        environment_files=tuple(environment_files(state)),
         unit_files=tuple(_unit_files(state)),
         variables=tuple(dict.fromkeys(_variables(state))),
     )
@@ -185,7 +197,7 @@ def _scripts(state: UnitState) -> Iterator[str]:
     yield from list(dict.fromkeys(found))[:_MAXSCRIPTS]
 
 
-def _environment_files(state: UnitState) -> Iterator[str]:
+def environment_files(state: UnitState) -> Iterator[str]:
     """Those that the unit names, and the one that an init script reads (Debian Policy 9.3.2)."""
     for _, program, _ in commands(state):
         if program.startswith("/etc/init.d/"):
@@ -201,10 +213,15 @@ def _unit_files(state: UnitState) -> Iterator[str]:
         yield from (state.get(setting) or "").split()[:8]
 
 
+def variables_in(argv: str) -> list[str]:
+    """The names of the variables that a command line uses."""
+    return _VARIABLE.findall(argv)[:20]
+
+
 def _variables(state: UnitState) -> Iterator[str]:
     """``$NAME`` and ``${NAME}`` of the command lines (systemd.service(5))."""
     for _, _, argv in commands(state):
-        yield from _VARIABLE.findall(argv)[:20]
+        yield from variables_in(argv)
 
 
 def own_directories(state: UnitState) -> Iterator[str]:
