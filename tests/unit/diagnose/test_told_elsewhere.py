@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from failhook.diagnose.endpoints import endpoints_of, is_code
-from failhook.diagnose.facts import Access, Facts
+from failhook.diagnose.facts import Access, Facts, ProgramFact
 from failhook.diagnose.level import Level
 from failhook.diagnose.look import look
 from failhook.diagnose.machine import Machine
@@ -16,7 +16,7 @@ from failhook.diagnose.subjects import Subjects, find, paths_in
 from failhook.diagnose.text import peel
 from failhook.incident import Process
 from failhook.systemd.unit import UnitState
-from tests.unit.diagnose.cases import UID, case, command, found, judge, sentence, there, what
+from tests.unit.diagnose.cases import UID, case, command, found, gone, judge, sentence, there, what
 
 DNSMASQ = {
     "protocol": "udp", "address": "0.0.0.0", "port": 67, "pid": 98, "program": "dnsmasq",
@@ -328,3 +328,90 @@ def test_the_proxy_is_who_does_not_resolve() -> None:
     assert f"the host name proxy.corp.example ({place.replace(':', ' line ')})" in said
     said = judge(case(NEW, facts=Facts(endpoints={"rates.example": "/opt/a.py:4"}))).summary
     assert "the host name rates.example (/opt/a.py line 4) cannot be resolved" in said
+
+
+# -- what the unit gives ------------------------------------------------------------------------
+
+
+def test_where_the_options_stand() -> None:
+    show = {
+        "ExecStart": command("/sbin/a", "-f", "$OPTIONS"),
+        "EnvironmentFiles": "/etc/a.conf (ignore_errors=yes)\n/etc/default/a (ignore_errors=yes)",
+    }
+    seen = Facts(paths={"/etc/default/a": there(), "/etc/a.conf": gone("/etc/a.conf")})
+    said = judge(case("invalid option -- '-'", show=show, facts=seen)).summary
+    assert "a mistake in its command line, which has $OPTIONS of /etc/default/a: “invalid" in said
+    said = judge(case("invalid option -- '-'", facts=seen)).summary
+    assert "a mistake in its configuration or command line" in said
+
+
+def test_a_shell_that_fails_without_a_word() -> None:
+    show = {"ExecStart": command("/bin/bash", "-c", 'grep -q "^dev " $CONF')}
+    said = sentence(show=show)
+    assert '/bin/bash -c “grep -q "^dev " $CONF” ended with status 3' in said
+    assert "it is unclear why" in said
+    assert "-c “" not in sentence("something", show=show)
+
+
+def test_an_interpreter_that_another_program_missed() -> None:
+    job = "/etc/cron.hourly/count"
+    lines = (f"run-parts: failed to exec {job}: No such file or directory",)
+    head = ProgramFact("/usr/bin/python", False, script=True)
+    facts = Facts(paths={job: there(0o755)}, programs={job: head})
+    said = judge(case(*lines, facts=facts)).summary
+    assert f"{job} asks for the interpreter /usr/bin/python, which does not exist" in said
+    head = ProgramFact("/usr/bin/python3", True, script=True)
+    facts = Facts(paths={job: there(0o755)}, programs={job: head})
+    assert "command-missing" not in found(case(*lines, facts=facts))
+
+
+def test_an_interface_that_nobody_speaks_of() -> None:
+    links = {"links": [{"name": "lo"}, {"name": "eth0"}], "listening": []}
+    line = "There must be at least 1 Vif as upstream."
+    facts = Facts(addresses=(), endpoints={"eth0.8": "/etc/a.conf:3", "eth0": "/etc/a.conf:4"})
+    said = judge(case(line, facts=facts, system=links)).summary
+    assert "it is told to use the network interface eth0.8 (/etc/a.conf line 3), which does" in said
+    facts = Facts(addresses=(), endpoints={"tun0": "/etc/a.conf:3"})
+    assert "interface-missing" not in found(case(line, facts=facts, system=links))
+    facts = Facts(addresses=(), endpoints={"eth0.8": "/etc/a.conf:3"})
+    named = case("cannot open /srv/a/b", facts=facts, system=links)
+    assert "interface-missing" not in found(named)
+
+
+def test_a_warning_that_explains_the_error_below_it() -> None:
+    show = {"ExecStart": command("/usr/sbin/a", "-n", "/etc/a.conf")}
+    seen = Facts(paths={"/etc/a.conf": there()})
+    lines = ({"MESSAGE": "Unknown token 'net' in configfile", "PRIORITY": "4"},
+             {"MESSAGE": "Unable to load config file...", "PRIORITY": "3"})  # fmt: skip
+    said = judge(case(*lines, show=show, facts=seen)).summary
+    assert "a mistake in /etc/a.conf: “Unknown token 'net' in configfile”" in said
+
+
+def test_a_program_that_misses_what_its_configuration_would_say() -> None:
+    missing = "/etc/a/targets.yml"
+    facts = Facts(paths={missing: gone(missing)}, configurations=(missing,))
+    said = judge(case('level=error msg="no targets in config file"', facts=facts)).summary
+    assert f"{missing} (EnvironmentFile=) does not exist: “no targets in config file”" in said
+
+
+def test_nobody_listens_at_an_address_in_brackets() -> None:
+    line = "stream: default: connect: [127.0.0.1]:8000: error -2: Couldn't connect"
+    said = sentence(line, "initial server connection failed", system={"listening": [DNSMASQ]})
+    assert "nobody listens on [127.0.0.1]:8000" in said
+
+
+def test_what_a_log_says_could_not_be_executed() -> None:
+    state = UnitState("a.service", {})
+    lines = ("failed to exec /etc/cron.hourly/a: No such file or directory", "run /srv/b now")
+    messages = case(*lines).messages
+    assert find(state, messages, []).executed == ("/etc/cron.hourly/a",)
+
+
+@ROOTED
+def test_only_programs_of_root_are_opened(tmp_path: Path) -> None:
+    script = tmp_path / "job"
+    script.write_text("#!/nowhere/python\n")
+    for mode, known in ((0o755, True), (0o644, False), (0o777, False)):
+        script.chmod(mode)
+        facts = look(Subjects(executed=(str(script),)), system=False)
+        assert (str(script) in facts.programs) is known, oct(mode)
