@@ -39,7 +39,9 @@ _OF_A_LIBRARY = re.compile(
     r"|unexpected (?:end of JSON|token .{1,12} in JSON)|cannot unmarshal|(?:JSON|TOML)DecodeError"
     r"|\[string \"[^\"]{0,80}\"\]:\d"
     r"|(?:^|: )\d{1,6}:\d{1,6}: (?:expected|unexpected|unknown|invalid|trailing|unterminated|missing)\b"
-    r"|contains no section headers|unclosed section",
+    r"|contains no section headers|unclosed section"
+    r"|not well-formed \(|no element found: line|mismatched tag: line|junk after document element|XMLSyntaxError"
+    r"|\bcsv\.Error|line contains NUL|Error tokenizing data|pickle data was truncated|invalid load key|UnicodeDecodeError",
     re.IGNORECASE,
 )
 _COMMENT = re.compile(r"\s*(?:[#;%!]|//|--|<!--|\*|$)")

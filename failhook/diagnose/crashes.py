@@ -10,9 +10,10 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import LINE_ONLY, is_data_error, the_one
 from failhook.diagnose.course import FAILURE, FRAME, HARMLESS, NAMES_A_THING
 from failhook.diagnose.crash import Crash, around_of
+from failhook.diagnose.empty import inputs_of
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
-from failhook.diagnose.place import Place
+from failhook.diagnose.place import Place, stands_at
 from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
 
@@ -23,6 +24,7 @@ _MODULE = re.compile(
 _ABOVE = 2  # lines
 _BEFORE = 12  # lines
 _TELLING = 30  # letters: no two errors have so many in common by chance
+_PLACES = re.compile(r"\b(?:line|col\w{0,4}|char(?:acter)?|position) \d{1,9}|\b\d{1,9}\b")
 _ERRNO = re.compile(r"\[Errno \d{1,3}\]|\b\w{0,20}Error\b")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
@@ -87,14 +89,27 @@ def _how_sure(case: Case, crash: Crash) -> float:
 
 def _configuration(case: Case, crash: Crash) -> str:
     """The file that a library for data could not read: the only one that the unit names."""
-    file = the_one(case.unit, case.facts) if is_data_error(crash.message) else None
-    if file is None or file in crash.message:
+    if not is_data_error(f"{crash.kind}: {crash.message}"):
+        return ""
+    file = the_one(case.unit, case.facts)
+    if file is None:
+        return _data(case, crash)
+    if file in crash.message:
         return ""
     place = LINE_ONLY.search(crash.message)
     number = place["line"] if place is not None else None
     line = case.facts.lines.get(f"{file}:{number}", "")
     shown = f" (that line: {quote(line, 120)})" if line else ""
-    return f"; its configuration is {Place(file, number)}{shown}"
+    return f"; it reads {Place(file, number)}{shown}"
+
+
+def _data(case: Case, crash: Crash) -> str:
+    """The one file of data that its command line or its script names, if its words name none."""
+    known = dict.fromkeys(inputs_of(case), "ExecStart") or {**case.facts.data}
+    if len(known) != 1 or NAMES_A_THING.search(_PLACES.sub("", crash.message)):
+        return ""
+    (path, place), *_ = known.items()
+    return f"; it reads {path} ({stands_at(place)})"
 
 
 def _missing_module(case: Case, crash: Crash, name: str) -> Finding:

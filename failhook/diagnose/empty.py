@@ -53,19 +53,21 @@ def _look(case: Case) -> Iterator[Finding]:
     best = next((one for _, one in telling(case, case.messages)), None)
     if best is not None and NAMES_A_THING.search(best.text) and not _OF_CONTENT.search(best.text):
         return
-    said = f": “{quote(best.text, 140)}”" if best is not None else ""
+    last = next(reversed(case.messages), None) if best is None else best
+    of_content = last is not None and _OF_CONTENT.search(last.text) is not None
+    said = f": “{quote(last.text, 140)}”" if last is not None and (best or of_content) else ""
     yield Finding(
         "file-empty",
         fails(case, f"{path} ({stands_at(place)}) is empty{said}"),
         f"restore {path} from a backup, or have it made again",
-        LIKELY + 0.04,
+        SAID + 0.05 if of_content else LIKELY + 0.04,
         (case.checked(f"{path}: 0 bytes"),),
     )
 
 
 def _damaged(case: Case) -> Iterator[Finding]:
     """It speaks of a damaged input without a name, and its command line names one file alone."""
-    files = _inputs(case)
+    files = inputs_of(case)
     for message in case.messages:
         if not _DAMAGED.search(message.text) or named_paths(case, message):
             continue
@@ -91,7 +93,7 @@ def _just_before(case: Case, message: Message) -> str:
     return ""
 
 
-def _inputs(case: Case) -> list[str]:
+def inputs_of(case: Case) -> list[str]:
     """The files of the failed command line that are there, but for the program and its settings."""
     control = case.incident.control
     failed = control.command if control is not None else "ExecStart"

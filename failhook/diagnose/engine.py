@@ -26,6 +26,7 @@ from failhook.diagnose import (
     memory,
     needs,
     network,
+    ports,
     programs,
     results,
     setup,
@@ -47,7 +48,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, timeouts, programs, accounts, capabilities, files, absent, withheld, empty, network, logins, needs, memory, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, timeouts, programs, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

@@ -114,6 +114,9 @@ class Facts:
     withheld: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, not for its user: path -> file:line, or HOME
+    data: Mapping[str, str] = field(
+        default_factory=dict
+    )  # files of data that its own scripts name and that are there -> script:line
     empty: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, of no content: path -> file:line
@@ -170,6 +173,7 @@ def load(data: bytes) -> Facts:
         configurations=_texts(raw.get("configurations")) or (),
         absent={path: str(place) for path, place in _object(raw.get("absent")).items()},
         withheld={path: str(place) for path, place in _object(raw.get("withheld")).items()},
+        data={path: str(place) for path, place in _object(raw.get("data")).items()},
         empty={path: str(place) for path, place in _object(raw.get("empty")).items()},
         endpoints={one: str(place) for one, place in _object(raw.get("endpoints")).items()},
         listens=_texts(raw.get("listens")) or (),

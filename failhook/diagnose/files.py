@@ -18,7 +18,7 @@ from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_mes
 from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths
 from failhook.diagnose.place import place_in
 from failhook.diagnose.rights import forbidden, unmakeable
-from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
+from failhook.diagnose.sandbox import forbidden_act, hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
@@ -351,7 +351,9 @@ def _gives_a_reason(text: str, path: str) -> bool:
 
 
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, full, read_only, wrong_mode, denied, locked, missing, explained))
+    return list(
+        each(case, full, read_only, wrong_mode, forbidden_act, denied, locked, missing, explained)
+    )
 
 
 CAUSES = (Cause("files", "files, permissions, disks, quotas and locks", _said),)

@@ -136,6 +136,8 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
 _CONCRETE = re.compile(
     r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|[A-Z_]{4,}"
 )
+_SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
+_FEW_WORDS = 6
 _GIVEN = 140  # characters of a command line
 
 
@@ -143,7 +145,7 @@ def _general(case: Case) -> Iterator[Finding]:
     best = telling(case, case.messages)
     for score, message in best[:3]:
         sure = min(0.62, GUESS + 0.065 * (score - 1.5))
-        text = quote(together(case, message))
+        text = quote(_with_speaker(case, message, together(case, message)))
         yield Finding(
             "unclear",
             fails(case, f"“{text}”{'' if _CONCRETE.search(text) else _work(case)}"),
@@ -156,6 +158,20 @@ def _general(case: Case) -> Iterator[Finding]:
         words = [message for message in case.messages if any(map(str.isalpha, message.text))]
         if words:
             yield _unclear(case, words[-1])
+
+
+def _with_speaker(case: Case, message: Message, text: str) -> str:
+    """``sudo: a password is required``: of a few words, who says them tells most."""
+    speaker = _SPEAKER.match(message.raw.strip())
+    if (
+        speaker is None
+        or text.startswith(f"{speaker['name']}:")
+        or text != message.text
+        or len(text.split()) > _FEW_WORDS
+    ):
+        return text
+    programs = {path.rpartition("/")[2] for _, path, _ in commands(case.unit)}
+    return text if speaker["name"] in programs else f"{speaker['name']}: {text}"
 
 
 def _work(case: Case) -> str:

@@ -51,7 +51,8 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     withheld = machine.withheld(texts, own, subjects.data)
     empty = machine.empty(texts)
     endpoints, listens = machine.endpoints([*subjects.environment_files, *texts])
-    paths |= {path: machine.path(path, users) for path in (*absent, *withheld)}
+    inside = subjects.programs if subjects.root else ()
+    paths |= {path: machine.path(path, users) for path in (*absent, *withheld, *inside)}
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
     closed = [one.blocked_at for fact in paths.values() for one in fact.access if one.blocked_at]
@@ -62,7 +63,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         at=time.time(),
         paths=paths,
         programs=_known(
-            {path: machine.program(path) for path in subjects.programs}
+            {path: machine.program(path, subjects.root) for path in subjects.programs}
             | {path: machine.own_program(path) for path in subjects.executed}
         ),
         certificates=_known({path: machine.certificate(path) for path in subjects.certificates}),
@@ -77,6 +78,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         configurations=tuple(named_there),
         absent=absent,
         withheld=withheld,
+        data=machine.data(own_texts),
         empty=empty,
         endpoints=endpoints,
         listens=listens,

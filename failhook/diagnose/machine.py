@@ -31,6 +31,8 @@ _MAX_ENTRIES = 200
 _MAX_FILES = 30
 _READING_S = 1.0  # of CPU, for all texts: a list of a million lines is no configuration
 _MAX_CONFIGURATIONS = 8
+_DATA = (".json", ".jsonl", ".xml", ".yaml", ".yml", ".csv", ".tsv", ".toml", ".ini", ".txt", ".dat",
+         ".pickle", ".pkl", ".npy", ".xlsx", ".gz", ".zip", ".sqlite", ".sqlite3", ".db")  # fmt: skip
 _DATABASES = (".sqlite", ".sqlite3", ".db", ".db3", ".rrd")
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 _LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
@@ -102,8 +104,9 @@ class Machine:
         except OSError:
             return None
 
-    def program(self, path: str) -> ProgramFact | None:
-        """How the kernel would start it (execve(2)); None where it cannot be read."""
+    def program(self, path: str, inside: str = "") -> ProgramFact | None:
+        """How the kernel would start it (execve(2)); None where it cannot be read. ``inside`` is the
+        directory that the program takes for the root."""
         head = self._open(path)
         if head is None:
             return None
@@ -112,10 +115,10 @@ class Machine:
             words = line.split()
             name = os.fsdecode(words[0]) if words else ""
             odd = line.endswith(b"\r")
-            there = False if odd or not name.startswith("/") else self._exists(name)
+            there = False if odd or not name.startswith("/") else self._exists(inside + name)
             return ProgramFact(name, there, script=True, carriage_return=odd)
         if head.startswith(b"\x7fELF"):
-            return self._elf(head)
+            return self._elf(head, inside)
         return ProgramFact(known=False, empty=not head)
 
     def own_program(self, path: str) -> ProgramFact | None:
@@ -125,7 +128,7 @@ class Machine:
         is_roots = fact.kind == "file" and fact.owner == "root" and not mode & 0o022
         return self.program(path) if is_roots and mode & 0o111 else None
 
-    def _elf(self, head: bytes) -> ProgramFact:
+    def _elf(self, head: bytes, inside: str) -> ProgramFact:
         little = head[5:6] != b"\x02"
         number = int.from_bytes(head[18:20], "little" if little else "big")
         name = _MACHINES.get(number, f"machine {number}")
@@ -138,7 +141,7 @@ class Machine:
         if loader is None:
             return ProgramFact(machine=machine)
         path = os.fsdecode(loader[1])
-        return ProgramFact(path, self._exists(path), machine=machine)
+        return ProgramFact(path, self._exists(inside + path), machine=machine)
 
     def _exists(self, path: str) -> bool | None:
         fact = self.path(path, ())
@@ -262,6 +265,14 @@ class Machine:
         if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
             return None
         return (self._open(file, _CONFIGURATION_BYTES) or b"").decode("utf-8", "replace")
+
+    def data(self, files: Iterable[str]) -> dict[str, str]:
+        """The files of data that scripts name and that are there."""
+        found: dict[str, str] = {}
+        for place, path, _ in self._named(files):
+            if path.lower().endswith(_DATA) and self.path(path, ()).kind == "file":
+                found.setdefault(path, place)
+        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
 
     def empty(self, files: Iterable[str]) -> dict[str, str]:
         """What the configurations name, is only read, and has no content."""

@@ -60,7 +60,7 @@ _NOT_PERMITTED = re.compile(
     re.IGNORECASE,
 )
 _EXECUTABLE = re.compile(
-    r"mprotect|mmap|PROT_EXEC|executable (?:memory|page|code)|\bjit\b|VirtualAlloc|trampoline"
+    r"mprotect|mmap|PROT_EXEC|executable (?:memory|page|code)|\bjit\b|(?:runtime )?code generation|VirtualAlloc|trampoline"
     r"|code[ _](?:cache|range|space|buffer)",
     re.IGNORECASE,
 )

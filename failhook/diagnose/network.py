@@ -1,61 +1,39 @@
 # SPDX-License-Identifier: MIT
-"""Ports that are taken, peers that do not answer, names, certificates."""
+"""Peers that do not answer and names that do not resolve; with `ports`, `here` and `tls` all lines
+about the network."""
 
 from __future__ import annotations
 
 import re
 
 from failhook.diagnose import here, tls
-from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FRAME
 from failhook.diagnose.endpoints import (
     ADDRESS,
     NO_HOST,
-    NUMBER,
-    Named,
     hosts_in,
     peer_of,
     proxy_of,
     unknown_host,
 )
 from failhook.diagnose.finding import (
-    LIKELY,
     SAID,
     SEEN,
     Cause,
     Finding,
     each,
-    fails,
     from_message,
     quote,
 )
-from failhook.diagnose.subjects import paths_in
+from failhook.diagnose.ports import COMPLAINS, PORT, cannot_listen, near, privileged, taken
+from failhook.diagnose.sandbox import without_network
 from failhook.diagnose.text import Message
 
-_IN_USE = re.compile(
-    r"address (?:is )?already in use|EADDRINUSE|errno[ =:]*98\b|port .{0,30}(?:already|in use|taken)"
-    r"|(?:already|being) (?:in use|used).{0,40}(?:port|address|socket)|OSError: \[Errno 98\]"
-    r"|address in use|another (?:process|instance|server).{0,40}(?:port|listening)",
-    re.IGNORECASE,
-)
-_DENIED = re.compile(
-    r"permission denied|EACCES|operation not permitted|errno[ =:]*13\b", re.IGNORECASE
-)
-_BINDS = re.compile(r"\bbind|listen", re.IGNORECASE)
-_LISTENS = re.compile(
-    r"\bbind|\blisten(?!ing on)|(?:fail|cannot|unable|could|error).{0,20}listening on|endpoint|(?:server|listene?r?) socket|udp socket|network socket|make_sock|start(?:ing)? (?:\w+ )?(?:server|listener)",
-    re.IGNORECASE,
-)
-_COMPLAINS = re.compile(
-    r"\b(?:can(?:no|')t|could not|couldn't|unable|fail(?:ed|ure|s)?|error|unavailable|refus(?:ed|es)|time(?:d )?-?out)\b",
-    re.IGNORECASE,
-)
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
 _LOCAL = re.compile(
     r"(?<![\w.])(?:\[?127(?:\.\d{1,3}){3}\]?|localhost|\[::1\]):(?P<port>\d{1,5})(?!\d)"
 )
-_CONNECTS = re.compile(r"\bconnect[a-z]*\b(?!/)|fetch|resolv|upstream", re.IGNORECASE)
 _REFUSED = re.compile(
     r"connection refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|ECONNREFUSED|actively refused|errno[ =:]*111\b",
     re.IGNORECASE,
@@ -77,144 +55,20 @@ _UNRESOLVED = re.compile(
     r"|no (?:ip )?address(?:es)? (?:associated|(?:was |were )?found for)|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
     re.IGNORECASE,
 )
-# As /etc/services calls them, where a line says what it wanted to be and no number.
-_BY_NAME = tuple(
-    (re.compile(rf"\b{word}\b", re.IGNORECASE), port)
-    for word, port in (
-        ("(?:dhcp|bootp)s?", 67), ("dhcpv6|dhcp6", 547), ("dns|domain", 53), ("tftp", 69),
-        ("ntp", 123), ("snmp", 161), ("snmp.?trap", 162), ("syslog", 514), ("https", 443),
-        ("http", 80), ("smtp", 25), ("imap", 143), ("pop3", 110), ("ldap", 389), ("ftp", 21),
-        ("ssh", 22), ("telnet", 23), ("mqtt", 1883), ("radius", 1812), ("nfs", 2049),
-    )
-)  # fmt: skip
 _CLASS = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")  # urllib3.connection.HTTPSConnection
 _URL_HOST = re.compile(r"://(?:[^/@\s]{1,80}@)?([A-Za-z][\w.-]{2,250})")
-_PATHS = re.compile(r"/\S{1,500}")
-_PORT = re.compile(
-    r"(?:(?P<host>\[[0-9a-fA-F:.%\w]{2,45}\]|(?<!\d:)(?<![\w*.-])[\w*-]{1,63}(?:\.[\w-]{1,63}){0,8}|\*|::)[:#]"
-    r"(?P<port>\d{1,5})(?![\w.-]|:\w))"
-    r"|port[\s=:#'\"(]{1,4}(?P<named>\d{1,5})(?!\w)"
-    r"|(?<![\w.])(?P<bare>:\d{1,5})(?![\w.-]|:\w)"
-    r"|['\"], {0,2}(?P<argument>\d{2,5})(?=\s?[),])"
-    r"|\}, {0,2}(?P<erlang>\d{2,5})(?=\s?[},])"
-    r"|(?:nio2?|apr|bio|1\.[01]|https?)-(?P<connector>\d{2,5})(?=[\]\"')])",  # Java's web servers
-    re.IGNORECASE,
-)
 _HOST = re.compile(
     r"(?<![\w.@/-])(?P<name>[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62}){1,8})(?![\w/(-])"
     r"|['\"](?P<quoted>[a-z0-9][\w.-]{1,100})['\"]|host(?:name)?[ :=]{1,3}(?!name\b|not\b|could\b|in\b|is\b|for\b|lookup\b|of\b)(?P<after>[a-z0-9][\w.-]{1,100})",
     re.IGNORECASE,
 )
 _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b", re.IGNORECASE)
-_PRIVILEGED = 1024
-_FEW = 4
-
-
-def ports_in(text: str, *, sure: bool = False) -> list[int]:
-    """The ports that a line names, those with an address first; if ``sure``, no others."""
-    found: list[int] = []
-    later: list[int] = []
-    for match in _PORT.finditer(text):
-        if match["port"] and (match["host"] or "").lower().endswith(NO_HOST):
-            continue  # main.py:12 is a line of a file
-        bare = match["argument"] or match["erlang"] or (match["bare"] or ":0")[1:]
-        named = match["port"] or match["named"] or match["connector"]
-        number = int(named or bare)
-        if 0 < number < 65536:
-            (found if named else later).append(number)
-    return list(dict.fromkeys(found if sure else [*found, *later]))
-
-
-def _near(case: Case, message: Message) -> list[int]:
-    """Ports of the line, else of the lines around it, else of the unit's command line."""
-    if ports := ports_in(message.text) or _held_numbers(case, message.text):
-        return ports
-    if ports := [
-        port
-        for words, port in _BY_NAME
-        if case.listener(port) is not None and words.search(message.text)
-    ]:
-        return ports
-    around = [
-        one
-        for one in case.messages
-        if abs(one.number - message.number) <= 12 and one is not message
-    ]
-    around.sort(key=lambda one: abs(one.number - message.number))
-    for one in around:
-        if ports := ports_in(one.text, sure=True):
-            return ports
-    for one in around:  # a number after a colon may be anything, unless somebody listens there
-        if ports := [port for port in ports_in(one.text) if case.listener(port) is not None]:
-            return ports
-    return _told(case)
-
-
-def _told(case: Case) -> list[int]:
-    """Ports somebody else listens on, of the unit's command line or, if it is one, its
-    configuration."""
-    if ports := _held_numbers(case, case.unit.get("ExecStart") or ""):
-        return ports
-    named = Named(case, NUMBER.findall).those(lambda one: case.listener(int(one)) is not None)
-    return [int(one) for one in named] if len(named) == 1 else []
-
-
-def _held_numbers(case: Case, text: str) -> list[int]:
-    numbers = NUMBER.findall(text)
-    return [int(one) for one in dict.fromkeys(numbers) if case.listener(int(one)) is not None]
-
-
-def _port_taken(case: Case, message: Message) -> Finding | None:
-    if not _IN_USE.search(message.text) or (
-        "file" in message.lower and "socket" not in message.lower
-    ):
-        return None
-    protocol = "udp" if "udp" in message.lower else ""
-    for port in _near(case, message):
-        holder = case.listener(port, protocol)
-        if holder is not None:
-            return _held(case, message, port, holder)
-    socket = next((path for path in paths_in(message.text) if _is_socket(case, path)), None)
-    if socket is not None:
-        return from_message(
-            case, message, "port-taken",
-            what=f"the socket {socket} exists already, another process may listen on it: "
-            f"“{quote(message.text, 160)}”",
-            advice=f"stop who listens on {socket} (ss -xlp), or remove it if nobody does",
-        )  # fmt: skip
-    ports = _near(case, message)
-    held = [one for one in case.listeners if one.unit == case.incident.unit]
-    if ports and any(one.port == ports[0] for one in held):
-        return _held(case, message, ports[0], next(one for one in held if one.port == ports[0]))
-    what = f"port {ports[0]} was already in use" if ports else "an address was already in use"
-    if not ports and (others := _others(case, protocol)):
-        what = f"{what}, it is unclear which (others listen on {others})"
-    return from_message(
-        case, message, "port-taken",
-        what=f"{what} (nobody holds it any more): “{quote(message.text, 160)}”"
-        if ports and case.listeners
-        else f"{what}: “{quote(message.text, 160)}”",
-        advice=f"find out who held it: ss -ltnp 'sport = :{ports[0]}'" if ports else "ss -ltnp",
-    )  # fmt: skip
-
-
-def _cannot_listen(case: Case, message: Message) -> Finding | None:
-    """A line that complains of listening without saying why; who holds its port does."""
-    text = message.text
-    if not (_LISTENS.search(text) and _COMPLAINS.search(text)) or _CONNECTS.search(text):
-        return None
-    protocol = "udp" if "udp" in message.lower else ""
-    for port in dict.fromkeys([*ports_in(text), *_held_numbers(case, text)]):
-        holder = case.listener(port, protocol)
-        if holder is not None:
-            return _held(case, message, port, holder)
-    return None
 
 
 def _cannot_connect(case: Case, message: Message) -> Finding | None:
     """A line that complains of connecting without saying why, and on this machine nobody listens."""
     text = message.text
-    if not (case.looked and _CONNECTS_TO.search(text) and _COMPLAINS.search(text)):
+    if not (case.looked and _CONNECTS_TO.search(text) and COMPLAINS.search(text)):
         return None
     for match in _LOCAL.finditer(text):
         port = int(match["port"])
@@ -229,57 +83,12 @@ def _cannot_connect(case: Case, message: Message) -> Finding | None:
     return None
 
 
-def _others(case: Case, protocol: str) -> str:
-    """The few ports that others hold: one of them it is. Where there are many, none is named."""
-    foreign = [one for one in case.listeners if one.unit != case.incident.unit]
-    held = {one.port: one for one in foreign if one.protocol.startswith(protocol or "tcp")}
-    if not held and not protocol:
-        held = {one.port: one for one in foreign}
-    shown = [f"{port}: {one.holder}" for port, one in sorted(held.items())]
-    return ", ".join(shown) if len(shown) <= _FEW else ""
-
-
-def _is_socket(case: Case, path: str) -> bool:
-    fact = case.path(path)
-    return path.endswith((".sock", ".socket")) or (fact is not None and fact.kind == "socket")
-
-
-def _held(case: Case, message: Message, port: int, holder: Listener) -> Finding:
-    seen = f"{holder.protocol} {holder.address}:{port} is held by {holder.holder}"
-    unit = f"; stop {holder.unit}" if holder.unit else ""
-    return from_message(
-        case,
-        message,
-        "port-taken",
-        what=f"port {port} ({holder.address}) is already held by {holder.holder}",
-        advice=f"give one of the two another port{unit}",
-        confidence=SEEN,
-        more=[case.checked(seen, "system/listening.txt")],
-    )
-
-
-def _privileged(case: Case, message: Message) -> Finding | None:
-    plain = _PATHS.sub(" ", message.text)  # /etc/bind is no bind(2), x.conf:2 no port
-    if not (_DENIED.search(plain) and _BINDS.search(plain)):
-        return None
-    low = [port for port in _near(case, message) if port < _PRIVILEGED]
-    if not low or (case.uid or 0) == 0:
-        return None
-    user = case.facts.user(case.uid)
-    return from_message(
-        case,
-        message,
-        "privileged-port",
-        what=f"{user} may not bind port {low[0]}: ports below 1024 are root's",
-        advice="AmbientCapabilities=CAP_NET_BIND_SERVICE, a socket unit, or a port above 1023",
-        confidence=SEEN,
-    )
-
-
 def _refused(case: Case, message: Message) -> Finding | None:
     if not _REFUSED.search(message.text):
         return None
-    ports = _near(case, message)
+    if (alone := without_network(case, message)) is not None:
+        return alone
+    ports = near(case, message)
     port = next((one for one in ports if one), None)
     if port is None:
         host, place = unknown_host(case, message)
@@ -314,7 +123,7 @@ def _refused(case: Case, message: Message) -> Finding | None:
 def _host_with(case: Case, message: Message, port: int) -> str:
     """The host that stands before the port, in the line or in the one above."""
     for one in reversed(case.messages[max(0, message.number - 1) : message.number + 1]):
-        for match in _PORT.finditer(one.text):
+        for match in PORT.finditer(one.text):
             if match["port"] == str(port) and len(match["host"] or "") > 1:
                 return str(match["host"])
     return ""
@@ -323,6 +132,8 @@ def _host_with(case: Case, message: Message, port: int) -> str:
 def _unreachable(case: Case, message: Message) -> Finding | None:
     if not _TIMED_OUT.search(message.text):
         return None
+    if (alone := without_network(case, message)) is not None:
+        return alone
     return from_message(
         case,
         message,
@@ -336,6 +147,8 @@ def _unreachable(case: Case, message: Message) -> Finding | None:
 def _unresolved(case: Case, message: Message) -> Finding | None:
     if not _UNRESOLVED.search(message.text) or FRAME.match(message.raw):
         return None
+    if (alone := without_network(case, message)) is not None:
+        return alone
     names = [
         name
         for match in _HOST.finditer(message.text)
@@ -373,7 +186,7 @@ def _no_way_to_resolve(case: Case, message: Message) -> Finding | None:
     """It cannot connect to a name that nobody can resolve: /etc/hosts has it not, and there is no
     name server."""
     text = message.text
-    connects = _CONNECTS_TO.search(text) and _COMPLAINS.search(text)
+    connects = _CONNECTS_TO.search(text) and COMPLAINS.search(text)
     if not connects or case.facts.name_servers or case.facts.at == 0.0:
         return None
     unknown = [one for one in hosts_in(text) if case.facts.hosts.get(one.lower()) is False]
@@ -412,42 +225,11 @@ def _said(case: Case) -> list[Finding]:
     return [
         *here.unsaid(case),
         *each(
-            case, here.no_interface, _family, _privileged, _port_taken, here.not_here, _refused, _unresolved, tls.expired,
-            tls.mismatch, tls.not_trusted, tls.unreadable, _unreachable, _cannot_listen,
+            case, here.no_interface, _family, privileged, taken, here.not_here, _refused, _unresolved, tls.expired,
+            tls.mismatch, tls.not_trusted, tls.unreadable, _unreachable, cannot_listen,
             _cannot_connect, _no_way_to_resolve,
         ),
     ]  # fmt: skip
 
 
-def _socket_unit(case: Case) -> list[Finding]:
-    """A .socket unit that cannot listen: systemd itself says so."""
-    found = []
-    for line in case.manager:
-        match = re.search(
-            r"Failed to (?:create listening socket|listen on sockets) ?\(?(?P<where>[^)]*)\)?: (?P<why>.+)",
-            line.message,
-        )
-        if match is None:
-            continue
-        listens = (case.unit.get("Listen") or "").replace("\n", ", ")
-        ports = ports_in(match["where"]) or ports_in(listens)
-        holder = case.listener(ports[0]) if ports else None
-        if holder is not None:
-            seen = case.checked(
-                f"port {ports[0]} is held by {holder.holder}", "system/listening.txt"
-            )
-            what = f"port {ports[0]} ({holder.address}) is already held by {holder.holder}"
-            advice = "give one of the two another port"
-            proof = (case.proof_of(line.message), seen)
-            found.append(Finding("port-taken", fails(case, what), advice, SEEN, proof))
-        else:
-            what = f"it cannot listen on {match['where'] or listens}: {match['why']}"
-            found.append(Finding("listen", fails(case, what), "ss -ltnp", LIKELY + 0.1,
-                                 (case.proof_of(line.message),)))  # fmt: skip
-    return found
-
-
-CAUSES = (
-    Cause("network", "ports, addresses, peers, names and certificates", _said),
-    Cause("socket-unit", "a socket unit cannot listen", _socket_unit),
-)
+CAUSES = (Cause("network", "ports, addresses, peers, names and certificates", _said),)

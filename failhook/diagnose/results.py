@@ -206,6 +206,9 @@ def _with_own_words(case: Case, control: Control, program: str, found: Finding) 
     return replace(found, sentence=fails(case, words), confidence=sure, proof=proof)
 
 
+_LEAVES = re.compile(r"\++ (?:exit|return)\b")  # of `set -x`: what stands above it is why
+
+
 def _exit_status(case: Case) -> Iterator[Finding]:
     incident = case.incident
     if (
@@ -228,6 +231,7 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
         wrote = " and wrote nothing" if case.manager else "; the journal has nothing of this run"
         silent = f"{wrote}, it is unclear why"
     own = [one for one in case.messages if one.identifier == program.rpartition("/")[2]]
+    own = [one for one in own if not _LEAVES.match(one.raw)] or own
     if own and not complains(case):
         silent = f"; its last words: “{quote(together(case, own[-1]), 200)}”"
     line = case.said("rocess exited")
@@ -286,6 +290,14 @@ def _cycle(case: Case) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+_UNKNOWN_TYPE = re.compile(r"unknown filesystem type '(?P<type>[\w.-]{1,30})'")
+# What mount(8) leaves to a helper of its own, and Debian's package with it.
+_HELPERS = {"nfs": "nfs-common", "nfs4": "nfs-common", "cifs": "cifs-utils", "smb3": "cifs-utils",
+            "glusterfs": "glusterfs-client", "ceph": "ceph-common", "davfs": "davfs2",
+            "fuse.sshfs": "sshfs", "ntfs": "ntfs-3g", "ocfs2": "ocfs2-tools", "gfs2": "gfs2-utils",
+            "ecryptfs": "ecryptfs-utils", "zfs": "zfsutils-linux"}  # fmt: skip
+
+
 def _mount(case: Case) -> Iterator[Finding]:
     """A mount or swap unit: mount(8) says why."""
     if not case.incident.unit.endswith((".mount", ".swap")):
@@ -297,11 +309,13 @@ def _mount(case: Case) -> Iterator[Finding]:
     text = f": “{quote(said.raw)}”" if said is not None else ""
     what = f"{source} cannot be mounted on {where}{text}" if where else f"{source}{text}"
     proof = (case.proof(said),) if said is not None else ()
-    options = case.unit.get("Options")
-    yield Finding(
-        "mount", fails(case, what),
-        f"correct its line in /etc/fstab or its unit (Options={options})", SAID + 0.05, proof,
-    )  # fmt: skip
+    advice = f"correct its line in /etc/fstab or its unit (Options={case.unit.get('Options')})"
+    unknown = _UNKNOWN_TYPE.search(said.raw) if said is not None else None
+    package = _HELPERS.get(unknown["type"]) if unknown is not None else None
+    if unknown is not None and package is not None:
+        what += f"; its helper mount.{unknown['type']} (package {package}) is missing, as it seems"
+        advice = f"install {package}"
+    yield Finding("mount", fails(case, what), advice, SAID + 0.05, proof)
 
 
 CAUSES = (

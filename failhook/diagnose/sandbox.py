@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SEEN, Finding, from_message, quote
@@ -21,6 +23,9 @@ def hidden_by(case: Case, path: str, fact: PathFact | None) -> str | None:
         place = word.lstrip("-+")
         if path == place or path.startswith(f"{place}/"):
             return f"InaccessiblePaths={place}"
+    private = case.unit.get("PrivateTmp") not in (None, "no")
+    if private and fact is not None and path.startswith(("/tmp/", "/var/tmp/")):  # noqa: S108
+        return f"PrivateTmp={case.unit.get('PrivateTmp')}"
     return None
 
 
@@ -59,4 +64,62 @@ def sandboxed(case: Case, message: Message, path: str, setting: str) -> Finding:
         case, message, "sandbox",
         what=f"{path}: {setting} {effect}: “{quote(message.text, 140)}”",
         advice=advice, confidence=SEEN, more=[case.checked(setting, "unit/show.txt")],
+    )  # fmt: skip
+
+
+_REFUSES = re.compile(
+    r"not permitted|permission denied|access denied|\bEPERM\b|\bEACCES\b|read-only file ?system|\bEROFS\b"
+    r"|no new privileges|must be (?:setuid|owned by)|nosuid",
+    re.IGNORECASE,
+)
+# A setting of systemd.exec(5), the lines that it can be behind, and what it forbids.
+_FORBID = tuple(
+    (setting, re.compile(words, re.IGNORECASE), what)
+    for setting, words, what in (
+        ("RestrictSUIDSGID", r"chmod|chang\w{3} (?:the )?(?:permissions|mode)|set(?:ting)? (?:the )?(?:permissions|mode)|set[ug]id",
+         "the set-user-ID and set-group-ID bits"),
+        ("RestrictNamespaces", r"unshare|namespace|\bclone\b|\bsetns\b|\bbwrap\b", "new namespaces"),
+        ("RestrictRealtime", r"sched_set|real-?time|SCHED_(?:RR|FIFO)", "real-time scheduling"),
+        ("ProtectClock", r"settimeofday|adjtimex|clock_settime|hwclock|/dev/rtc|set(?:ting)? (?:the )?(?:system )?(?:clock|time)", "setting the clock"),
+        ("ProtectHostname", r"set(?:ting)? (?:the )?(?:host|domain) ?name|set(?:host|domain)name", "setting the host's name"),
+        ("ProtectKernelModules", r"modprobe|insmod|init_module|kernel module", "loading kernel modules"),
+        ("ProtectKernelTunables", r"/proc/sys/|\bsysctl\b|/sys/(?:class|kernel|devices|module|block)", "writing the kernel's settings"),
+        ("ProtectControlGroups", r"/sys/fs/cgroup|\bcgroup", "writing control groups"),
+        ("ProtectKernelLogs", r"/dev/kmsg|\bdmesg\b|klogctl|kernel (?:ring )?buffer", "the kernel's log"),
+        ("LockPersonality", r"\bpersonality\b|\bsetarch\b", "another personality"),
+        ("NoNewPrivileges", r"no new privileges|nosuid|must be (?:setuid|owned by)|\bset-?u?id\b", "what sudo and set-user-ID programs need"),
+    )
+)  # fmt: skip
+
+
+def forbidden_act(case: Case, message: Message) -> Finding | None:
+    """What one of the unit's settings does not let it do; systemd has the kernel refuse it."""
+    if not _REFUSES.search(message.text):
+        return None
+    for setting, words, what in _FORBID:
+        value = case.unit.get(setting)
+        if value in (None, "no") or not words.search(message.text):
+            continue
+        return from_message(
+            case, message, "sandbox",
+            what=f"{setting}={value} forbids {what}, as it seems: “{quote(message.text, 150)}”",
+            advice=f"do without, or {setting}=no", confidence=SEEN - 0.03,
+            more=[case.checked(f"{setting}={value}", "unit/show.txt")],
+        )  # fmt: skip
+    return None
+
+
+def without_network(case: Case, message: Message) -> Finding | None:
+    """A network of its own, in which nobody else is (PrivateNetwork=), or none (IPAddressDeny=)."""
+    if case.unit.get("PrivateNetwork") == "yes":
+        what = "PrivateNetwork=yes gives it a network of its own, with nobody else in it"
+        seen, advice = "PrivateNetwork=yes", "PrivateNetwork=no, or JoinsNamespaceOf="
+    elif "not permitted" in message.lower and (denied := case.unit.get("IPAddressDeny")):
+        what = f"IPAddressDeny={denied.partition(' ')[0]} forbids the address that it uses"
+        seen, advice = f"IPAddressDeny={denied}", "add the address to IPAddressAllow="
+    else:
+        return None
+    return from_message(
+        case, message, "sandbox", what=f"{what}: “{quote(message.text, 150)}”", advice=advice,
+        confidence=SEEN, more=[case.checked(seen, "unit/show.txt")],
     )  # fmt: skip

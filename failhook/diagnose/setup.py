@@ -110,7 +110,9 @@ def _exec(case: Case) -> Iterator[Finding]:
     _, program, why, line = step
     setting = _setting_of(case, program)
     what, advice, seen = _why_not(case, program, why)
-    what = what.replace("{program}", f"{setting}{program}")
+    root = (case.unit.get("RootDirectory") or "").rstrip("/")
+    inside = f" (in RootDirectory={root})" if root and case.path(f"{root}{program}") else ""
+    what = what.replace("{program}", f"{setting}{program}{inside}")
     yield Finding(
         "exec", fails(case, what), advice, SEEN if seen else SAID, _proof(case, line, *seen)
     )
@@ -118,8 +120,11 @@ def _exec(case: Case) -> Iterator[Finding]:
 
 def _why_not(case: Case, program: str, why: str) -> tuple[str, str, list[str]]:
     """(what is at fault, what to do, what was seen of it)."""
+    root = (case.unit.get("RootDirectory") or "").rstrip("/")
+    root = root if case.path(f"{root}{program}") is not None else ""
+    program = f"{root}{program}"
     fact, user = case.path(program), case.facts.user(_run_uid(case))
-    hidden = _hidden_by(case, program)
+    hidden = None if root else _hidden_by(case, program)
     if fact is not None and fact.exists and "No such file" in why and hidden:
         return (
             f"{{program}} is hidden from the unit by {hidden}",

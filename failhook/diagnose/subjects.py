@@ -84,6 +84,7 @@ class Subjects:
 
     paths: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    root: str = ""  # RootDirectory=, in which its programs are looked for
     executed: tuple[str, ...] = ()  # what lines say could not be executed; opened if it is root's
     certificates: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -153,7 +154,8 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
         users += [match["name"] for match in _USER.finditer(text)]
         users += [match["name"] for match in _BEFORE_USER.finditer(text)]
     named = [path for path in dict.fromkeys([*of_unit, *of_lines]) if not path.startswith(_NEVER)]
-    programs = [path for _, path, _ in commands(state) if path.startswith("/")]
+    root = (state.get("RootDirectory") or "").rstrip("/")
+    programs = [f"{root}{path}" for _, path, _ in commands(state) if path.startswith("/")]
     executed = [
         path
         for message in near
@@ -169,6 +171,7 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
     return Subjects(
         paths=tuple(named[:MAX_PATHS]),
         programs=tuple(dict.fromkeys(programs))[:20],
+        root=root,
         executed=tuple(dict.fromkeys(executed))[-_MOST_EXECUTED:],
         certificates=tuple(p for p in named if p.endswith((".pem", ".crt", ".cer", ".cert")))[:8],
         users=tuple(dict.fromkeys([*own_users, *users]))[:20],

@@ -8,7 +8,7 @@ import pytest
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import CertificateFact, Facts
-from failhook.diagnose.network import ports_in
+from failhook.diagnose.ports import ports_in
 from tests.unit import samples
 from tests.unit.diagnose.cases import UID, case, command, what
 
@@ -47,7 +47,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("port-taken", case("bind 0.0.0.0/3000: Address already in use", system=HELD), "port 3000 (::) is already held by grafana (pid 812, grafana-server.service)"),
     ("address-not-here", case("listen tcp 192.0.2.9:80: bind: cannot assign requested address", facts=HERE), "the address 192.0.2.9 is not one of this machine's: “listen tcp 192.0.2.9:80: bind: cannot assign requested address”"),
     ("address-not-here", case("bind(): Cannot assign requested address"), 'an address that it is to listen on is not one of this machine: “bind(): Cannot assign requested address”'),
-    ("privileged-port", case({"MESSAGE": "listen tcp :80: bind: permission denied"} | AS_USER, facts=ITS_USER), "a may not bind port 80: ports below 1024 are root's"),
+    ("privileged-port", case({"MESSAGE": "listen tcp :80: bind: permission denied"} | AS_USER, facts=ITS_USER), "a may not bind port 80: ports below 1024 need CAP_NET_BIND_SERVICE"),
     ("connection-refused", case("dial tcp 127.0.0.1:5432: connect: connection refused", system=NOBODY), 'the connection to 127.0.0.1 port 5432 was refused, nobody listens there: “dial tcp 127.0.0.1:5432: connect: connection refused”'),
     ("connection-refused", case("dial tcp 192.0.2.9:5432: connect: connection refused", system=NOBODY), 'the connection to 192.0.2.9 port 5432 was refused: “dial tcp 192.0.2.9:5432: connect: connection refused”'),
     ("connection-refused", case("[Errno 111] Connection refused"), 'a server that it needs refused the connection: “Connection refused”'),

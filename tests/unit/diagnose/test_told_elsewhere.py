@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a line leaves open and something beside it tells: the unit, a script, the line above."""
+# ruff: noqa: E501 - a row of a table is one line
 
 import os
 from dataclasses import replace
@@ -12,6 +13,7 @@ from failhook.diagnose.facts import Access, Facts, ProgramFact
 from failhook.diagnose.level import Level
 from failhook.diagnose.look import look
 from failhook.diagnose.machine import Machine
+from failhook.diagnose.ports import ports_in
 from failhook.diagnose.subjects import Subjects, find, paths_in
 from failhook.diagnose.text import peel
 from failhook.incident import Process
@@ -415,3 +417,101 @@ def test_only_programs_of_root_are_opened(tmp_path: Path) -> None:
         script.chmod(mode)
         facts = look(Subjects(executed=(str(script),)), system=False)
         assert (str(script) in facts.programs) is known, oct(mode)
+
+
+# -- sandboxes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "show", "said"),
+    [
+        ("chmod: changing permissions of '/srv/a': Operation not permitted", {"RestrictSUIDSGID": "yes"}, "RestrictSUIDSGID=yes forbids the set-user-ID"),
+        ("unshare failed: Operation not permitted", {"RestrictNamespaces": "yes"}, "RestrictNamespaces=yes forbids new namespaces"),
+        ("sched_setscheduler(): Operation not permitted", {"RestrictRealtime": "yes"}, "RestrictRealtime=yes forbids real-time"),
+        ("sysctl: permission denied on key 'net.ipv4.ip_forward'", {"ProtectKernelTunables": "yes"}, "ProtectKernelTunables=yes forbids writing the kernel's settings"),
+        ("modprobe: ERROR: could not insert 'wireguard': Operation not permitted", {"ProtectKernelModules": "yes"}, "ProtectKernelModules=yes forbids loading kernel modules"),
+        ('sudo: The "no new privileges" flag is set, which prevents sudo from running as root.', {"NoNewPrivileges": "yes"}, "NoNewPrivileges=yes forbids what sudo"),
+        ("[Errno 111] Connection refused", {"PrivateNetwork": "yes"}, "PrivateNetwork=yes gives it a network of its own"),
+        ("Name or service not known", {"PrivateNetwork": "yes"}, "PrivateNetwork=yes gives it a network of its own"),
+        ("cannot reach a at /tmp/a.sock: No such file or directory", {"PrivateTmp": "yes"}, "/tmp/a.sock: PrivateTmp=yes hides it from the unit"),
+        ("error in call to Lua API (runtime code generation failed, restricted kernel?)", {"MemoryDenyWriteExecute": "yes"}, "MemoryDenyWriteExecute=yes denies it memory"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_stands_in_the_way(line: str, show: dict[str, str], said: str) -> None:
+    facts = Facts(paths={"/tmp/a.sock": there(kind="socket")})
+    assert said in judge(case(line, show=show, facts=facts)).summary
+    other = judge(case(line, show=dict.fromkeys(show, "no"), facts=facts)).summary
+    assert said not in other
+
+
+def test_a_program_inside_of_its_root_directory() -> None:
+    root = "/srv/jail"
+    show = {"RootDirectory": root, "ExecStart": command("/bin/b", status="203")}
+    state = UnitState("a.service", {"RootDirectory": root, "ExecStart": show["ExecStart"]})
+    assert find(state, [], []).programs == ("/srv/jail/bin/b",)
+    inside = ProgramFact("/lib64/ld-linux-x86-64.so.2", False)
+    facts = Facts(paths={"/srv/jail/bin/b": there(0o755)}, programs={"/srv/jail/bin/b": inside})
+    setup = ("a.service: Failed to execute /bin/b: No such file or directory",
+             "a.service: Failed at step EXEC spawning /bin/b: No such file or directory")  # fmt: skip
+    said = judge(case(show=show, facts=facts, setup=setup, exit_status="203")).summary
+    assert "ExecStart=/bin/b (in RootDirectory=/srv/jail) needs the dynamic loader" in said
+
+
+def test_the_data_that_a_library_could_not_read() -> None:
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "/opt/a.py", line 5, in <module>',
+        "    tree.parse(path)",
+        "xml.etree.ElementTree.ParseError: not well-formed (invalid token): line 4, column 27",
+    )
+    show = {"ExecStart": command("/usr/bin/python3", "/opt/a.py", "/srv/jobs.xml")}
+    said = judge(case(*lines, show=show, facts=Facts(paths={"/srv/jobs.xml": there()}))).summary
+    assert "line 4, column 27 (/opt/a.py line 5); it reads /srv/jobs.xml line 4" in said
+    facts = Facts(data={"/srv/jobs.xml": "/opt/a.py:4"})
+    said = judge(case(*lines, facts=facts)).summary
+    assert "; it reads /srv/jobs.xml (/opt/a.py line 4)" in said
+    facts = Facts(data={"/srv/jobs.xml": "/opt/a.py:4", "/srv/b.xml": "/opt/a.py:5"})
+    assert "it reads" not in judge(case(*lines, facts=facts)).summary
+
+
+def test_an_empty_state() -> None:
+    facts = Facts(empty={"/var/lib/a/position.json": "/opt/a.py:4"})
+    line = "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)"
+    said = judge(case(line, facts=facts)).summary
+    assert f"/var/lib/a/position.json (/opt/a.py line 4) is empty: “{line}”" in said
+
+
+def test_ports_of_the_command_line_and_none_of_error_codes() -> None:
+    show = {"ExecStart": command("/usr/bin/busybox", "httpd", "-p", "80"), "UID": str(UID)}
+    line = {"MESSAGE": "httpd: bind: Permission denied", "_UID": str(UID)}
+    said = judge(case(line, show=show, facts=Facts(names={UID: "a"}))).summary
+    assert "a may not bind port 80: ports below 1024 need CAP_NET_BIND_SERVICE" in said
+    assert ports_in("(system:98) bind: Address already in use") == []
+    assert ports_in("db:98") == [98]
+
+
+def test_a_trace_of_a_shell() -> None:
+    lines = ("+ TARGET=/mnt/usbdisk", "+ mountpoint -q /mnt/usbdisk", "+ exit 3")
+    assert "its last words: “+ mountpoint -q /mnt/usbdisk”" in sentence(*lines)
+
+
+def test_who_says_it() -> None:
+    assert "“sudo: a password is required”" in sentence("sudo: a password is required")
+
+
+def test_a_mount_whose_helper_is_missing() -> None:
+    line = {"MESSAGE": "mount: /srv/media: unknown filesystem type 'nfs'.", "_COMM": "mount",
+            "SYSLOG_IDENTIFIER": "mount"}  # fmt: skip
+    show = {"Where": "/srv/media", "What": "nas:/media", "Options": "rw"}
+    said = judge(case(line, show=show, unit="srv-media.mount", manager=())).summary
+    assert "its helper mount.nfs (package nfs-common) is missing, as it seems" in said
+
+
+@ROOTED
+def test_data_that_a_script_names(tmp_path: Path) -> None:
+    script, data = tmp_path / "a.py", tmp_path / "state.json"
+    data.write_text("{")
+    script.write_text(f'#!/usr/bin/python3\nopen("{data}")\nopen("/etc/nowhere.json")\n')
+    script.chmod(0o644)
+    facts = look(Subjects(scripts=(str(script),)), system=False)
+    assert facts.data == {str(data): f"{script}:2"}
