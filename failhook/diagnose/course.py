@@ -87,7 +87,8 @@ VAGUE = re.compile(
 HARMLESS = re.compile(
     r"\busing (?:the |its )?(?:built-?in )?defaults?\b|\bignor(?:ed|ing)\b|\bcontinuing\b|\bskipp(?:ed|ing)\b"
     r"|\bfall(?:ing|s)? ?back\b|\bnon-?fatal\b|\bnot fatal\b|\b(?:is|are|will be) optional\b"
-    r"|\bdeprecat|\bdisabling\b|\bwill (?:be )?(?:disabled|retry|try again)\b|\bretrying\b|\bproceeding\b|\bdefaulting to\b",
+    r"|\bdeprecat|\bdisabling\b|\bwill (?:be )?(?:disabled|retry|try again)\b|\bretrying\b|\bproceeding\b|\bdefaulting to\b"
+    r"|/usr/share/GeoIP/",  # of hardly any machine, and few programs need it
     re.IGNORECASE,
 )
 RETRIES = re.compile(

@@ -38,6 +38,7 @@ def _found(case: Case) -> Iterator[Finding]:
         where = f" ({crash.place})" if crash.place else ""
         kind = f"{crash.kind}: " if crash.message else crash.kind
         more = f"{_around(case, crash)}{_configuration(case, crash)}"
+        where = where if more else _with_code(case, crash, where)
         what = f"{kind}{quote(crash.message, 220)}{where}{more}"
         yield Finding(
             f"crash-{crash.language}",
@@ -47,6 +48,18 @@ def _found(case: Case) -> Iterator[Finding]:
             (case.proof(crash.at),),
             crash.at.number,
         )
+
+
+def _with_code(case: Case, crash: Crash, where: str) -> str:
+    """The place with its line of code, as a traceback shows it, where the words name nothing."""
+    if crash.file is None or NAMES_A_THING.search(_ERRNO.sub("", crash.message)):
+        return where
+    step = re.compile(rf'\s*File "{re.escape(crash.file)}", line {crash.line}\b')
+    for one in case.messages[crash.first : crash.last]:
+        code = case.messages[one.number + 1].raw if step.match(one.raw) else ""
+        if code.startswith("    ") and not FRAME.match(code):
+            return f" ({crash.place}: {quote(code.strip(), 100)})"
+    return where
 
 
 def _around(case: Case, crash: Crash) -> str:

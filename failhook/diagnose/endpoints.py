@@ -165,13 +165,14 @@ def proxy_of(case: Case) -> tuple[str, str] | None:
 
 def unknown_host(case: Case, message: Message) -> tuple[str, str]:
     """The host that a line about names means and does not name, and where it stands: what the same
-    process named just before, else what the unit or its configuration names; empty: not known."""
+    process named just before or after, else what the unit or its configuration names; empty: not known."""
 
     def is_unknown(name: str) -> bool:
         return case.facts.hosts.get(name.lower()) is not True
 
     before = case.messages[max(0, message.number - 5) : message.number]
-    for one in reversed(before):
+    after = case.messages[message.number + 1 : message.number + 3]
+    for one in (*reversed(before), *after):
         if one.raw.startswith((" ", "\t")):
             continue  # of a traceback: a.b is no machine there
         names = [name for name in hosts_in(one.text) if is_unknown(name)]

@@ -19,7 +19,7 @@ from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths
 from failhook.diagnose.place import place_in
 from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import forbidden_act, hidden_by, sandboxed, write_protected
-from failhook.diagnose.subjects import commands, paths_in
+from failhook.diagnose.subjects import commands, own_directories, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
 
@@ -329,7 +329,11 @@ def explained(case: Case, message: Message) -> Finding | None:
         return None
     for path in paths_in(message.raw):
         fact = case.path(path)
-        if fact is None or is_program(case, path) or path.startswith(_OF_A_RUN):
+        if fact is None or is_program(case, path):
+            continue
+        if path.startswith(_OF_A_RUN):
+            if _has_no_place(case, path, fact) and _MAKES.search(message.text):
+                return _absent(case, message, path, fact)
             continue
         hidden = hidden_by(case, path, fact)
         if hidden is not None:
@@ -343,6 +347,12 @@ def explained(case: Case, message: Message) -> Finding | None:
             if found is not None:
                 return found
     return None
+
+
+def _has_no_place(case: Case, path: str, fact: PathFact) -> bool:
+    """Its directory is missing, and is none that systemd made for the run and removed after it."""
+    at = fact.missing_at if fact.kind == "missing" else None
+    return at is not None and at != path and at not in own_directories(case.unit)
 
 
 def _gives_a_reason(text: str, path: str) -> bool:

@@ -21,7 +21,7 @@ from failhook.diagnose.finding import (
 from failhook.diagnose.text import Message
 
 _NOT_HERE = re.compile(
-    r"cannot assign requested address|can't assign requested address|EADDRNOTAVAIL|errno[ =:]*99\b"
+    r"cannot assign requested address|can't assign requested address|\baddress not available|EADDRNOTAVAIL|errno[ =:]*99\b"
     r"|\b(?:not|cannot|can't|unable to|failed to) listen(?:ing)? on\b"
     r"|no (?:such )?(?:local )?(?:interface|address) (?:matches|found)|not a local address",
     re.IGNORECASE,

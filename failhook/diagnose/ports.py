@@ -189,6 +189,30 @@ def _held(case: Case, message: Message, port: int, holder: Listener) -> Finding:
     )
 
 
+def _unsaid(case: Case) -> list[Finding]:
+    """It wrote nothing, and a port of its command line is somebody else's."""
+    if not case.silent or not case.ended_badly:
+        return []
+    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
+    numbers = [*_asked_for(case), *_held_numbers(case, argv)]
+    held = {port: one for port in numbers if (one := case.listener(port)) is not None}
+    if len(held) != 1:
+        return []
+    (port, holder), *_ = held.items()
+    what = f"port {port} of its command line is already held by {holder.holder}; it wrote nothing"
+    seen = f"{holder.protocol} {holder.address}:{port} is held by {holder.holder}"
+    proof = (case.checked(seen, "system/listening.txt"),)
+    return [
+        Finding(
+            "port-taken",
+            fails(case, what),
+            "give one of the two another port",
+            LIKELY + 0.06,
+            proof,
+        )
+    ]
+
+
 def _asked_for(case: Case) -> list[int]:
     """The ports that its command lines set: ``-p 80``, ``--port=80``, ``0.0.0.0:80``."""
     argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
@@ -241,4 +265,7 @@ def _socket_unit(case: Case) -> list[Finding]:
     return found
 
 
-CAUSES = (Cause("socket-unit", "a socket unit cannot listen", _socket_unit),)
+CAUSES = (
+    Cause("socket-unit", "a socket unit cannot listen", _socket_unit),
+    Cause("port-unsaid", "a port that is taken, of a program that says nothing", _unsaid),
+)

@@ -312,6 +312,8 @@ def _mount(case: Case) -> Iterator[Finding]:
     advice = f"correct its line in /etc/fstab or its unit (Options={case.unit.get('Options')})"
     unknown = _UNKNOWN_TYPE.search(said.raw) if said is not None else None
     package = _HELPERS.get(unknown["type"]) if unknown is not None else None
+    if said is not None and "bad option" in said.raw and case.unit.get("Options"):
+        what += f"; its options are {case.unit.get('Options')}"
     if unknown is not None and package is not None:
         what += f"; its helper mount.{unknown['type']} (package {package}) is missing, as it seems"
         advice = f"install {package}"

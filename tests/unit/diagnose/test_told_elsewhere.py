@@ -515,3 +515,52 @@ def test_data_that_a_script_names(tmp_path: Path) -> None:
     script.chmod(0o644)
     facts = look(Subjects(scripts=(str(script),)), system=False)
     assert facts.data == {str(data): f"{script}:2"}
+
+
+def test_a_directory_of_a_run_that_nobody_makes() -> None:
+    line = "Can't create pidfile /run/pen/imap.pid"
+    facts = Facts(paths={"/run/pen/imap.pid": gone("/run/pen")})
+    assert "the directory /run/pen does not exist" in judge(case(line, facts=facts)).summary
+    show = {"RuntimeDirectory": "pen"}  # systemd made it, and took it away after the run
+    assert "file-missing" not in found(case(line, facts=facts, show=show))
+
+
+def test_a_silent_program_whose_port_is_taken() -> None:
+    taken = DNSMASQ | {"protocol": "tcp", "port": 3890, "program": "socat", "unit": "b.service"}
+    show = {"ExecStart": command("/usr/bin/simpleproxy", "-L", "3890", "-R", "ldap:389")}
+    said = sentence(show=show, system={"listening": [taken]})
+    assert "port 3890 of its command line is already held by socat" in said
+    assert "port-taken" not in found(case("hello", show=show, system={"listening": [taken]}))
+
+
+def test_the_line_of_code_of_an_exception_that_names_nothing() -> None:
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "/opt/week.py", line 5, in <module>',
+        '    locale.setlocale(locale.LC_TIME, "de_DE.UTF-8")',
+        '  File "/usr/lib/python3.11/locale.py", line 626, in setlocale',
+        "    return _setlocale(category, locale)",
+        "locale.Error: unsupported locale setting",
+    )
+    code = '(/opt/week.py line 5: locale.setlocale(locale.LC_TIME, "de_DE.UTF-8"))'
+    assert code in sentence(*lines)
+    assert "setlocale" not in sentence(*lines[:-1], "ValueError: 'x' is no locale of this machine")
+
+
+def test_the_host_that_the_next_line_names() -> None:
+    lines = (
+        "getaddrinfo: Temporary failure in name resolution",
+        "invalid address [store1.mail.example]",
+    )
+    assert "the host name store1.mail.example cannot be resolved" in sentence(*lines)
+
+
+def test_the_options_of_a_mount() -> None:
+    line = {
+        "MESSAGE": "mount: /srv/media: wrong fs type, bad option, bad superblock on tmpfs",
+        "_COMM": "mount",
+        "SYSLOG_IDENTIFIER": "mount",
+    }
+    show = {"Where": "/srv/media", "What": "tmpfs", "Options": "nr_inode=10k"}
+    said = judge(case(line, show=show, unit="srv-media.mount", manager=())).summary
+    assert said.endswith("; its options are nr_inode=10k")
