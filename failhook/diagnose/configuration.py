@@ -22,6 +22,7 @@ from failhook.diagnose.config_file import (
 )
 from failhook.diagnose.course import FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
+from failhook.diagnose.general import CONCRETE, work_of
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
 from failhook.diagnose.subjects import commands, environment_files, paths_in, variables_in
@@ -72,7 +73,9 @@ _ERROR_IN_LINE = re.compile(
     r"\berrors?\b.{0,40}\bline(?: number)?[ :#=]{1,3}\d{1,7}", re.IGNORECASE
 )
 _QUOTED = re.compile(r"['\"`‘“]([^'\"`’”]{2,80})['\"`’”]")
-_SOURCE = re.compile(r"\(?\b\w{1,60}\.(?:c|cc|cpp|h|go|rs|py|java|js|rb|ex|erl|y|l):\d{1,7}\)?")
+_SOURCE = re.compile(
+    r"\(?\b\w{1,60}\.(?:c|cc|cpp|h|go|rs|py|java|js|rb|ex|erl|y|l)(?::\d{1,7}\)?|\(\d{1,7}\):?)"
+)
 _EINVAL = re.compile(r"[:(] ?invalid argument\b(?! ?['\"`-])", re.IGNORECASE)
 # Of the system's rights, not of a setting: "couldn't load the configuration: Operation not permitted".
 _DENIED = re.compile(
@@ -304,11 +307,12 @@ def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding
         sure -= 0.3
     where = _command_line(case) if _OPTION.search(text) else ""
     where = where or "its configuration or command line"
+    given = "" if CONCRETE.search(_SOURCE.sub("", text)) else work_of(case)
     return from_message(
         case,
         message,
         "configuration" if named else "unclear",
-        what=f"a mistake in {where}: “{quote(text)}”"
+        what=f"a mistake in {where}: “{quote(text)}”{given}"
         if named
         else f"a mistake in its configuration, it is unclear where: “{quote(text)}”",
         advice=f"check its options: systemctl cat {case.incident.unit}",

@@ -133,7 +133,7 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
     return sorted(scored, key=lambda pair: (-round(pair[0]), pair[1].number))
 
 
-_CONCRETE = re.compile(
+CONCRETE = re.compile(
     r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|[A-Z_]{4,}"
 )
 _SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
@@ -148,7 +148,7 @@ def _general(case: Case) -> Iterator[Finding]:
         text = quote(_with_speaker(case, message, together(case, message)))
         yield Finding(
             "unclear",
-            fails(case, f"“{text}”{'' if _CONCRETE.search(text) else _work(case)}"),
+            fails(case, f"“{text}”{'' if CONCRETE.search(text) else work_of(case)}"),
             f"its own words; the whole log: failhook show {case.incident.id}",
             max(0.22, sure - (0.02 if message is not best[0][1] else 0)),
             (case.proof(message),),
@@ -174,7 +174,7 @@ def _with_speaker(case: Case, message: Message, text: str) -> str:
     return text if speaker["name"] in programs else f"{speaker['name']}: {text}"
 
 
-def _work(case: Case) -> str:
+def work_of(case: Case) -> str:
     """What the command was given, where its words name nothing: one of that it is, mostly."""
     control = case.incident.control
     failed = control.command if control is not None else "ExecStart"

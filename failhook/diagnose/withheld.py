@@ -17,12 +17,12 @@ from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_messag
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import is_program_text, stands_at
 from failhook.diagnose.rights import forbidden
-from failhook.diagnose.subjects import paths_in
+from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 
 _CANNOT = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|failure|error)\b.{0,20}"
-    r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz]|sav|stor|lock)(?:e|ing)?\b"
+    r"\b(?:open|read|access|writ|creat|load|enter|find|use|initiali[sz]|sav|stor|lock)(?:e|ed|ing)?\b"
     r"|\bread-?only database\b",
     re.IGNORECASE,
 )
@@ -52,6 +52,7 @@ def _look(case: Case) -> Iterator[Finding]:
             continue
         yield from _configuration(case, message)
         yield from _in_its_code(case, message)
+        yield from _of_its_command_line(case, message)
         fits = not _is_to_write(case, known) or _WRITES.search(message.text)
         if len(known) == 1 and fits:
             (path, place), *_ = known.items()
@@ -105,6 +106,22 @@ def _in_its_code(case: Case, message: Message) -> Iterator[Finding]:
             if found is not None:
                 yield found
                 return
+
+
+def _of_its_command_line(case: Case, message: Message) -> Iterator[Finding]:
+    """The one file that it was given and its user may not read."""
+    uid = message.uid if message.uid is not None else case.uid
+    closed = [
+        (path, fact)
+        for setting, program, argv in commands(case.unit)
+        for path in (paths_in(argv) if setting == "ExecStart" else ())
+        if path != program and (fact := case.path(path)) is not None and fact.exists
+        and (access := fact.may(uid)) is not None and not access.read
+    ]  # fmt: skip
+    if len(closed) == 1:
+        (path, fact), *_ = closed
+        found = forbidden(case, message, path, fact, uid, writes=False)
+        yield from [found] if found is not None else []
 
 
 def _seen(case: Case, path: str) -> str:
