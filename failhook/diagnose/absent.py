@@ -74,8 +74,7 @@ def _can_make(case: Case, path: str) -> bool:
 
 def _what(case: Case, path: str) -> str:
     """What is to be made: of a log whose directory is missing, that."""
-    fact = case.path(path)
-    return (fact and fact.missing_at) or path if path.endswith(_MADE) else path
+    return path.rpartition("/")[0] if path.endswith(_MADE) and not _can_make(case, path) else path
 
 
 def _of_its_kind(message: Message, known: Mapping[str, str]) -> Mapping[str, str]:

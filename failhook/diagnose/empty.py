@@ -28,7 +28,7 @@ _OF_CONTENT = re.compile(
 _DAMAGED = re.compile(
     r"(?:premature|unexpected) (?:end|eof)\b|\btruncated\b|not in (?:gzip|bzip2|xz|zstd|lz4) format"
     r"|\b(?:corrupt(?:ed)?|damaged) (?:input|data|file|archive|header|stream)|(?:input|data|file|archive|header|stream) (?:is |was )?(?:corrupt|damaged)"
-    r"|\bnot a database\b|\bdatabase disk image is malformed|SQLITE_(?:NOTADB|CORRUPT)|\bbad magic|crc (?:error|mismatch|check failed)|checksum (?:error|mismatch)|unrecogni[sz]ed (?:archive )?format|not (?:a|an) \w{2,12} (?:file|archive)\b",
+    r"|\bnot a database\b|\bdatabase disk image is malformed|SQLITE_(?:NOTADB|CORRUPT)|\bbad magic|crc (?:error|mismatch|check failed)|checksum (?:error|mismatch)|(?:unrecogni[sz]ed|unknown) (?:(?:archive|file|image|data) )?format|not (?:a|an) \w{2,12} (?:file|archive)\b",
     re.IGNORECASE,
 )
 _NEAR = 3  # lines

@@ -50,11 +50,12 @@ _UNRESOLVED = re.compile(
     r"|(?:could not|couldn't|cannot|can't|unable to|failed to) resolve(?! (?:the |all )?['\"]?(?:placeholder|dependenc"
     r"|module|import|symbol|reference|type|plugin|package|conflict|path|class|bean|property|variable|version|tag"
     r"|revision|ref\b|schema|template|\.{0,2}/))"
-    r"|no such host|unknown host|\bENOTFOUND\b|EAI_AGAIN|EAI_NONAME|nodename nor servname"
+    r"|\bDNS look ?up (?:error|fail)|no such host|unknown host|\bENOTFOUND\b|EAI_AGAIN|EAI_NONAME|nodename nor servname"
     r"|host (?:name )?(?:not found|lookup fail)|name resolution|host not found|getaddrinfo(?!\()"
     r"|no (?:ip )?address(?:es)? (?:associated|(?:was |were )?found for)|UnknownHostException|(?:host|address|domain|server|dns)\b.{0,60}not (?:be )?resolved)",
     re.IGNORECASE,
 )
+_NO_NAMES = ("correct", "valid", "invalid", "right", "wrong", "known", "unknown", "resolvable")
 _CLASS = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")  # urllib3.connection.HTTPSConnection
 _URL_HOST = re.compile(r"://(?:[^/@\s]{1,80}@)?([A-Za-z][\w.-]{2,250})")
 _HOST = re.compile(
@@ -156,6 +157,7 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
         and not name.lower().endswith((*NO_HOST, "error", "exception"))
         and any(map(str.isalpha, name))
         and not _CLASS.search(name)
+        and name.lower() not in _NO_NAMES
     ]
     servers = case.facts.name_servers
     more = []
