@@ -13,7 +13,7 @@ from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 
 _IN_USE = re.compile(
-    r"address (?:is )?already in use|EADDRINUSE|errno[ =:]*98\b|port .{0,30}(?:already|in use|taken)"
+    r"address (?:is )?already (?:in use|used)|EADDRINUSE|errno[ =:]*98\b|port .{0,30}(?:already|in use|taken)"
     r"|(?:already|being) (?:in use|used).{0,40}(?:port|address|socket)|OSError: \[Errno 98\]"
     r"|(?:no|any) (?:available|free) ports?\b|address in use|another (?:process|instance|server).{0,40}(?:port|listening)",
     re.IGNORECASE,
@@ -56,6 +56,7 @@ PORT = re.compile(
     re.IGNORECASE,
 )
 _PRIVILEGED = 1024
+_FEW_WORDS = 3
 _FEW = 4
 
 
@@ -221,9 +222,13 @@ def _asked_for(case: Case) -> list[int]:
 
 def privileged(case: Case, message: Message) -> Finding | None:
     plain = _PATHS.sub(" ", message.text)  # /etc/bind is no bind(2), x.conf:2 no port
-    if not (_DENIED.search(plain) and _BINDS.search(plain)):
+    says_no_more = len(plain.split()) <= _FEW_WORDS
+    if not (_DENIED.search(plain) and (_BINDS.search(plain) or says_no_more)):
         return None
     low = [port for port in [*near(case, message), *_asked_for(case)] if port < _PRIVILEGED]
+    if not low and says_no_more:
+        named = Named(case, NUMBER.findall).those(lambda one: one in case.facts.listens)
+        low = [int(one) for one in named if len(named) == 1 and int(one) < _PRIVILEGED]
     if not low or (case.uid or 0) == 0:
         return None
     user = case.facts.user(case.uid)
