@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Peers that do not answer and names that do not resolve; with `ports`, `here` and `tls` all lines
-about the network."""
+"""Peers that do not answer, names that do not resolve; beside it `ports`, `here` and `tls`."""
 
 from __future__ import annotations
 
