@@ -236,6 +236,9 @@ class Store:
             self.index.put(name, incident)
             if new:
                 self.index.mark_seen()
+            if self.index.in_memory:  # the file, if there is one, knows nothing of it
+                with contextlib.suppress(OSError):
+                    self.places.index.unlink()
         except (sqlite3.Error, StoreError):
             self.discard_index()
 

@@ -121,6 +121,11 @@ class Index:
             raise
         return db
 
+    @property
+    def in_memory(self) -> bool:
+        """The disk had no place for it when it was opened."""
+        return self._path is None
+
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()

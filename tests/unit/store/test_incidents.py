@@ -215,6 +215,24 @@ def test_index_with_no_place_on_the_disk(where: Places) -> None:
     assert len(_names(where)) == 5
 
 
+def test_index_in_memory_leaves_no_older_one_behind(
+    where: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was read-only when this process looked, and is not any more when it writes."""
+    before = Store(where)
+    one, *_ = _fill(before)
+    before.close()
+    store = Store(where)
+    with monkeypatch.context() as at_first:
+        at_first.setattr(Store, "index", property(Store._in_memory))
+        index = store.index
+    store._index = index
+    store.save(replace(one, pinned=True))
+    store.close()
+    (row,) = [row for row in Store(where).rows() if row.id == one.id]
+    assert row.pinned
+
+
 def test_index_that_is_behind(store: Store, where: Places) -> None:
     _fill(store)
     store.close()
