@@ -2,6 +2,7 @@
 """Nothing lost, nothing twice: killed runners, full disks, shutdowns, rubbish in the spool."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -121,6 +122,7 @@ def test_a_word_in_the_fifo_starts_a_runner_and_no_word_starts_a_second(
     assert first != before
     bed.shell("for i in $(seq 300); do printf . >/run/failhook/wake; done", user="nobody")
     assert bed.show(service_name, "InvocationID")["InvocationID"] == first
+    bed.wait(lambda: _would_hear(bed), what="the runner to be ready for SIGTERM")
     bed.systemctl("stop", service_name)
     time.sleep(1.0)
     assert _state(bed) == "inactive"
@@ -129,6 +131,14 @@ def test_a_word_in_the_fifo_starts_a_runner_and_no_word_starts_a_second(
     bed.units({unit: service("stop-post", _FAIL)})
     bed.systemctl("start", unit, check=False)
     fresh_hooked.wait_done(unit)
+
+
+def _would_hear(bed: Machine) -> bool:
+    """One that is stopped before it can empty the FIFO is started again, as it should be."""
+    pid = bed.show("failhook.service", "MainPID")["MainPID"]
+    status = bed.read(f"/proc/{pid}/status").decode()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _state(bed: Machine) -> str:
