@@ -99,8 +99,7 @@ def _how_sure(message: Message, count: int) -> float | None:
 
 def _of_command_line(case: Case) -> dict[str, str]:
     """What the command line names and is not there, though the program does not make it."""
-    control = case.incident.control
-    failed = control.command if control is not None else "ExecStart"
+    failed = case.failing
     found = {
         path: "EnvironmentFile"
         for path in case.facts.configurations

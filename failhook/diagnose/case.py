@@ -8,10 +8,10 @@ Everything is bounded: a journal of a million lines gives its first few and its 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from failhook.diagnose import facts as facts_of
 from failhook.diagnose import settings
@@ -91,6 +91,23 @@ class Case:
         number = self._line_numbers.get(_key(text))
         ref = f"journal/journal.txt:{number}" if number else None
         return Proof(source, text.strip()[:400], ref)
+
+    def once(self, key: Hashable, answer: Callable[[], T]) -> T:
+        """What does not depend on a line, and is asked for each of hundreds: found once."""
+        if key not in self._answers:
+            self._answers[key] = answer()
+        found: T = self._answers[key]
+        return found
+
+    @cached_property
+    def _answers(self) -> dict[Hashable, Any]:
+        return {}
+
+    @property
+    def failing(self) -> str:
+        """The setting of the command that failed: ExecStart, or the one beside the main process."""
+        control = self.incident.control
+        return control.command if control is not None else "ExecStart"
 
     @cached_property
     def _line_numbers(self) -> dict[str, int]:

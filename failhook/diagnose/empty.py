@@ -95,8 +95,7 @@ def _just_before(case: Case, message: Message) -> str:
 
 def inputs_of(case: Case) -> list[str]:
     """The files of the failed command line that are there, but for the program and its settings."""
-    control = case.incident.control
-    failed = control.command if control is not None else "ExecStart"
+    failed = case.failing
     paths = [
         path
         for setting, program, argv in commands(case.unit)
@@ -111,8 +110,7 @@ def inputs_of(case: Case) -> list[str]:
 
 def _of_command_line(case: Case) -> dict[str, str]:
     """Files of the command line that are there, are only read, and have no content."""
-    control = case.incident.control
-    failed = control.command if control is not None else "ExecStart"
+    failed = case.failing
     found: dict[str, str] = {}
     for setting, program, argv in commands(case.unit):
         for path in paths_in(argv) if setting in ("ExecStart", failed) else ():

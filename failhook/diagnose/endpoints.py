@@ -82,6 +82,15 @@ def is_address(text: str) -> bool:
     return True
 
 
+def numbers_in(text: str) -> list[str]:
+    """What may be ports."""
+    return NUMBER.findall(text)
+
+
+def _peers_in(text: str) -> list[str]:
+    return [*hosts_in(text), *addresses_in(text)]
+
+
 def hosts_in(text: str) -> list[str]:
     """The names of a line that have a dot and can be those of machines; EXAMPLE.ORG is a realm."""
     found = [match["host"] for match in _HOST.finditer(text)]
@@ -117,8 +126,7 @@ class Named:
     def __init__(self, case: Case, in_text: Callable[[str], list[str]]) -> None:
         """``in_text`` finds the endpoints of the kind that is meant in a text."""
         self.found: dict[str, str] = {}
-        control = case.incident.control
-        failed = control.command if control is not None else "ExecStart"
+        failed = case.failing
         for setting, _, argv in commands(case.unit):
             for one in in_text(argv) if setting in ("ExecStart", failed) else ():
                 self.found.setdefault(one, stands_at(setting))
@@ -127,6 +135,11 @@ class Named:
         for one, place in case.facts.endpoints.items():
             if in_text(one) == [one]:
                 self.found.setdefault(one, stands_at(place))
+
+    @classmethod
+    def of(cls, case: Case, in_text: Callable[[str], list[str]]) -> Named:
+        """The same, found once for a case: ``in_text`` is a function that has a name."""
+        return case.once((cls, in_text), lambda: cls(case, in_text))
 
     def those(self, fits: Callable[[str], bool]) -> Mapping[str, str]:
         """The few that fit, and where each stands; none where there are many: no guess then."""
@@ -142,11 +155,13 @@ def told(named: Mapping[str, str]) -> str:
 def peer_of(case: Case) -> str:
     """Whom it was told to speak to, where its lines do not say it: a host or an address, and a port
     on which nobody listens here; empty where that is not one thing."""
+    return case.once(peer_of, lambda: _peer(case))
+
+
+def _peer(case: Case) -> str:
     own = (*ANY, *case.facts.listens)
-    hosts = Named(case, lambda text: [*hosts_in(text), *addresses_in(text)]).those(
-        lambda one: one not in own
-    )
-    ports = Named(case, NUMBER.findall).those(
+    hosts = Named.of(case, _peers_in).those(lambda one: one not in own)
+    ports = Named.of(case, numbers_in).those(
         lambda one: one not in own and case.listener(int(one)) is None
     )
     shown = f"{told(hosts)}" if len(hosts) == 1 else ""
@@ -156,9 +171,13 @@ def peer_of(case: Case) -> str:
 
 def proxy_of(case: Case) -> tuple[str, str] | None:
     """The proxy on the way to whom it speaks of, and where it is set, if its lines blame the proxy."""
+    return case.once(proxy_of, lambda: _proxy(case))
+
+
+def _proxy(case: Case) -> tuple[str, str] | None:
     if not any(_BLAMES_PROXY.search(one.text) for one in case.messages):
         return None
-    named = Named(case, hosts_in).found.items()
+    named = Named.of(case, hosts_in).found.items()
     found = [(one, place) for one, place in named if "proxy" in one.lower() or ".service" in place]
     return found[0] if len(found) == 1 else None
 
@@ -178,7 +197,7 @@ def unknown_host(case: Case, message: Message) -> tuple[str, str]:
         names = [name for name in hosts_in(one.text) if is_unknown(name)]
         if one.pid == message.pid and names:
             return names[0], ""
-    fitting = Named(case, hosts_in).those(is_unknown)
+    fitting = case.once(unknown_host, lambda: Named.of(case, hosts_in).those(is_unknown))
     if len(fitting) == 1:
         return next(iter(fitting.items()))
     return "", ""

@@ -176,8 +176,7 @@ def _with_speaker(case: Case, message: Message, text: str) -> str:
 
 def work_of(case: Case) -> str:
     """What the command was given, where its words name nothing: one of that it is, mostly."""
-    control = case.incident.control
-    failed = control.command if control is not None else "ExecStart"
+    failed = case.failing
     for setting, program, argv in commands(case.unit):
         given = argv.partition(" ")[2]
         if setting == failed and paths_in(given) and " -c " not in f" {given}":

@@ -77,7 +77,7 @@ def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
     """The program does not say which; of those that it was told to use few are not here."""
     named: Mapping[str, str] = {}
     if case.facts.addresses is not None:
-        told_to = Named(case, addresses_in)
+        told_to = Named.of(case, addresses_in)
         named = told_to.those(lambda one: one in case.facts.listens and _is_foreign(one, own))
         named = named or told_to.those(lambda one: _is_foreign(one, own))
     if not named:
@@ -124,7 +124,7 @@ def unsaid(case: Case) -> Iterator[Finding]:
             (case.checked(f"this machine has {', '.join(sorted(case.links)[:8])}"),),
         )
     binds = any(_BINDS.search(one.text) for one in case.messages)
-    named = Named(case, addresses_in).those(
+    named = Named.of(case, addresses_in).those(
         lambda one: (binds or one in case.facts.listens) and _is_foreign(one, own)
     )
     if len(named) == 1:
@@ -186,7 +186,7 @@ def _told_interfaces(case: Case) -> Mapping[str, str]:
     """Those that it was told to use and this machine has not."""
     if not case.links:
         return {}
-    return Named(case, interfaces_in).those(lambda one: one not in case.links)
+    return Named.of(case, interfaces_in).those(lambda one: one not in case.links)
 
 
 def _or(named: Mapping[str, str]) -> str:

@@ -33,8 +33,7 @@ def program_of(case: Case, setting: str = "ExecStart") -> str:
 
 def script_of(case: Case) -> str:
     """What the shell that failed was given (``-c``), beside the program's path; empty: no shell."""
-    control = case.incident.control
-    wanted = control.command if control is not None else "ExecStart"
+    wanted = case.failing
     for command in case.unit.commands:
         ended = command.code is not None and not command.status.startswith("0")
         match = _GIVEN.match(command.text) if command.property == wanted and ended else None

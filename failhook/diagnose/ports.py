@@ -7,7 +7,7 @@ import re
 
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
-from failhook.diagnose.endpoints import NO_HOST, NUMBER, Named
+from failhook.diagnose.endpoints import NO_HOST, Named, numbers_in
 from failhook.diagnose.finding import LIKELY, SEEN, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
@@ -105,12 +105,12 @@ def _told(case: Case) -> list[int]:
     configuration."""
     if ports := _held_numbers(case, case.unit.get("ExecStart") or ""):
         return ports
-    named = Named(case, NUMBER.findall).those(lambda one: case.listener(int(one)) is not None)
+    named = Named.of(case, numbers_in).those(lambda one: case.listener(int(one)) is not None)
     return [int(one) for one in named] if len(named) == 1 else []
 
 
 def _held_numbers(case: Case, text: str) -> list[int]:
-    numbers = NUMBER.findall(text)
+    numbers = numbers_in(text)
     return [int(one) for one in dict.fromkeys(numbers) if case.listener(int(one)) is not None]
 
 
@@ -227,7 +227,7 @@ def privileged(case: Case, message: Message) -> Finding | None:
         return None
     low = [port for port in [*near(case, message), *_asked_for(case)] if port < _PRIVILEGED]
     if not low and says_no_more:
-        named = Named(case, NUMBER.findall).those(lambda one: one in case.facts.listens)
+        named = Named.of(case, numbers_in).those(lambda one: one in case.facts.listens)
         low = [int(one) for one in named if len(named) == 1 and int(one) < _PRIVILEGED]
     if not low or (case.uid or 0) == 0:
         return None

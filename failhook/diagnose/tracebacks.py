@@ -334,6 +334,9 @@ _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
 )  # fmt: skip
 
 
-def crashes(case: Case) -> list[Crash]:
+def crashes(case: Case) -> tuple[Crash, ...]:
     """Every traceback of the run."""
-    return [crash for read in _LANGUAGES for crash in read(case.messages)]
+    return case.once(
+        "crashes",
+        lambda: tuple(crash for read in _LANGUAGES for crash in read(case.messages)),
+    )
