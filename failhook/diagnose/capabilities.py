@@ -16,10 +16,13 @@ from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 
 _FORBIDDEN = re.compile(
-    r"operation not permitted|permission denied|\bEPERM\b|\bEACCES\b|not permitted|n[o']t have permission"
+    r"operation not permitted|\bEPERM\b|not permitted|n[o']t have permission"
     r"|insufficient (?:privileges?|permissions?)|(?:requires?|need(?:s|ed)?|must be (?:run )?(?:as )?) ?(?:the )?(?:root|superuser|cap_\w+)",
     re.IGNORECASE,
 )
+_DENIED = re.compile(
+    r"permission denied|\bEACCES\b", re.IGNORECASE
+)  # of modes, not of capabilities
 # What a line speaks of, and what that takes; the first that fits.
 _NEEDED = tuple(
     (re.compile(words, re.IGNORECASE), capability)
@@ -55,12 +58,14 @@ def _needs(text: str) -> str:
 
 
 def _missing(case: Case, message: Message) -> Finding | None:
-    if not _FORBIDDEN.search(message.text):
-        return None
-    needed = _needs(message.text[:600])
     bounding = case.unit.properties.get("CapabilityBoundingSet")  # empty: none at all
-    if not needed or bounding is None:
-        return _files_of_others(case, message)
+    if bounding is None:
+        return None
+    if _DENIED.search(message.text):
+        return _files_of_others(case, message, bounding)
+    needed = _needs(message.text[:600]) if _FORBIDDEN.search(message.text) else ""
+    if not needed:
+        return None
     if needed not in bounding.lower().split():
         return _taken_away(case, message, needed)
     ambient = (case.unit.get("AmbientCapabilities") or "").lower().split()
@@ -85,10 +90,9 @@ def _taken_away(case: Case, message: Message, needed: str) -> Finding:
     )  # fmt: skip
 
 
-def _files_of_others(case: Case, message: Message) -> Finding | None:
+def _files_of_others(case: Case, message: Message, bounding: str) -> Finding | None:
     """Root, of whom CapabilityBoundingSet= makes a user like others: the modes count for him."""
-    bounding = (case.unit.get("CapabilityBoundingSet") or "cap_dac_override").lower().split()
-    if case.uid or "cap_dac_override" in bounding or message.uid:
+    if case.uid or "cap_dac_override" in bounding.lower().split() or message.uid:
         return None
     for path in paths_in(message.raw):
         fact = case.path(path)

@@ -115,6 +115,7 @@ def _held_numbers(case: Case, text: str) -> list[int]:
 
 
 def taken(case: Case, message: Message) -> Finding | None:
+    """A port, or a socket's path, that another process has."""
     if not _IN_USE.search(message.text) or (
         "file" in message.lower and "socket" not in message.lower
     ):
@@ -221,14 +222,15 @@ def _asked_for(case: Case) -> list[int]:
 
 
 def privileged(case: Case, message: Message) -> Finding | None:
+    """A port below 1024, and a user who has no right to it (ip(7)); less surely where the line says
+    nothing but that it was denied."""
+    if "cap_net_bind_service" in (case.unit.get("AmbientCapabilities") or "").lower():
+        return None
     plain = _PATHS.sub(" ", message.text)  # /etc/bind is no bind(2), x.conf:2 no port
     says_no_more = len(plain.split()) <= _FEW_WORDS
     if not (_DENIED.search(plain) and (_BINDS.search(plain) or says_no_more)):
         return None
     low = [port for port in [*near(case, message), *_asked_for(case)] if port < _PRIVILEGED]
-    if not low and says_no_more:
-        named = Named.of(case, numbers_in).those(lambda one: one in case.facts.listens)
-        low = [int(one) for one in named if len(named) == 1 and int(one) < _PRIVILEGED]
     if not low or (case.uid or 0) == 0:
         return None
     user = case.facts.user(case.uid)
@@ -238,7 +240,7 @@ def privileged(case: Case, message: Message) -> Finding | None:
         "privileged-port",
         what=f"{user} may not bind port {low[0]}: ports below 1024 need CAP_NET_BIND_SERVICE",
         advice="AmbientCapabilities=CAP_NET_BIND_SERVICE, a socket unit, or a port above 1023",
-        confidence=SEEN,
+        confidence=LIKELY if says_no_more and not _BINDS.search(plain) else SEEN,
     )
 
 

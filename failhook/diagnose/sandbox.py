@@ -76,7 +76,7 @@ _REFUSES = re.compile(
 _FORBID = tuple(
     (setting, re.compile(words, re.IGNORECASE), what)
     for setting, words, what in (
-        ("RestrictSUIDSGID", r"chmod|chang\w{3} (?:the )?(?:permissions|mode)|set(?:ting)? (?:the )?(?:permissions|mode)|set[ug]id",
+        ("RestrictSUIDSGID", r"chmod|chang\w{3} (?:the )?(?:permissions|mode)|set(?:ting)? (?:the )?(?:permissions|mode)",
          "the set-user-ID and set-group-ID bits"),
         ("RestrictNamespaces", r"unshare|namespace|\bclone\b|\bsetns\b|\bbwrap\b", "new namespaces"),
         ("RestrictRealtime", r"sched_set|real-?time|SCHED_(?:RR|FIFO)", "real-time scheduling"),
@@ -87,7 +87,7 @@ _FORBID = tuple(
         ("ProtectControlGroups", r"/sys/fs/cgroup|\bcgroup", "writing control groups"),
         ("ProtectKernelLogs", r"/dev/kmsg|\bdmesg\b|klogctl|kernel (?:ring )?buffer", "the kernel's log"),
         ("LockPersonality", r"\bpersonality\b|\bsetarch\b", "another personality"),
-        ("NoNewPrivileges", r"no new privileges|nosuid|must be (?:setuid|owned by)|\bset-?u?id\b", "what sudo and set-user-ID programs need"),
+        ("NoNewPrivileges", r"no new privileges|nosuid|must be (?:setuid|owned by)", "what sudo and set-user-ID programs need"),
     )
 )  # fmt: skip
 
@@ -110,16 +110,13 @@ def forbidden_act(case: Case, message: Message) -> Finding | None:
 
 
 def without_network(case: Case, message: Message) -> Finding | None:
-    """A network of its own, in which nobody else is (PrivateNetwork=), or none (IPAddressDeny=)."""
-    if case.unit.get("PrivateNetwork") == "yes":
-        what = "PrivateNetwork=yes gives it a network of its own, with nobody else in it"
-        seen, advice = "PrivateNetwork=yes", "PrivateNetwork=no, or JoinsNamespaceOf="
-    elif "not permitted" in message.lower and (denied := case.unit.get("IPAddressDeny")):
-        what = f"IPAddressDeny={denied.partition(' ')[0]} forbids the address that it uses"
-        seen, advice = f"IPAddressDeny={denied}", "add the address to IPAddressAllow="
-    else:
+    """A network of its own, in which nobody else is (PrivateNetwork=, systemd.exec(5))."""
+    if case.unit.get("PrivateNetwork") != "yes" or case.unit.get("JoinsNamespaceOf"):
         return None
     return from_message(
-        case, message, "sandbox", what=f"{what}: “{quote(message.text, 150)}”", advice=advice,
-        confidence=SEEN, more=[case.checked(seen, "unit/show.txt")],
+        case, message, "sandbox",
+        what="PrivateNetwork=yes gives it a network of its own, with nobody else in it: "
+        f"“{quote(message.text, 150)}”",
+        advice="PrivateNetwork=no, or JoinsNamespaceOf=", confidence=SEEN,
+        more=[case.checked("PrivateNetwork=yes", "unit/show.txt")],
     )  # fmt: skip

@@ -43,6 +43,7 @@ def test_what_the_bounding_set_takes_away(line: str, bounding: str, taken: str) 
         ),
         ("capture started on lo", {"CapabilityBoundingSet": "cap_setuid"}),
         ("login: Permission denied, please try again", {"CapabilityBoundingSet": "cap_setuid"}),
+        ("mount point /mnt/a: Permission denied", {"CapabilityBoundingSet": "cap_setuid"}),
     ],
 )
 def test_what_is_no_lack_of_it(line: str, show: dict[str, str]) -> None:

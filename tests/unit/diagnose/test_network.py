@@ -75,6 +75,28 @@ NOT_FOUND: tuple[tuple[str, Case], ...] = (
     ("address-not-here", case("assigned the requested address 192.0.2.9", facts=HERE)),
     ("privileged-port", case("listen tcp :80: bind: permission denied")),  # as root
     ("privileged-port", case({"MESSAGE": "listen tcp :8080: bind: permission denied"} | AS_USER)),
+    (
+        "privileged-port",
+        case(
+            {"MESSAGE": "listen tcp :80: bind: permission denied"} | AS_USER,
+            facts=ITS_USER,
+            show={"AmbientCapabilities": "cap_net_bind_service"},
+        ),
+    ),
+    (
+        "sandbox",
+        case(
+            "connect to 127.0.0.1:6379: Connection refused",
+            show={"PrivateNetwork": "yes", "JoinsNamespaceOf": "b.service"},
+        ),
+    ),
+    (
+        "sandbox",
+        case(
+            "setgid(33) failed: Operation not permitted",
+            show={"RestrictSUIDSGID": "yes", "NoNewPrivileges": "yes"},
+        ),
+    ),
     ("connection-refused", case("Connection Refused: not authorised.")),
     ("certificate-not-trusted", case("the authority of a is unknown")),
     ("certificate-unreadable", case("read 12 certificates of PEM files")),

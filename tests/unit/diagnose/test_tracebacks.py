@@ -95,7 +95,7 @@ FOUND = [
 ]  # fmt: skip
 
 
-def _crashes(text: str) -> list[Crash]:
+def _crashes(text: str) -> tuple[Crash, ...]:
     return crashes(case(*text.split("\n")))
 
 
