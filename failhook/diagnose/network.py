@@ -26,7 +26,7 @@ from failhook.diagnose.finding import (
     quote,
 )
 from failhook.diagnose.ports import COMPLAINS, PORT, cannot_listen, near, privileged, taken
-from failhook.diagnose.sandbox import without_network
+from failhook.diagnose.sandbox import kept_from_address, without_network
 from failhook.diagnose.text import Message
 
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
@@ -134,6 +134,8 @@ def _unreachable(case: Case, message: Message) -> Finding | None:
         return None
     if (alone := without_network(case, message)) is not None:
         return alone
+    if (kept := kept_from_address(case, message)) is not None:
+        return kept
     return from_message(
         case,
         message,

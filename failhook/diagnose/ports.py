@@ -22,6 +22,7 @@ _DENIED = re.compile(
     r"permission denied|EACCES|operation not permitted|errno[ =:]*13\b", re.IGNORECASE
 )
 _BINDS = re.compile(r"\bbind|listen", re.IGNORECASE)
+_CALLS_BIND = re.compile(r"\.(?:bind|listen)\(|\bserver_bind\b")  # the code of a traceback
 _LISTENS = re.compile(
     r"\bbind|\blisten(?!ing on)|(?:fail|cannot|unable|could|error).{0,20}listening on|endpoint|(?:server|listene?r?) socket|udp socket|network socket|make_sock|start(?:ing)? (?:\w+ )?(?:server|listener)",
     re.IGNORECASE,
@@ -57,6 +58,7 @@ PORT = re.compile(
 )
 _PRIVILEGED = 1024
 _FEW_WORDS = 3
+_DIGITS = 5
 _FEW = 4
 
 
@@ -227,11 +229,15 @@ def privileged(case: Case, message: Message) -> Finding | None:
     if "cap_net_bind_service" in (case.unit.get("AmbientCapabilities") or "").lower():
         return None
     plain = _PATHS.sub(" ", message.text)  # /etc/bind is no bind(2), x.conf:2 no port
-    says_no_more = len(plain.split()) <= _FEW_WORDS
-    if not (_DENIED.search(plain) and (_BINDS.search(plain) or says_no_more)):
+    if not _DENIED.search(plain) or (case.uid or 0) == 0:
         return None
-    low = [port for port in [*near(case, message), *_asked_for(case)] if port < _PRIVILEGED]
-    if not low or (case.uid or 0) == 0:
+    called = _called_bind(case, message)
+    binds = called or _BINDS.search(plain) is not None
+    if not binds and len(plain.split()) > _FEW_WORDS:
+        return None
+    ports = [*near(case, message), *_asked_for(case), *(_given(case) if called else ())]
+    low = [port for port in ports if 0 < port < _PRIVILEGED]
+    if not low:
         return None
     user = case.facts.user(case.uid)
     return from_message(
@@ -240,8 +246,20 @@ def privileged(case: Case, message: Message) -> Finding | None:
         "privileged-port",
         what=f"{user} may not bind port {low[0]}: ports below 1024 need CAP_NET_BIND_SERVICE",
         advice="AmbientCapabilities=CAP_NET_BIND_SERVICE, a socket unit, or a port above 1023",
-        confidence=LIKELY if says_no_more and not _BINDS.search(plain) else SEEN,
+        confidence=SEEN if binds else LIKELY,
     )
+
+
+def _called_bind(case: Case, message: Message) -> bool:
+    """The code above the line, in its traceback, is a bind(2)."""
+    above = case.messages[max(0, message.number - 2) : message.number]
+    return any(_CALLS_BIND.search(one.raw) for one in above)
+
+
+def _given(case: Case) -> list[int]:
+    """The numbers that stand alone on its command line: ``http.server 80``."""
+    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
+    return [int(word) for word in argv.split() if word.isdecimal() and len(word) <= _DIGITS]
 
 
 def _socket_unit(case: Case) -> list[Finding]:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.endpoints import addresses_in
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SEEN, Finding, from_message, quote
 from failhook.diagnose.subjects import own_directories
@@ -120,3 +123,36 @@ def without_network(case: Case, message: Message) -> Finding | None:
         advice="PrivateNetwork=no, or JoinsNamespaceOf=", confidence=SEEN,
         more=[case.checked("PrivateNetwork=yes", "unit/show.txt")],
     )  # fmt: skip
+
+
+def kept_from_address(case: Case, message: Message) -> Finding | None:
+    """IPAddressDeny= drops what goes to the address: a connection is not refused, it times out
+    (systemd.resource-control(5); IPAddressAllow= goes before it)."""
+    denied = _networks(case.unit.get("IPAddressDeny"))
+    allowed = _networks(case.unit.get("IPAddressAllow"))
+    peer = next(iter(addresses_in(message.text)), "")
+    if not denied or (allowed and not peer):
+        return None
+    if peer and (not _is_in(peer, denied) or _is_in(peer, allowed)):
+        return None
+    setting = f"IPAddressDeny={' '.join(map(str, denied[:2]))}"
+    return from_message(
+        case, message, "sandbox",
+        what=f"{setting} drops what it sends{f' to {peer}' if peer else ''}, as it seems: "
+        f"“{quote(message.text, 150)}”",
+        advice="add the server's address to IPAddressAllow=", confidence=SEEN - 0.03,
+        more=[case.checked(setting, "unit/show.txt")],
+    )  # fmt: skip
+
+
+def _networks(value: str | None) -> list[IPv4Network | IPv6Network]:
+    """The networks of a property, as systemctl shows them: ``0.0.0.0/0 ::/0``."""
+    found = []
+    for word in (value or "").split():
+        with suppress(ValueError):
+            found.append(ip_network(word, strict=False))
+    return found
+
+
+def _is_in(address: str, networks: list[IPv4Network | IPv6Network]) -> bool:
+    return any(ip_address(address) in network for network in networks)
