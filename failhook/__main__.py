@@ -27,16 +27,17 @@ def main() -> int:
 
 def _run_runner(*, user: bool) -> int:
     """As the units call it: a failure waits for its evidence, so its first worker comes before
-    anything else, even before the options are parsed."""
+    anything else, and options are not even looked for."""
     import gc
 
     from failhook.recruit import recruit
 
     gc.disable()  # until all is imported: what is made meanwhile stays
     first = recruit(user=user)
-    from failhook.cli.runner import start
+    from failhook.serve import serve
 
-    return start(first, user=user)
+    serve(first, user=user)
+    return 0
 
 
 def _work_here(record: str) -> None:

@@ -58,6 +58,15 @@ class Completed:
         return f"{name} ended with status {self.returncode}{tail}"
 
 
+def find(name: str) -> str | None:
+    """The program that `run` would start for ``name``; None where there is none."""
+    for directory in SEARCH_PATH.split(":"):
+        path = f"{directory}/{name}"
+        if os.access(path, os.X_OK) and os.path.isfile(path):  # noqa: PTH113 - at every failure
+            return path
+    return None
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment every child gets: fixed search path and locale, nothing of the caller's."""
     built = {name: os.environ[name] for name in _INHERITED if name in os.environ}

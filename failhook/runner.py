@@ -21,7 +21,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from failhook import files, settle, worker
+from failhook import files, open_list, worker
 from failhook.changes.watch import Watcher
 from failhook.config import load, stamp
 from failhook.incident import Incident
@@ -314,6 +314,8 @@ class Runner:
             self._well.clear()
 
     def _look_again(self) -> None:
+        from failhook import settle  # when a failure no longer waits for us
+
         with contextlib.suppress(OSError):
             if changed := settle.settle(self._store):
                 self._write_open_list()
@@ -328,7 +330,7 @@ class Runner:
                 later.tell(self._store, self._configuration, changed)
 
     def _write_open_list(self) -> None:
-        self._open = settle.publish(self._store, self._open)
+        self._open = open_list.publish(self._store, self._open)
 
     def _prune(self) -> None:
         self._since_prune = 0

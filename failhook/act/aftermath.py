@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from failhook import settle
+from failhook import open_list, settle
 from failhook.act import later
 from failhook.boot import detect, endings, running
 from failhook.boot import ended as endings_of_boots
@@ -63,7 +63,7 @@ def tell(places: Places, configuration: Configuration) -> list[Incident]:
             _complete(store, configuration, incident, boots, states.get(incident.unit))
             for incident in waiting
         ]
-        settle.publish(store)
+        open_list.publish(store)
         running.told(places)
         if done:
             later.show_at_login(store)

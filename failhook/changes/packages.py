@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -61,7 +60,7 @@ def manager(root: Path = Path("/"), run: Run = proc.run, limit_s: float = RPM_S)
     """The one that this machine has; ``limit_s`` is for each call of a program."""
     if (root / "var/lib/dpkg/status").exists():
         return Dpkg(root)
-    if root == Path("/") and shutil.which("rpm", path=proc.SEARCH_PATH):
+    if root == Path("/") and proc.find("rpm"):
         return Rpm(run, limit_s)
     return Packages()
 

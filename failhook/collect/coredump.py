@@ -8,7 +8,6 @@ failed, hence the second look.
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -109,7 +108,7 @@ def _pattern() -> str:
 def _why_none(dumped: bool) -> str:
     pattern = _pattern()
     if not _handler():
-        installed = shutil.which("coredumpctl", path=proc.SEARCH_PATH) is not None
+        installed = proc.find("coredumpctl") is not None
         missing = "" if installed else "; the package systemd-coredump is not installed"
         return f"cores do not go to systemd-coredump but to {pattern or '?'!r}{missing}"
     return "systemd-coredump has no core of this run" + ("" if dumped else " (none was made)")

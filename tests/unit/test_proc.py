@@ -198,3 +198,19 @@ def test_who_holds_the_output_after_the_child_is_not_waited_for() -> None:
     assert time.monotonic() - began < 5
     assert proc.run(["sh", "-c", "echo said"], timeout_s=20, linger_s=0.2).stdout == b"said\n"
     assert proc.run(["sleep", "30"], timeout_s=0.2, linger_s=0.2).timed_out
+
+
+def test_a_program_is_found_where_it_would_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for directory in (first, second):
+        directory.mkdir()
+    monkeypatch.setattr(proc, "SEARCH_PATH", f"{first}:{second}")
+    (first / "a").mkdir()
+    (first / "b").write_text("not executable")
+    for name in ("a", "b"):
+        assert proc.find(name) is None
+        (second / name).write_text("#!/bin/sh\n")
+        (second / name).chmod(0o755)
+        assert proc.find(name) == str(second / name)

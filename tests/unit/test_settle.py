@@ -9,7 +9,8 @@ import pytest
 
 from failhook.boot import running
 from failhook.incident import Phase, Stage, State
-from failhook.settle import look, publish, settle, untold_boots
+from failhook.open_list import publish
+from failhook.settle import look, settle, untold_boots
 from failhook.store.incidents import Store
 from failhook.systemd.boot import boot_id
 from failhook.systemd.unit import UnitState

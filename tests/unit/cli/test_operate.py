@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from failhook import runner
+from failhook import serve
 from failhook.cli import runner as runner_verb
-from failhook.cli.runner import IDLE_S
 from failhook.collect import table
 from failhook.incident import Stage, State
 from failhook.places import Places
@@ -252,8 +251,8 @@ def test_the_runner_is_given_its_places_and_its_time(
         def run(self) -> None:
             return
 
-    monkeypatch.setattr(runner, "Runner", Fake)
+    monkeypatch.setattr(serve, "Runner", Fake)
     monkeypatch.setattr(runner_verb, "recruit", lambda *, user: None)
     failhook("runner")
     failhook("runner", "--idle", "0.5", "--user")
-    assert [(one[0].user, *one[1:]) for one in ran] == [(False, 0, IDLE_S), (True, 0, 0.5)]
+    assert [(one[0].user, *one[1:]) for one in ran] == [(False, 0, serve.IDLE_S), (True, 0, 0.5)]
