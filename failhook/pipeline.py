@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from failhook import files, plugins
-from failhook.bundle.layout import BundleError
-from failhook.bundle.writer import BundleWriter
 from failhook.changes import stage as changes
 from failhook.classify import classify, normalised
 from failhook.collect import processes, table
@@ -25,15 +23,16 @@ from failhook.config.model import Configuration
 from failhook.describe import reason, summary
 from failhook.diagnose import stage as diagnosis
 from failhook.gather.lane import Crews
-from failhook.gather.stage import Gathered, gather
-from failhook.incident import Bundle, Evidence, Incident, Phase, Stage, State, Verdict, rfc3339
+from failhook.gather.stage import Gathered, Last, gather
+from failhook.incident import Evidence, Incident, Phase, Stage, State, Verdict
 from failhook.item import Item
+from failhook.packing import Packing
 from failhook.redact import Redactor
 from failhook.response import unit_words
 from failhook.response.unit_words import UnitWords
 from failhook.response.wanted import is_wanted
-from failhook.store import codec, counts, retention
-from failhook.store.incidents import BUNDLE, HOOK, Store
+from failhook.store import codec, counts
+from failhook.store.incidents import HOOK, Store
 from failhook.systemd import history, journal, secrets, unit
 from failhook.systemd.boot import boot_id
 from failhook.systemd.history import Line
@@ -83,10 +82,12 @@ def work(
     incident = replace(incident, tries=incident.tries + 1)
     asked = _Asked(incident)  # they answer while the disk is busy
     store.save(incident)
+    crews.prepare()
+    table.warm()
     collectors = _collectors(configuration, incident)
     collectors += changes.collectors(store.places, incident.unit, configuration.collect.skip)
     collectors += plugins.collectors_to_run(store.places, configuration)
-    cpu_times = processes.early_cpu_times()
+    cpu_times = _cpu_times(incident, collectors)
     before, synced = asked.answers()
     words = unit_words.read(before)
     collectors += _asked_for(configuration, incident, words)
@@ -94,8 +95,9 @@ def work(
     redactor = _redactor(configuration, before, incident)
     context = _context(store, incident, before, synced=synced, cpu_times=cpu_times)
     haul = _Haul()
-    writer = _open_bundle(store, configuration, incident)
-    problem = None
+    packing = Packing(store, incident, configuration)
+    own = diagnosis.Own(configuration.causes, configuration.plugins)
+    inquiry = _Inquiry(incident, before, haul, own, [one.name for one in collectors])
     try:
         stage = gather(
             context,
@@ -104,25 +106,29 @@ def work(
             deadline_s=configuration.collect.deadline_s,
             concurrency=concurrency,
             crew=crews.collectors,
+            last=Last(inquiry.collector, crews.causes),
         )
         for item in _kept(stage, haul):
-            if writer is not None and problem is None:
-                problem = _add(writer, item)
-        incident = _classified(incident, before, haul)
-        own = diagnosis.Own(configuration.causes, configuration.plugins)
-        cause = diagnosis.collector(incident, haul.kept, own)
-        stage = gather(context, [cause], redactor.mask_item, crew=crews.causes)
-        for item in _kept(stage, haul):
-            if writer is not None and problem is None:
-                problem = _add(writer, item)
-        incident = _judge(store, incident, haul)
-        stage_after = Stage.PACKED if wanted else Stage.DONE
-        packed = _pack(store, incident, haul, writer, problem, stage_after)
+            packing.add(item)
+        incident = _judge(store, inquiry.incident, haul)
+        reached = Stage.PACKED if wanted else Stage.DONE
+        packed = packing.finish(incident, haul.essentials, reached)
     except BaseException:
-        if writer is not None:
-            writer.abort()
+        packing.abort()
         raise
     return answer(store, configuration, packed, before)
+
+
+def _cpu_times(incident: Incident, collectors: list[Collector]) -> CpuTimes | None:
+    """Measured for `processes` already; where that would hold the others up it does so itself, and
+    comes first then, since it has to wait for the second measurement."""
+    wanted = any(one.name == processes.COLLECTOR.name for one in collectors)
+    if not wanted or incident.boot_id != boot_id():
+        return None
+    times = processes.early_cpu_times()
+    if times is None:
+        collectors.sort(key=lambda one: one.name != processes.COLLECTOR.name)
+    return times
 
 
 class _Asked:
@@ -209,6 +215,32 @@ def _kept(stage: Iterable[Gathered], haul: _Haul) -> Iterator[Item]:
             yield item
 
 
+class _Inquiry:
+    """The question why: asked as soon as those have reported whose evidence a verdict looks at,
+    while others still collect what is for people alone."""
+
+    def __init__(
+        self,
+        incident: Incident,
+        before: UnitState,
+        haul: _Haul,
+        own: diagnosis.Own,
+        collectors: Iterable[str],
+    ) -> None:
+        self.incident = incident
+        self._before = before
+        self._haul = haul
+        self._own = own
+        self._awaited = set(diagnosis.SOURCES).intersection(collectors)
+
+    def collector(self) -> Collector | None:
+        """The diagnosis of the classified ``incident``; None while somebody is awaited."""
+        if self._awaited.difference(one.name for one in self._haul.evidence):
+            return None
+        self.incident = _classified(self.incident, self._before, self._haul)
+        return diagnosis.collector(self.incident, self._haul.kept, self._own)
+
+
 def _classified(incident: Incident, before: UnitState, haul: _Haul) -> Incident:
     """The phase, the process that failed, its last words, and systemd's own sentence on it."""
     lines = [line for text in haul.journal.splitlines() if (line := history.line_of(text))]
@@ -249,10 +281,15 @@ def _settled(incident: Incident, state: UnitState) -> UnitState:
     until = time.monotonic() + _SETTLE_S
     if any(one.waits for one in incident.triggers):
         return state  # it is busy with our hook until we are done
-    while (state.get("SubState") or "").startswith(_ON_THE_WAY) and time.monotonic() < until:
-        time.sleep(0.03)
-        state = unit.show(incident.unit, user=incident.manager == "user")
+    while _is_on_the_way(state) and time.monotonic() < until:
+        state = unit.show(incident.unit, user=incident.manager == "user")  # that was a while ago
+        if _is_on_the_way(state):
+            time.sleep(0.03)
     return state
+
+
+def _is_on_the_way(state: UnitState) -> bool:
+    return (state.get("SubState") or "").startswith(_ON_THE_WAY)
 
 
 def _stopping(lines: Sequence[Line], incident: Incident) -> bool:
@@ -262,96 +299,6 @@ def _stopping(lines: Sequence[Line], incident: Incident) -> bool:
     if not any(line.get("MESSAGE_ID") == history.STOPPING for line in lines):
         return False
     return unit.manager_state(user=incident.manager == "user") == "stopping"
-
-
-# -- packing ------------------------------------------------------------------------------------
-
-
-def _open_bundle(
-    store: Store, configuration: Configuration, incident: Incident
-) -> BundleWriter | None:
-    """The stream of the bundle; None where the disk has to be spared."""
-    if not retention.may_grow(store, configuration.keep):
-        return None
-    with contextlib.suppress(BundleError):
-        return _writer(store, incident, configuration.collect.max_bundle)
-    return None
-
-
-def _writer(store: Store, incident: Incident, max_bytes: int) -> BundleWriter:
-    return BundleWriter(store.directory(incident), incident, max_bytes=max_bytes, name=BUNDLE)
-
-
-def _add(writer: BundleWriter, item: Item) -> str | None:
-    try:
-        writer.add(item)
-    except BundleError as error:
-        return str(error)
-    return None
-
-
-def _pack(
-    store: Store,
-    incident: Incident,
-    haul: _Haul,
-    writer: BundleWriter | None,
-    problem: str | None,
-    after_it: Stage,
-) -> Incident:
-    bundle = None
-    if writer is not None and problem is None:
-        try:
-            bundle = _finish(writer, incident)
-        except BundleError as error:
-            problem = str(error)
-    if bundle is None:
-        if writer is not None:
-            writer.abort()
-        problem = problem or "the disk is nearly full"
-        bundle, further = _reduced(store, incident, haul)
-        problem = f"{problem}: the bundle is reduced" if bundle else f"{problem}: {further}"
-    after = replace(
-        incident,
-        bundle=bundle,
-        stage=after_it,
-        problems=(*incident.problems, problem) if problem else incident.problems,
-    )
-    store.save(after)
-    with contextlib.suppress(OSError):
-        (store.directory(after) / HOOK).unlink()
-    return after
-
-
-def _reduced(store: Store, incident: Incident, haul: _Haul) -> tuple[Bundle | None, str]:
-    """The essentials alone, a few KiB: what still fits when nothing else does."""
-    try:
-        store.release_reserve()
-        writer = _writer(store, incident, 1 << 20)
-        try:
-            for item in haul.essentials:
-                writer.add(item)
-            return _finish(writer, incident), ""
-        except BaseException:
-            writer.abort()
-            raise
-    except BundleError as error:
-        return None, f"no bundle could be written: {error}"
-
-
-def _finish(writer: BundleWriter, incident: Incident) -> Bundle:
-    writer.add(Item("verdict.txt", verdict_text(incident).encode(), "failhook"))
-    writer.add(Item("incident.json", codec.dump(incident), "failhook"))
-    known = incident.to_json()
-    header = {name: known[name] for name in ("invocation_id", "first_seen", "verdict", "evidence")}
-    return writer.finish({"created": rfc3339(time.time()), **header})
-
-
-def verdict_text(incident: Incident) -> str:
-    """The bundle's ``verdict.txt``: the sentence first, then the program's own last words."""
-    sentence = incident.verdict.summary if incident.verdict else incident.unit
-    words = "".join(f"    {word}\n" for word in incident.dying_words)
-    last = f"\nIts last words:\n{words}" if words else "\nIt said nothing.\n"
-    return f"{sentence}\n{last}"
 
 
 # -- what is not worked in full -----------------------------------------------------------------

@@ -197,10 +197,11 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         offspring.close_all_but(channel.fileno())  # a peer would wait for us as well
-        with contextlib.closing(Crew(_LANES)) as hands, contextlib.closing(Crew(1)) as head:
+        hands, head = Crew(_LANES), Crew(1, _warm_head)
+        with contextlib.closing(hands), contextlib.closing(head):
             crews = Crews(hands, head)
-            head.prepare(_warm_head)
-            is_warm = _warm(channel)
+            if is_warm := _warm(channel):
+                head.prepare()
             gc.freeze()
             gc.enable()
             while message := _next(channel):

@@ -16,6 +16,8 @@ from failhook.config.custom_cause import CustomCause
 from failhook.incident import Incident
 
 TIMEOUT_S = 4.0
+# The collectors of what it looks at.
+SOURCES = ("journal", "unit", "failed", "system", "kernel", "coredump", "cgroup", "logs")
 FACTS = "checks/facts.json"
 VERDICT = "verdict.json"
 VERDICT_PLUGINS = "verdict-plugins.json"

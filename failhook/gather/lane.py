@@ -28,7 +28,6 @@ from failhook.item import Item
 _MAX_FRAMES = 4096
 _CHUNK = 1 << 18
 _PIPE_BYTES = 1 << 20
-_NOTHING = Collector("", "", lambda _, __: None)
 _MOST_TASKS = 32  # of one lane: what a collector leaks ends with it
 
 
@@ -73,6 +72,23 @@ def _in_memory(data: bytes) -> int:
     return fd
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A collector that is to run: which one of an assignment, and in whose processes."""
+
+    work: Assignment
+    number: int
+    crew: Crew | None = None
+    is_bound: bool = True  # the deadline for all of its stage is one for it as well
+
+    @property
+    def collector(self) -> Collector:
+        """Who is to run."""
+        collector = self.work.task.collectors[self.number]
+        assert collector is not None
+        return collector
+
+
 @dataclass(slots=True)
 class Lane:
     """One forked process and the collector that it is busy with."""
@@ -83,7 +99,7 @@ class Lane:
     pipe: int
     knows: Assignment | None
     tasks: int = 1
-    collector: Collector = _NOTHING
+    order: Order | None = None
     reader: FrameReader = field(default_factory=lambda: FrameReader("", 0))
     started: float = 0.0
     expires: float = 0.0
@@ -92,21 +108,25 @@ class Lane:
     frames: int = 0
     end: End | None = None
 
-    def begin(self, work: Assignment, number: int, now: float, left_s: float) -> None:
+    @property
+    def collector(self) -> Collector:
+        """What it is busy with."""
+        assert self.order is not None
+        return self.order.collector
+
+    def begin(self, order: Order, now: float, left_s: float) -> None:
         """Give it its next collector. Raises OSError where the process has gone."""
-        collector = work.task.collectors[number]
-        assert collector is not None
-        self.collector = collector
+        self.order = order
         limit = self.collector.max_bytes + child.ERROR_BYTES
         self.reader = FrameReader(self.collector.name, limit)
         self.started, self.expires = now, now + left_s
         self.items, self.problems, self.frames, self.end = [], [], 0, None
         sealed = None
-        if self.knows is not work:
-            sealed = work.sealed()
+        if self.knows is not order.work:
+            sealed = order.work.sealed()
             assert sealed is not None
-            self.knows, self.tasks = work, self.tasks + 1
-        child.send_order(self.orders, number, left_s, sealed)
+            self.knows, self.tasks = order.work, self.tasks + 1
+        child.send_order(self.orders, order.number, left_s, sealed)
 
     def take(self, chunk: bytes) -> None:
         """Work off what came through the pipe. Raises Lie."""
@@ -179,17 +199,20 @@ def fork(
 class Crew:
     """Lanes without work, for a process that sees one incident after the other.
 
-    ``keep`` of them at most wait at a time; `close` ends them.
+    ``keep`` of them at most wait at a time; `close` ends them. ``first``, imports mostly, is what
+    one does that `prepare` forks.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, first: Callable[[], None] | None = None) -> None:
         self._keep = keep
+        self._first = first
         self._idle: list[Lane] = []
 
-    def prepare(self, first: Callable[[], None]) -> None:
-        """Fork one that does ``first``, imports mostly, while it waits. Raises OSError."""
-        offspring.prepare()
-        self._idle.append(fork(None, child.handled_signals(), first))
+    def prepare(self) -> None:
+        """Have one at hand that gets ready while this process waits for others. Raises OSError."""
+        if not self._idle:
+            offspring.prepare()
+            self._idle.append(fork(None, child.handled_signals(), self._first))
 
     def renew(self, number: int) -> None:
         """Put ``number`` new ones in the place of those that wait: with what this process has
@@ -214,7 +237,7 @@ class Crew:
         """Keep a sound lane for the next incident; False where it is not wanted."""
         if len(self._idle) >= self._keep or lane.tasks >= _MOST_TASKS or lane.pidfd is None:
             return False
-        lane.items, lane.problems, lane.knows = [], [], None
+        lane.items, lane.problems, lane.knows, lane.order = [], [], None, None
         self._idle.append(lane)
         return True
 
@@ -236,3 +259,9 @@ class Crews:
 
     collectors: Crew | None = None
     causes: Crew | None = None
+
+    def prepare(self) -> None:
+        """Have somebody read what a verdict needs while others collect what it is about."""
+        if self.causes is not None:
+            with contextlib.suppress(OSError):  # whoever needs one tries again, and says so
+                self.causes.prepare()

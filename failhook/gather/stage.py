@@ -20,13 +20,13 @@ import selectors
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from failhook.collector import Collector, Context
 from failhook.gather import child, lane, offspring
 from failhook.gather.frames import End, Lie
-from failhook.gather.lane import Assignment, Crew, Lane
+from failhook.gather.lane import Assignment, Crew, Lane, Order
 from failhook.gather.sink import Mask, one_line
 from failhook.incident import Evidence, Status
 from failhook.item import Item
@@ -42,7 +42,19 @@ class Gathered:
     items: tuple[Item, ...]
 
 
-def gather(
+@dataclass(frozen=True, slots=True)
+class Last:
+    """One collector more, made of what others gave, while the rest still runs.
+
+    ``make`` is asked first and whenever a result was taken, until it returns one; None: not yet.
+    The deadline for the others is none for it. ``crew`` has the processes that wait for it.
+    """
+
+    make: Callable[[], Collector | None]
+    crew: Crew | None = None
+
+
+def gather(  # noqa: PLR0913 - what, about what, and within which limits
     context: Context,
     collectors: Sequence[Collector],
     mask: Mask,
@@ -50,41 +62,42 @@ def gather(
     deadline_s: float = 20.0,
     concurrency: int = 4,
     crew: Crew | None = None,
+    last: Last | None = None,
 ) -> Iterator[Gathered]:
     """Run ``collectors``, at most ``concurrency`` at a time, and yield each when it is done.
 
     They are started in the order given. Each may take its own ``timeout_s``, but no longer than
     what is left of ``deadline_s`` for all of them; the time that the caller takes between two
     results does not count. Never raises for what a collector does; leaves no process behind when it
-    is closed but those that ``crew`` keeps.
+    is closed but those that a crew keeps.
     """
     offspring.reap_left_behind()
-    work = Assignment(collectors, context, mask)
-    stage = _Stage(collectors, work, deadline_s, concurrency, crew)
+    works = [Assignment(collectors, context, mask)]
+    orders = [Order(works[0], number, crew) for number in range(len(collectors))]
+    stage = _Stage(orders, deadline_s, concurrency)
+    since = time.monotonic()
     try:
-        while (done := stage.next()) is not None:
+        while True:
+            if last is not None and (collector := last.make()) is not None:
+                works.append(Assignment([collector], context, mask))
+                stage.add(Order(works[1], 0, last.crew, is_bound=False))
+                last = None
+            stage.forgive(time.monotonic() - since)
+            if (done := stage.next()) is None:
+                return
             since = time.monotonic()
             yield done
-            stage.forgive(time.monotonic() - since)
     finally:
         stage.close()
-        work.close()
+        for work in works:
+            work.close()
 
 
 class _Stage:
     """Starts, listens to and ends the collectors of one `gather`."""
 
-    def __init__(
-        self,
-        collectors: Sequence[Collector],
-        work: Assignment,
-        deadline_s: float,
-        concurrency: int,
-        crew: Crew | None,
-    ) -> None:
-        self._work = work
-        self._crew = crew
-        self._waiting = deque(enumerate(collectors))
+    def __init__(self, orders: Sequence[Order], deadline_s: float, concurrency: int) -> None:
+        self._waiting = deque(orders)
         self._deadline_s = deadline_s
         self._deadline = time.monotonic() + deadline_s
         self._concurrency = max(1, concurrency)
@@ -107,6 +120,10 @@ class _Stage:
             self._listen()
         return self._done.popleft()
 
+    def add(self, order: Order) -> None:
+        """One more, which is the next to run."""
+        self._waiting.appendleft(order)
+
     def forgive(self, seconds: float) -> None:
         """Nobody listened for so long: it counts for nobody."""
         self._deadline += seconds
@@ -122,31 +139,34 @@ class _Stage:
 
     def _start_some(self) -> None:
         while self._waiting and len(self._running) < self._concurrency:
-            number, collector = self._waiting.popleft()
-            if collector.in_process and time.monotonic() < self._deadline:
+            order = self._waiting.popleft()
+            if not self._is_in_time(order):
+                continue
+            if order.collector.in_process:
                 since = time.monotonic()
-                task = self._work.task
-                items, problems, end = child.run_here(collector, task.context, task.mask)
-                self._report(collector, time.monotonic() - since, items, end, problems)
-            elif self._is_in_time(collector):
-                self._start(number, collector)
+                task = order.work.task
+                items, problems, end = child.run_here(order.collector, task.context, task.mask)
+                self._report(order.collector, time.monotonic() - since, items, end, problems)
+            else:
+                self._start(order)
 
-    def _is_in_time(self, collector: Collector) -> bool:
-        if time.monotonic() < self._deadline:
+    def _is_in_time(self, order: Order) -> bool:
+        if not order.is_bound or time.monotonic() < self._deadline:
             return True
         why = f"not started: the {self._deadline_s:g} s for all collectors were used up"
-        self._report(collector, 0.0, [], End(Status.TIMEOUT, why), [])
+        self._report(order.collector, 0.0, [], End(Status.TIMEOUT, why), [])
         return False
 
-    def _left_s(self, collector: Collector, now: float) -> float:
-        return min(collector.timeout_s, self._deadline - now)
+    def _left_s(self, order: Order, now: float) -> float:
+        own = order.collector.timeout_s
+        return min(own, self._deadline - now) if order.is_bound else own
 
-    def _start(self, number: int, collector: Collector) -> None:
+    def _start(self, order: Order) -> None:
         try:
-            one = self._lane(collector)
+            one = self._lane(order)
         except OSError as error:
             why = f"no process for it: {error.strerror}"
-            self._report(collector, 0.0, [], End(Status.FAILED, why), [])
+            self._report(order.collector, 0.0, [], End(Status.FAILED, why), [])
             return
         self._running.append(one)
         self._selector.register(one.pipe, selectors.EVENT_READ, one)
@@ -154,17 +174,17 @@ class _Stage:
             self._selector.register(one.pidfd, selectors.EVENT_READ, one)
         now = time.monotonic()
         with contextlib.suppress(OSError):  # it has ended already, which is heard of
-            one.begin(self._work, number, now, self._left_s(collector, now))
+            one.begin(order, now, self._left_s(order, now))
 
-    def _lane(self, collector: Collector) -> Lane:
+    def _lane(self, order: Order) -> Lane:
         """A process for it: one that waits, or a new one. Raises OSError."""
-        if self._crew is not None and collector.shares_process:
-            waiting = self._crew.take(self._work)
+        if order.crew is not None and order.collector.shares_process:
+            waiting = order.crew.take(order.work)
             if waiting is not None:
                 return waiting
         if self._handled is None:
             self._handled = child.handled_signals()
-        return lane.fork(self._work, self._handled)
+        return lane.fork(order.work, self._handled)
 
     def _listen(self) -> None:
         """Wait for news or for the first limit, and work off what came."""
@@ -197,23 +217,24 @@ class _Stage:
 
     def _goes_on(self, one: Lane) -> bool:
         """Give a lane in which all went well the next collector; False where there is none."""
-        place = next(
-            (at for at, (_, each) in enumerate(self._waiting) if each.shares_process), None
-        )
         now = time.monotonic()
-        if place is None or now >= self._deadline:
+        if one.order is None or now >= self._deadline:
             return False
-        number, collector = self._waiting[place]
-        try:
-            one.begin(self._work, number, now, self._left_s(collector, now))
-        except OSError:
-            return False
-        del self._waiting[place]
-        return True
+        work = one.order.work
+        for order in self._waiting:
+            if order.collector.shares_process and order.work is work:
+                try:
+                    one.begin(order, now, self._left_s(order, now))
+                except OSError:
+                    return False
+                self._waiting.remove(order)
+                return True
+        return False
 
     def _rests(self, one: Lane) -> bool:
         """Leave a lane in which all went well to the next incident; False where nobody keeps it."""
-        if self._crew is None or not self._crew.give(one):
+        crew = one.order.crew if one.order else None
+        if crew is None or not crew.give(one):
             return False
         self._running.remove(one)
         self._selector.unregister(one.pipe)
@@ -225,7 +246,8 @@ class _Stage:
         took_s = time.monotonic() - one.started
         status = self._stop(one, strays=True)
         why = f"did not finish within {took_s:.1f} s"
-        if one.expires > self._deadline - 1e-6:  # that sum was rounded
+        is_bound = one.order is not None and one.order.is_bound
+        if is_bound and one.expires > self._deadline - 1e-6:  # that sum was rounded
             why += f", which was left of the {self._deadline_s:g} s for all collectors"
         if status is None:
             why += f"; process {one.pid} cannot be killed (D state) and was left behind"

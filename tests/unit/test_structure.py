@@ -25,6 +25,7 @@ LAYERS = (
     "staff",
     "worker",
     "pipeline",
+    "packing",
     "act",
     "changes response",
     "decide",

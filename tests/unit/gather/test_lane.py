@@ -13,7 +13,7 @@ import pytest
 from failhook.collector import Collector, Context, Sink
 from failhook.gather import lane
 from failhook.gather.lane import Crew
-from failhook.gather.stage import gather
+from failhook.gather.stage import Last, gather
 from failhook.incident import Status
 from tests.unit.gather.test_stage import CONTEXT, no_mask
 
@@ -92,6 +92,20 @@ def test_a_function_that_cannot_be_sent_gets_a_fork(crew: Crew) -> None:
     assert told(crew, Collector("local", "", local, shares_process=True))[1:] == here.split()
 
 
+def test_the_last_one_has_processes_of_its_own(crew: Crew) -> None:
+    other = Crew(1)
+    for _ in range(3):
+        last = Last(lambda: replace(WHO, name="last"), other)
+        pids = {
+            one.evidence.name: one.items[0].data.split()[0]
+            for one in gather(CONTEXT, [WHO], no_mask, concurrency=2, crew=crew, last=last)
+        }
+        assert pids["who"].decode() == told(crew)[0]
+        assert pids["last"].decode() == told(other)[0]
+        assert pids["who"] != pids["last"]
+    other.close()
+
+
 def test_one_that_was_killed_while_it_waited_is_replaced(crew: Crew) -> None:
     pid = int(told(crew)[0])
     os.kill(pid, signal.SIGKILL)
@@ -122,10 +136,13 @@ def test_no_more_wait_than_are_wanted_and_none_for_ever(
     assert len({told(crew)[0] for _ in range(4)}) == 2
 
 
-def test_one_that_was_prepared_has_done_so_in_its_own_process(crew: Crew) -> None:
-    crew.prepare(lambda: _done.append("prepared"))
-    assert told(crew)[2:] == ["prepared"]
-    assert _done == []
+def test_one_that_was_prepared_has_done_so_in_its_own_process() -> None:
+    crew = Crew(2, lambda: _done.append("prepared"))
+    crew.prepare()
+    pid, _, *done = told(crew)
+    crew.prepare()  # one waits already
+    assert (told(crew)[0], done, _done) == (pid, ["prepared"], [])
+    crew.close()
 
 
 def test_closing_ends_all(crew: Crew) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from failhook.collector import Collector, Context, Sink, Skipped
 from failhook.gather import frames, offspring
-from failhook.gather.stage import Gathered, gather
+from failhook.gather.stage import Gathered, Last, gather
 from failhook.incident import Status
 from failhook.item import Item
 from tests.unit.collect.bench import context
@@ -270,6 +270,58 @@ def test_fifty_collectors() -> None:
     assert {one.evidence.name for one in gathered} == {f"c{n}" for n in range(50)}
     assert all(one.evidence.status is Status.OK for one in gathered)
     assert all(one.evidence.bytes == 3000 for one in gathered)
+
+
+def test_the_last_one_is_made_of_the_others_and_does_not_wait_for_all(tmp_path: Path) -> None:
+    gone_on = tmp_path / "gone-on"
+
+    def quick(_: Context, sink: Sink) -> None:
+        sink.put("a", "x")
+
+    def slow(_: Context, sink: Sink) -> None:
+        while not gone_on.exists():
+            time.sleep(0.01)
+        sink.put("b", "y")
+
+    seen: list[str] = []
+
+    def made() -> Collector | None:
+        def judge(_: Context, sink: Sink) -> None:
+            sink.put("c", " ".join(seen))
+            gone_on.touch()
+
+        return Collector("judge", "", judge) if "quick" in seen else None
+
+    collectors = [Collector("slow", "", slow), Collector("quick", "", quick)]
+    for gathered in gather(CONTEXT, collectors, no_mask, concurrency=2, last=Last(made)):
+        seen.append(gathered.evidence.name)
+        if gathered.evidence.name == "judge":
+            assert gathered.items[0].data == b"quick"
+    assert seen == ["quick", "judge", "slow"]
+
+
+def test_the_deadline_of_the_others_is_none_for_the_last_one() -> None:
+    seen: list[Status] = []
+
+    def judge(_: Context, sink: Sink) -> None:
+        time.sleep(0.3)
+        sink.put("c", "z")
+
+    def made() -> Collector | None:
+        return Collector("judge", "", judge, 5.0) if seen else None
+
+    collectors = [Collector("slow", "", _sleep, 10.0)]
+    stage = gather(CONTEXT, collectors, no_mask, deadline_s=0.2, last=Last(made))
+    seen.append(next(stage).evidence.status)
+    assert [*seen, next(stage).evidence.status] == [Status.TIMEOUT, Status.OK]
+
+
+def test_the_last_one_alone() -> None:
+    def judge(_: Context, sink: Sink) -> None:
+        sink.put("c", "z")
+
+    (gathered,) = gather(CONTEXT, [], no_mask, last=Last(lambda: Collector("judge", "", judge)))
+    assert gathered.evidence.status is Status.OK
 
 
 def test_nobody_wants_the_rest() -> None:
