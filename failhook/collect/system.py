@@ -15,6 +15,7 @@ from pathlib import Path
 from failhook import document, proc
 from failhook.collect import mounts, network, sockets
 from failhook.collect.columns import duration, size
+from failhook.collect.known import known
 from failhook.collect.later import Later
 from failhook.collect.now import of_this_boot
 from failhook.collector import Collector, Context, Sink
@@ -34,7 +35,7 @@ def collect(context: Context, sink: Sink) -> None:
     """Text for people, and ``system.json``."""
     if not of_this_boot(context):
         sink.problem("the machine was started again since the run failed: this is the state of now")
-    version = Later(_systemd)
+    version = Later(lambda: _systemd(user=context.user))
     facts: JsonObject = {"load": _load(), "pressure": _pressure(), "memory": _memory()}
     facts |= {"uptime_s": _uptime(), "cpus": os.cpu_count(), **_release()}
     facts |= {
@@ -108,9 +109,19 @@ def _release() -> JsonObject:
     return release
 
 
-def _systemd() -> str | None:
-    done = proc.run(["systemctl", "--version"], timeout_s=2.0, own_group=False)
-    return done.text.splitlines()[0] if done.ok and done.text else None
+def _systemd(*, user: bool) -> str | None:
+    """The first line of ``systemctl --version``, until the program is another."""
+
+    def ask() -> str | None:
+        done = proc.run(["systemctl", "--version"], timeout_s=2.0, own_group=False)
+        return done.text.splitlines()[0] if done.ok and done.text else None
+
+    found = proc.find("systemctl")
+    if found is None:
+        return None
+    status = Path(found).stat()
+    program = f"{found} {status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+    return known("systemd", program, ask, user=user)
 
 
 def _synchronised() -> bool | None:
