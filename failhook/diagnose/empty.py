@@ -17,7 +17,7 @@ from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_
 from failhook.diagnose.general import telling
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import is_program_text, stands_at
-from failhook.diagnose.subjects import commands, paths_in
+from failhook.diagnose.subjects import paths_in, started
 from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
 
@@ -98,7 +98,7 @@ def inputs_of(case: Case) -> list[str]:
     failed = case.failing
     paths = [
         path
-        for setting, program, argv in commands(case.unit)
+        for setting, program, argv in started(case.unit)
         for path in (paths_in(argv) if setting == failed else ())
         if path != program
         and not path.startswith(("/etc/", *_OF_A_RUN))
@@ -112,7 +112,7 @@ def _of_command_line(case: Case) -> dict[str, str]:
     """Files of the command line that are there, are only read, and have no content."""
     failed = case.failing
     found: dict[str, str] = {}
-    for setting, program, argv in commands(case.unit):
+    for setting, program, argv in started(case.unit):
         for path in paths_in(argv) if setting in ("ExecStart", failed) else ():
             fact = case.path(path)
             if fact is None or fact.kind != "file" or fact.size != 0 or path == program:

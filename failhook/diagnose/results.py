@@ -16,6 +16,8 @@ from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import telling
 from failhook.diagnose.manager import complains, of_manager, path_of, program_of, script_of
+from failhook.diagnose.statuses import documented
+from failhook.diagnose.subjects import started
 from failhook.diagnose.together import together
 from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
@@ -224,6 +226,8 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     ended = f"ended with status {status}" + (f"/{name}" if name and name != "FAILURE" else "")
     if code in ("killed", "dumped"):
         ended = f"was ended by SIG{status}"
+    if case.silent and (known := documented(program.rpartition("=")[2], status)):
+        return _as_documented(case, program, ended, known)
     meaning = f" (by convention: {_MEANINGS[status]})" if status in _MEANINGS else ""
     meaning = meaning if case.silent else ""
     silent = ""
@@ -243,6 +247,19 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     by_hand = f"what systemctl cat {unit} has" if _INTERPRETER.search(path) else path
     advice = f"run it by hand as the unit's user: {by_hand}"
     return of_manager(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
+
+
+def _as_documented(case: Case, program: str, ended: str, known: str) -> Finding:
+    """A program that wrote nothing, and whose manual says what its status means."""
+    path = program.rpartition("=")[2]
+    failed = case.failing
+    given = next(
+        (argv.partition(" ")[2] for name, one, argv in started(case.unit) if (name, one) == (failed, path)), ""
+    )  # fmt: skip
+    work = f"; it was to do: {path.rpartition('/')[2]} {quote(given, 140)}" if given else ""
+    what = f"{program} {ended}: {known}{work}"
+    advice = f"man {path.rpartition('/')[2]} tells what it does; run it by hand as the unit's user"
+    return of_manager(case, "exit-status", what, advice, case.said("rocess exited"), LIKELY + 0.05)
 
 
 def _stop_post(case: Case) -> Iterator[Finding]:

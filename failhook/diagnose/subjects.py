@@ -27,6 +27,7 @@ _QUOTED = re.compile(
 _PLAIN = re.compile(r"(?<![\w.:/~*\])}-])/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}")
 _TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=\\]{1,60}$")
 _EXEC_PATH = re.compile(r"^\{ path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ", re.MULTILINE)
+_NEVER_STARTED = "start_time=[n/a] ;"
 _LIBRARY = re.compile(r"(?P<name>lib[\w.+-]{1,80}\.so(?:\.\d{1,6}){0,4})")
 _USER = re.compile(
     r"(?:user|group|account|getpwnam|getgrnam|owner|chown)\b[^'\"\w]{0,4}(?:name\b[^'\"\w]{0,4})?"
@@ -132,6 +133,16 @@ def commands(state: UnitState) -> Iterator[tuple[str, str, str]]:
     """(setting, program, whole command line) of each Exec line."""
     for setting in _COMMANDS:
         for match in _EXEC_PATH.finditer(state.get(setting) or ""):
+            yield setting, match["path"], match["argv"]
+
+
+def started(state: UnitState) -> Iterator[tuple[str, str, str]]:
+    """As `commands`, without those that were never reached because one before them failed."""
+    for setting in _COMMANDS:
+        text = state.get(setting) or ""
+        entries = [(one, text[one.end() :].partition("\n")[0]) for one in _EXEC_PATH.finditer(text)]
+        reached = [one for one, rest in entries if _NEVER_STARTED not in rest]
+        for match in reached or [one for one, _ in entries]:
             yield setting, match["path"], match["argv"]
 
 
