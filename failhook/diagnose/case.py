@@ -35,6 +35,7 @@ from failhook.diagnose.text import (
     peel,
     with_level,
     within_budget,
+    without_escapes,
 )
 from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of
@@ -72,6 +73,7 @@ class Case:
     neighbours: tuple[Neighbour, ...] = ()
     core: str = ""
     journal_text: str = field(default="", repr=False)
+    unit_text: str = field(default="", repr=False)  # its files
     memory: Mapping[str, int] = field(default_factory=dict)
     required: Mapping[str, tuple[Message, ...]] = field(
         default_factory=dict
@@ -199,7 +201,7 @@ class Case:
 
 
 def _key(text: str) -> str:
-    return " ".join(text.split())[:160]
+    return " ".join(without_escapes(text.replace("\\x1b", "\x1b")).split())[:160]
 
 
 def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
@@ -234,6 +236,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
             _text(items, name) for name in items if name.startswith("coredump/") and ".txt" in name
         )[:65536],
         journal_text=_text(items, "journal/journal.txt"),
+        unit_text=_text(items, "unit/cat.txt"),
         memory=_memory(items),
         required=dict(_required(items)),
     )
@@ -279,8 +282,10 @@ def _sorted(
         elif _is_setup(line, identifier, believed=believed):
             setup.append(line)
         else:
-            rows = line.message.splitlines()[:_OF_AN_ENTRY]
-            said += [(line, row[:MAX_LINE]) for row in rows if row.strip()]
+            rows = [
+                without_escapes(row[:MAX_LINE]) for row in line.message.splitlines()[:_OF_AN_ENTRY]
+            ]
+            said += [(line, row) for row in rows if row.strip()]
     messages = [_message(line, row, names, n) for n, (line, row) in enumerate(_ends(said))]
     return messages, manager, setup
 
@@ -343,7 +348,7 @@ def _lost(text: str, names: frozenset[str], known: Sequence[Message]) -> list[Me
         name = match["name"].lower()
         if known and not any(name.startswith(one) or one.startswith(name) for one in names):
             continue
-        raw = match["text"][:MAX_LINE]
+        raw = without_escapes(match["text"][:MAX_LINE])
         peeled, level = peel(raw, names)
         place = len(known) + len(found)
         found.append(
@@ -356,11 +361,12 @@ def _own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) ->
     """The last lines of the program's own log files: they stand after the journal's."""
     found: list[Message] = []
     for item in [item for item in items if item.startswith(LOGS)][:_MAX_FILES]:
-        for raw in _text(items, item).splitlines()[-_OF_A_FILE:]:
+        for line in _text(items, item).splitlines()[-_OF_A_FILE:]:
+            raw = without_escapes(line[:MAX_LINE])
             text, level = peel(raw, names)
             if text:
                 place = number + len(found)
-                found.append(Message(raw[:MAX_LINE], text, level, identifier=item, number=place))
+                found.append(Message(raw, text, level, identifier=item, number=place))
     return found
 
 

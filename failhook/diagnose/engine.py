@@ -13,6 +13,7 @@ from failhook.diagnose import (
     accounts,
     boot_check,
     capabilities,
+    command_line,
     configuration,
     crashes,
     custom,
@@ -48,7 +49,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, timeouts, programs, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

@@ -24,6 +24,7 @@ GUESS = 0.4
 FLOOR = 0.15  # only what systemd's result says
 
 _MAX_QUOTE = 260
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BRIEF_S = 5.0
 _OF_START = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 _START_TIMED_OUT = re.compile(r"(?:condition|start|start-pre|start-post) operation timed out")
@@ -95,7 +96,7 @@ def _lived(case: Case) -> float | None:
 
 def quote(text: str, limit: int = _MAX_QUOTE) -> str:
     """A program's words inside of a sentence."""
-    said = " ".join(text.split()).rstrip(" .,;:")
+    said = " ".join(_CONTROL.sub(" ", text).split()).rstrip(" .,;:")
     return said if len(said) <= limit else said[: limit - 1] + "…"
 
 
