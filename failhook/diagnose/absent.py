@@ -15,7 +15,7 @@ from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import stands_at
-from failhook.diagnose.subjects import commands, paths_in
+from failhook.diagnose.subjects import paths_in, started
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
 from failhook.systemd.exit_status import status_name
@@ -37,6 +37,14 @@ _KINDS = (
 )
 _OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
 _MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
+# Made by the syslog daemon of Debian and Red Hat, for others to read.
+_OF_SYSLOG = tuple(
+    f"/var/log/{name}"
+    for name in (
+        "syslog", "messages", "auth.log", "secure", "mail.log", "maillog", "kern.log", "daemon.log",
+        "user.log", "cron.log",
+    )
+)  # fmt: skip
 _MOST = 3
 
 
@@ -105,12 +113,12 @@ def _of_command_line(case: Case) -> dict[str, str]:
         for path in case.facts.configurations
         if (fact := case.path(path)) is not None and fact.kind == "missing"
     }
-    for setting, program, argv in commands(case.unit):
+    for setting, program, argv in started(case.unit):
         for path in paths_in(argv) if setting in ("ExecStart", failed) else ():
             fact = case.path(path)
             if path == program or fact is None or fact.kind != "missing":
                 continue
-            made = path.endswith(_MADE) and fact.missing_at == path
+            made = path.endswith(_MADE) and fact.missing_at == path and path not in _OF_SYSLOG
             if not path.startswith(_OF_A_RUN) and not made:
                 found[path] = setting
     return found

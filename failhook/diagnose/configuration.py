@@ -32,7 +32,7 @@ from failhook.diagnose.tracebacks import crashes
 
 _WRONG = re.compile(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|bogus|wrong|undefined|malformed"
-    r"|deprecated|obsolete|missing|expected|expecting|duplicate|already (?:defined|exists|declared)"
+    r"|deprecated|obsolete|missing|misplaced|misused|disallowed|expected|expecting|duplicate|already (?:defined|exists|declared)"
     r"|not (?:a )?(?:valid|known|allowed|permitted|recogni[sz]ed|defined|supported|found|understood)"
     r"|must (?:be|end|start|begin|match|have|not)\b|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
     r"|pars(?:e|ing)|no such|(?:does not|doesn't) exist|out of range|too (?:large|small|long|many|few)|stray"
@@ -91,6 +91,11 @@ _PLACE_WORDS = re.compile(
     r"|char|character|config|configuration|file|source|from|included|and|see|while|reading|number)\b",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(
+    r"(?:at |in |on )?line[ :#]{1,3}(?P<line>\d{1,7}): (?P<text>\S.{0,200})$", re.IGNORECASE
+)
+_A_REASON_FOR_IT = re.compile(rf"{_WRONG.pattern}|\bnot\b", re.IGNORECASE)
+_LINE_FOLLOWS = re.compile(r"\b(?:below|following|offending|this) line:?$", re.IGNORECASE)
 _ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
 _FILES = 2
@@ -253,6 +258,10 @@ def _somewhere(case: Case, message: Message, text: str) -> Finding:
     or there is only one file where it can stand."""
     line = lone_line(text)
     file = file_in(text)
+    if line is None and (below := _line_below(case, message)) is not None:
+        line, more = below
+        text = f"{text.rstrip(': .')}: {more}"
+        file = file or the_one(case.unit, case.facts)
     if file is None and (near := _place_nearby(case, message)) is not None:
         return _at_place(case, message, text, near, plain=False)
     file = file or _file_nearby(case, message)
@@ -266,6 +275,24 @@ def _somewhere(case: Case, message: Message, text: str) -> Finding:
         sure = SAID if named or line is not None else SAID - 0.04
         return _at_place(case, message, text, Place(file, line), plain=False, sure=sure)
     return _nowhere(case, message, text, named=named)
+
+
+def _line_below(case: Case, message: Message) -> tuple[str | None, str] | None:
+    """``syntax error in section neighbor`` / ``line 5: peer-as AS-1 ;`` / ``"AS-1" is an invalid ASN``,
+    or ``There is no such command.`` / ``… during reading the below line:`` / ``rtp portrange``: the
+    number if there is one, and what the lines below tell."""
+    below = [
+        one
+        for one in case.messages[message.number + 1 : message.number + 1 + _PLACE_BELOW]
+        if one.pid == message.pid and any(map(str.isalnum, one.text)) and one.text[-1] != "|"
+    ]
+    for one, following in zip(below[:2], [*below[1:], None], strict=False):
+        if (match := _NUMBERED.match(one.text)) is not None:
+            reason = following.text if following and _A_REASON_FOR_IT.search(following.text) else ""
+            return match["line"], ": ".join(filter(None, (match["text"].rstrip(" ;"), reason)))
+        if following is not None and _LINE_FOLLOWS.search(one.text):
+            return None, following.text
+    return None
 
 
 def _perhaps_elsewhere(case: Case, text: str, file: str, number: str) -> bool:

@@ -114,9 +114,9 @@ _LEAVING = re.compile(
     r"|usage|options?:|help)\b",
     re.IGNORECASE,
 )
-_DISTINCT = re.compile(
-    r"/[\w./@+-]{3,200}|['\"`‘“]([^'\"`’”]{1,80})['\"`’”]|\b\w+[_.]\w[\w.]+\b|\b[A-Z][a-z]+[A-Z]\w*"
-)
+# What tells one thing from another: a path, something in quotes, a name of several words or parts.
+_DISTINCT = re.compile(r"(?<!/)/(?!/)[\w./@+-]{3,200}|\b\w+[_.]\w[\w.]+\b|\b[A-Z][a-z]+[A-Z]\w*")
+_IN_QUOTES = re.compile(r"['\"`‘“]([^'\"`’”]{1,80})['\"`’”]")
 
 # Words that any program could say of any failure: a line of nothing else names nothing.
 _ANY_WORD = re.compile(
@@ -135,6 +135,10 @@ _A_WORD = re.compile(r"[^\W\d_]{2}")
 _CODE = re.compile(r"\W{0,2}[A-Z]{1,8}[-_]?\d{2,6}\W{0,2}$")  # E1001, and nothing else
 _LINES = 1024  # of a run, at most: several causes ask the same of each
 _A_SENTENCE = 120  # letters
+_EXITS = re.compile(
+    r"\W{0,4}(?:now )?(?:exit(?:ing|ed)?|terminat(?:ing|ed)|shutting down|bye|process exited)\b.{0,40}$",
+    re.IGNORECASE,
+)
 _NEAR = 4
 _OF_THE_ERROR = re.compile(r"\b(?:hint|detail|context|statement|note|tip|help): ", re.IGNORECASE)
 _AS_GOOD_AS = 3  # healthy lines
@@ -182,9 +186,10 @@ class Course:
         last = self._last_complaint
         if last is None or message.number >= last.number:
             return 0
-        if self._alike(message, last):
+        again = self._again(message)
+        if again is last:
             return 0
-        between = slice(message.number + 1, last.number)
+        between = slice((again or message).number + 1, last.number)
         healthy = sum(self._healthy[between]) + sum(self._neutral[between]) // _NEUTRAL
         return healthy + (_AS_GOOD_AS if _another_error(message, last) else 0)
 
@@ -204,18 +209,32 @@ class Course:
         )
 
     def explains(self, message: Message) -> bool:
-        """A warning right above an error of the same process that names nothing itself: it is the
-        error's reason."""
+        """A warning right above an error of the same process that names nothing itself, or one of a
+        thing that a later error names again: it is the error's reason."""
+        if message.level is not Level.WARNING or HARMLESS.search(message.text[:600]):
+            return False
         following = self._messages[message.number + 1 : message.number + 2]
-        return (
-            message.level is Level.WARNING
-            and any(
-                one.level >= Level.ERROR
-                and one.pid == message.pid
-                and not NAMES_A_THING.search(one.text[:600])
-                for one in following
-            )
-            and not HARMLESS.search(message.text[:600])
+        again = self._again(message)
+        return any(
+            one.level >= Level.ERROR
+            and one.pid == message.pid
+            and not NAMES_A_THING.search(one.text[:600])
+            for one in following
+        ) or (again is not None and again.level >= Level.ERROR and again.pid == message.pid)
+
+    def came_after_the_end(self, message: Message) -> bool:
+        """Another process of the run says it after one has said that it exits: of that, mostly."""
+        return any(
+            one.pid != message.pid and one.pid and _EXITS.match(one.text)
+            for one in self._messages[max(0, message.number - _NEAR) : message.number]
+        )
+
+    def did_without(self, message: Message) -> bool:
+        """A later line names the same thing and says that the program goes on without it."""
+        things = _things(message.text)
+        return any(
+            things & _things(one.text) and HARMLESS.search(one.text[:600])
+            for one in self._messages[message.number + 1 : message.number + 1 + _NEAR]
         )
 
     def gave_up_on(self, message: Message) -> bool:
@@ -230,6 +249,16 @@ class Course:
             _RECOVERED.search(one.text[:600]) and not FAILURE.search(one.text[:600])
             for one in after
         )
+
+    def _again(self, message: Message) -> Message | None:
+        """The last complaint after it that speaks of the same thing."""
+        last = max((self._last_of.get(thing, -1) for thing in _things(message.text)), default=-1)
+        return self._messages[last] if last > message.number else None
+
+    @cached_property
+    def _last_of(self) -> dict[str, int]:
+        """The last complaint that names each thing."""
+        return {thing: one.number for one in self._complaints for thing in _things(one.text)}
 
     @cached_property
     def _said(self) -> Counter[str]:
@@ -253,14 +282,14 @@ class Course:
         return [_is_neutral(one) and not self.is_usage(one) for one in self._messages]
 
     @cached_property
+    def _complaints(self) -> list[Message]:
+        """All errors that are no mere consequences."""
+        return [one for one in self._messages if _complains(one) and not self.is_usage(one)]
+
+    @cached_property
     def _last_complaint(self) -> Message | None:
         """The error that came last, and no mere consequence."""
-        complaints = (one for one in reversed(self._messages) if _complains(one))
-        return next((one for one in complaints if not self.is_usage(one)), None)
-
-    def _alike(self, one: Message, other: Message) -> bool:
-        """Both speak of the same thing."""
-        return bool(_things(one.text) & _things(other.text))
+        return self._complaints[-1] if self._complaints else None
 
 
 def without_advice(text: str) -> str:
@@ -274,7 +303,10 @@ def is_consequence(text: str) -> bool:
     plain = _WITH_REASON.sub("", _ADVICE.sub("", text[:600]))
     before = _LAST_WORD.sub("", plain)
     plain = before if before != plain and _A_REASON.search(before) else plain
-    return CONSEQUENCE.search(plain) is not None
+    match = CONSEQUENCE.search(plain)
+    if match is not None and ": " in plain[match.end() :] and _STRERROR.search(plain):
+        return False  # "http server quit: listen tcp 10.0.0.1:80: bind: permission denied"
+    return match is not None
 
 
 @lru_cache(_LINES)
@@ -294,8 +326,11 @@ def _another_error(message: Message, last: Message) -> bool:
     return first[0].lower() != second[0].lower() and message.level is last.level
 
 
-def _things(text: str) -> set[str]:
-    return {match[1] or match[0] for match in _DISTINCT.finditer(text[:600])}
+@lru_cache(_LINES)
+def _things(text: str) -> frozenset[str]:
+    """What it names; also within quotes: the host of a URL."""
+    found = {*_DISTINCT.findall(text[:600]), *_IN_QUOTES.findall(text[:600])}
+    return frozenset(one for one in found if not one.startswith("127."))
 
 
 def _complains(message: Message) -> bool:

@@ -21,6 +21,13 @@ _MODULE = re.compile(
     r"No module named '?(?P<python>[\w.]+)|Cannot find (?:module|package) '(?P<node>[^']+)'"
     r"|cannot load such file -- (?P<ruby>\S+)|Can't locate (?P<perl>\S+\.pm)|module '(?P<lua>[^']+)' not found"
 )
+_CONFIGPARSER = re.compile(r"/configparser\.py\", line |\bconfigparser\.No\w{1,20}Error\b")
+_OF_CONFIGPARSER = (".ini", ".cfg", ".conf", ".config", ".cnf")
+_OF_SQLITE = re.compile(r"not a database|disk image is malformed")
+_FROM_THE_START = re.compile(
+    r"JSONDecodeError.{0,80}\(char 0\)|Unexpected token .{1,12} in JSON at position 0"
+    r"|Unexpected end of JSON input|JSON::ParserError.{0,80}unexpected (?:token|end)|invalid character '<' looking for"
+)
 _ABOVE = 2  # lines
 _BEFORE = 12  # lines
 _TELLING = 30  # letters: no two errors have so many in common by chance
@@ -37,7 +44,7 @@ def _found(case: Case) -> Iterator[Finding]:
             continue
         where = f" ({crash.place})" if crash.place else ""
         kind = f"{crash.kind}: " if crash.message else crash.kind
-        more = f"{_around(case, crash)}{_configuration(case, crash)}"
+        more = f"{_around(case, crash)}{_configuration(case, crash)}{_unread(case, crash)}"
         where = where if more else _with_code(case, crash, where)
         what = f"{kind}{quote(crash.message, 220)}{where}{more}"
         yield Finding(
@@ -102,11 +109,13 @@ def _how_sure(case: Case, crash: Crash) -> float:
 
 def _configuration(case: Case, crash: Crash) -> str:
     """The file that a library for data could not read: the only one that the unit names."""
+    if _OF_SQLITE.search(crash.message):
+        return _data(case, crash)
     if not is_data_error(f"{crash.kind}: {crash.message}"):
         return ""
     file = the_one(case.unit, case.facts)
     if file is None:
-        return _data(case, crash)
+        return _data(case, crash) or _no_json(crash)
     if file in crash.message:
         return ""
     place = LINE_ONLY.search(crash.message)
@@ -114,6 +123,24 @@ def _configuration(case: Case, crash: Crash) -> str:
     line = case.facts.lines.get(f"{file}:{number}", "")
     shown = f" (that line: {quote(line, 120)})" if line else ""
     return f"; it reads {Place(file, number)}{shown}"
+
+
+def _no_json(crash: Crash) -> str:
+    """``Expecting value: line 1 column 1 (char 0)``: not even the first letter was JSON's."""
+    if not _FROM_THE_START.search(f"{crash.kind}: {crash.message}"):
+        return ""
+    return "; what it was given is empty or not JSON at all"
+
+
+def _unread(case: Case, crash: Crash) -> str:
+    """The file whose sections are missed: Python's configparser reads a missing one as an empty one."""
+    inside = case.messages[crash.first : crash.last + 1]
+    if not any(_CONFIGPARSER.search(one.raw) for one in inside):
+        return ""
+    missing = [path for path in case.facts.absent if path.lower().endswith(_OF_CONFIGPARSER)]
+    if len(missing) != 1:
+        return ""
+    return f"; {missing[0]} ({stands_at(case.facts.absent[missing[0]])}) does not exist"
 
 
 def _data(case: Case, crash: Crash) -> str:

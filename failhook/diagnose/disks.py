@@ -20,6 +20,9 @@ _FULL = re.compile(
     r"|not enough (?:free )?(?:disk )?space|out of disk space|insufficient (?:disk )?space",
     re.IGNORECASE,
 )
+_READS = re.compile(r"\bread(?:ing)?:? ", re.IGNORECASE)
+_OF_THE_SYSTEM = ("/", "/usr", "/run", "/tmp")  # noqa: S108 - names, nothing is made there
+_AROUND = 12  # lines
 _QUOTA = re.compile(r"disk quota exceeded|\bEDQUOT\b|errno[ =:]*122\b", re.IGNORECASE)
 
 
@@ -52,7 +55,10 @@ def full(case: Case, message: Message) -> Finding | None:
             advice=f"make room there ({command})", confidence=SEEN,
             more=[case.checked(_room(mount), "system/mounts.txt")],
         )  # fmt: skip
-    if mount is None and (own := _own_disk(case)) is not None:
+    own = _own_disk(case) if mount is None else None
+    if own is None and _READS.search(message.text):
+        own = _written_around(case, message)
+    if own is not None:
         return _small(case, message, own)
     named = f" ({mount.point})" if mount is not None and mount.point != "/" else ""
     written = _written_nearby(case, message)
@@ -79,8 +85,21 @@ def _own_disk(case: Case) -> Mount | None:
     """The one disk beside the root's that its command lines name; what did not fit is gone again."""
     named = [path for _, _, argv in commands(case.unit) for path in paths_in(argv)]
     mounts = {one.point: one for path in named if (one := case.mount(path)) is not None}
-    own = [one for point, one in mounts.items() if point not in ("/", "/usr", "/run", "/tmp")]  # noqa: S108
+    own = [one for point, one in mounts.items() if point not in _OF_THE_SYSTEM]
     return own[0] if len(own) == 1 else None
+
+
+def _written_around(case: Case, message: Message) -> Mount | None:
+    """The one disk beside the root's that the lines around name, where this one names what was
+    read: that has room enough."""
+    around = case.messages[max(0, message.number - _AROUND) : message.number + _AROUND]
+    mounts = {
+        one.point: one
+        for each in around
+        for path in paths_in(each.raw)
+        if (one := case.mount(path)) is not None and one.point not in _OF_THE_SYSTEM
+    }
+    return next(iter(mounts.values())) if len(mounts) == 1 else None
 
 
 def _small(case: Case, message: Message, mount: Mount) -> Finding:

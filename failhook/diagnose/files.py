@@ -40,6 +40,12 @@ _DENIED = re.compile(
 _READ_ONLY = re.compile(
     r"read-only file ?system|\bEROFS\b|errno[ =:]*30\b|os error 30\b", re.IGNORECASE
 )
+# Without the reason.
+_WRITE_FAILED = re.compile(
+    r"\b(?:can(?:no|')t|can not|couldn't|could not|unable to|fail(?:ed|ure)?(?: to)?|error(?: in)?)\b.{0,30}"
+    r"\b(?:creat|writ|mak|sav|renam|mkdir|remov|unlink|updat)\w{0,6}\b",
+    re.IGNORECASE,
+)
 _OPEN_MODE = re.compile(
     r"(?:group|world|other)s?[ -](?:or (?:world|other)s?[ -])?(?:readable|writ(?:e)?able|access)"
     r"|too open|insecure permissions?|unsafe permissions?|bad permissions?|invalid permissions"
@@ -191,7 +197,7 @@ def _is_to_be_made(message: Message, path: str) -> bool:
 
 def denied(case: Case, message: Message) -> Finding | None:
     """A file that its user may not read, write or reach."""
-    if not _DENIED.search(message.text):
+    if not _DENIED.search(message.text) or _is_act(message.text):
         return None
     paths = [*named_paths(case, message), *_of_line(case, message)]
     if not paths and not _OF_NO_FILE.search(message.text):
@@ -224,6 +230,10 @@ def denied(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _is_act(text: str) -> bool:
+    return bool(_NOT_PERMITTED.search(text) and _ACTS.search(text))
+
+
 def _may_read(case: Case, path: str, uid: int | None) -> bool:
     """A file that was seen to be open to this user: of a traceback, say."""
     fact = case.path(path)
@@ -243,6 +253,11 @@ def _of_command_line(case: Case, message: Message, uid: int | None) -> Finding |
     return None
 
 
+# What the mode of a file does not decide: errno 1 of these is a capability's or the sandbox's.
+_NOT_PERMITTED = re.compile(r"operation not permitted|\bEPERM\b", re.IGNORECASE)
+_ACTS = re.compile(
+    r"\b(?:chroot|set[ug]id|setgroups|u?mount|mknod|pivot_root|unshare)\b", re.IGNORECASE
+)
 # EPERM is of something that only root may do, and much that is denied is no file.
 _OF_NO_FILE = re.compile(
     r"operation not permitted|\bEPERM\b|\b(?:bind(?:ing)?|listen(?:ing)?|connect(?:ing|ion)?|sockets?|ports?|netlink"
@@ -269,7 +284,8 @@ def _other_uids(case: Case) -> list[int]:
 
 def read_only(case: Case, message: Message) -> Finding | None:
     """A file system that is mounted read-only, or that a setting makes so."""
-    if not _READ_ONLY.search(message.text):
+    by_words = _READ_ONLY.search(message.text) is not None
+    if not by_words and not _WRITE_FAILED.search(message.text):
         return None
     paths = named_paths(case, message)
     path = paths[0] if paths else ""
@@ -283,6 +299,8 @@ def read_only(case: Case, message: Message) -> Finding | None:
             "system: dmesg",
             confidence=SEEN, more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")],
         )  # fmt: skip
+    if not by_words:
+        return None
     setting = write_protected(case, path) if path else case.unit.get("ProtectSystem")
     if setting is not None and setting not in ("no", "full", "yes"):
         setting = setting if "=" in setting else f"ProtectSystem={setting}"

@@ -118,6 +118,7 @@ def _by_course(case: Case, message: Message) -> float:
     score -= min(2.0, 0.6 * case.course.survived(message))
     score -= 1.0 if case.course.told_nearby(message) else 0.0
     score -= 1.5 if case.of_another_command(message) else 0.0
+    score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
     hung = case.incident.result == "timeout"
     if message.at and end - message.at > _NEAR_END_S and not hung:
@@ -144,7 +145,8 @@ _GIVEN = 140  # characters of a command line
 def _general(case: Case) -> Iterator[Finding]:
     best = telling(case, case.messages)
     for score, message in best[:3]:
-        sure = min(0.62, GUESS + 0.065 * (score - 1.5))
+        worth = _worth_of_first(best) if message is best[0][1] else score
+        sure = min(0.62, GUESS + 0.065 * (worth - 1.5))
         text = quote(_with_speaker(case, message, together(case, message)))
         yield Finding(
             "unclear",
@@ -158,6 +160,13 @@ def _general(case: Case) -> Iterator[Finding]:
         words = [message for message in case.messages if any(map(str.isalpha, message.text))]
         if words:
             yield _unclear(case, words[-1])
+
+
+def _worth_of_first(best: Sequence[tuple[float, Message]]) -> float:
+    """Of errors that tell about as much, the first one is worth as much as any of them."""
+    first, message = best[0]
+    alike = (score for score, one in best[:3] if one.level is message.level >= Level.ERROR)
+    return max((score for score in alike if round(score) == round(first)), default=first)
 
 
 def _with_speaker(case: Case, message: Message, text: str) -> str:

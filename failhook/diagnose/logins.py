@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import NAMES_A_THING
+from failhook.diagnose.empty import inputs_of
 from failhook.diagnose.finding import LIKELY, Cause, Finding, each, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
@@ -30,6 +31,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[\w.:\[\]-]{2,200})(?![\w@])")
+_PASSWORD = re.compile(r"\bpass(?:word|phrase)\b", re.IGNORECASE)
 _OF_A_CLIENT = re.compile(
     r"\b(?:client|from|rhost=|remote|peer)[ =:]{1,2}\[?(?:ip )?[0-9a-f.:]{3,45}\b|\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /",
     re.IGNORECASE,
@@ -42,7 +44,7 @@ def _refused(case: Case, message: Message) -> Finding | None:
         return None
     if not _REFUSED.search(text) or _OF_A_CLIENT.search(text):
         return None
-    server = _server(case) if not NAMES_A_THING.search(text) else ""
+    server = _server(case) or _file(case, text) if not NAMES_A_THING.search(text) else ""
     return from_message(
         case, message, "login-refused",
         what=f"a login was refused{server}: “{quote(together(case, message), 230)}”",
@@ -55,6 +57,13 @@ def _server(case: Case) -> str:
     """The only one that the command line names, without what may be a password."""
     found = {match["url"] for match in _URL.finditer(case.unit.get("ExecStart") or "")}
     return f" by {found.pop()} (ExecStart=)" if len(found) == 1 else ""
+
+
+def _file(case: Case, text: str) -> str:
+    """The one file that its command line is about, where a password was wrong: of an archive, a
+    document, a key."""
+    files = inputs_of(case) if _PASSWORD.search(text) else []
+    return f" for {files[0]} ({case.failing}=)" if len(files) == 1 else ""
 
 
 def _look(case: Case) -> Iterator[Finding]:

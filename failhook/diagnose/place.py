@@ -87,6 +87,8 @@ def place_in(text: str) -> Place | None:
 def _is_file(match: re.Match[str]) -> bool:
     """And no host of a URL, nor one with a port."""
     name = match["file"]
+    if not int(match["line"]):  # lines begin with 1
+        return False
     if name.startswith("//"):
         return name.startswith("///")
     return "/" in name or "line" in match.group().lower() or name.lower().endswith(_FILES)

@@ -56,6 +56,7 @@ PORT = re.compile(
     r"|(?:nio2?|apr|bio|1\.[01]|https?)-(?P<connector>\d{2,5})(?=[\]\"')])",  # Java's web servers
     re.IGNORECASE,
 )
+_OWN_END = re.compile(r"\bladdr=\('[^')]{0,60}', \d{1,5}\)")  # of a socket, as Python shows it
 _PRIVILEGED = 1024
 _FEW_WORDS = 3
 _DIGITS = 5
@@ -66,7 +67,7 @@ def ports_in(text: str, *, sure: bool = False) -> list[int]:
     """The ports that a line names, those with an address first; if ``sure``, no others."""
     found: list[int] = []
     later: list[int] = []
-    for match in PORT.finditer(text):
+    for match in PORT.finditer(_OWN_END.sub(" ", text)):
         if match["port"] and (match["host"] or "").lower().endswith(NO_HOST):
             continue  # main.py:12 is a line of a file
         bare = match["argument"] or match["erlang"] or (match["bare"] or ":0")[1:]
@@ -127,12 +128,13 @@ def taken(case: Case, message: Message) -> Finding | None:
         holder = case.listener(port, protocol)
         if holder is not None:
             return _held(case, message, port, holder)
-    socket = next((path for path in paths_in(message.text) if _is_socket(case, path)), None)
+    named = [*paths_in(message.text), *_bound(case, message)]
+    socket = next((path for path in named if _is_socket(case, path)), None)
     if socket is not None:
         return from_message(
             case, message, "port-taken",
-            what=f"the socket {socket} exists already, another process may listen on it: "
-            f"“{quote(message.text, 160)}”",
+            what=f"the socket {socket} exists already, left over by an earlier run or held by another "
+            f"process: “{quote(message.text, 160)}”",
             advice=f"stop who listens on {socket} (ss -xlp), or remove it if nobody does",
         )  # fmt: skip
     ports = near(case, message)
@@ -162,6 +164,12 @@ def cannot_listen(case: Case, message: Message) -> Finding | None:
         if holder is not None:
             return _held(case, message, port, holder)
     return None
+
+
+def _bound(case: Case, message: Message) -> list[str]:
+    """The paths that the code above the line, in its traceback, binds a socket to."""
+    above = case.messages[max(0, message.number - 2) : message.number]
+    return [path for one in above if _CALLS_BIND.search(one.raw) for path in paths_in(one.raw)]
 
 
 def _others(case: Case, protocol: str) -> str:

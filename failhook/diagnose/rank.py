@@ -9,6 +9,7 @@ equals, which was said first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message
 
+_BY_DEFAULT = re.compile(r"\busing (?:the |its )?(?:built-?in )?defaults?\b", re.IGNORECASE)
 _NEAR_S = 30.0
 _ENOUGH = 0.72  # of a line that was only talk
 _SURVIVED, _EACH_HEALTHY = 0.55, 0.14
@@ -84,8 +86,8 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
         weight -= 0.2
     if is_consequence(message.text) and not finding.cause.startswith("crash"):
         weight -= 0.2
-    if HARMLESS.search(message.text[:500]) and not gave_up:
-        weight -= 0.3
+    if not gave_up:
+        weight -= _lived_on(case, message)
     graded = message.level in (Level.WARNING, Level.TALK)
     if graded and not explains and _error_after(case, message):
         weight -= 0.15
@@ -94,6 +96,14 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     if gave_up:
         return weight  # what it tried lasted as long as it had patience
     return weight - _behind_it(case, message)
+
+
+def _lived_on(case: Case, message: Message) -> float:
+    """What it takes from a line that the program says it goes on without, or that comes late."""
+    less = 0.3 if HARMLESS.search(message.text[:500]) else 0.0
+    if _BY_DEFAULT.search(message.text[:500]) or case.course.did_without(message):
+        less = 0.45
+    return less + (0.35 if case.course.came_after_the_end(message) else 0.0)
 
 
 def _behind_it(case: Case, message: Message) -> float:

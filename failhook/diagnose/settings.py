@@ -13,6 +13,7 @@ from failhook.systemd.unit import UnitState
 
 _LISTS = ("LoadCredential", "LoadCredentialEncrypted", "ListenStream", "ListenDatagram")
 _SINGLE = ("StandardInput", "StandardOutput", "StandardError")
+_EMPTIED = ("CapabilityBoundingSet",)  # with an empty value it is not shown, and that means: none
 
 
 def complete(state: UnitState, files: str) -> UnitState:
@@ -21,7 +22,9 @@ def complete(state: UnitState, files: str) -> UnitState:
     more = {
         key: value
         for key, value in found.items()
-        if (key in _LISTS and not state.get(key)) or (key in _SINGLE and ":" in value)
+        if (key in _LISTS and not state.get(key))
+        or (key in _SINGLE and ":" in value)
+        or (key in _EMPTIED and not value and key not in state.properties)
     }
     return replace(state, properties={**state.properties, **more}) if more else state
 
@@ -31,7 +34,7 @@ def _assigned(files: str) -> dict[str, str]:
     for line in files.replace("\\\n", " ").splitlines():
         key, equals, value = line.strip().partition("=")
         key = key.rstrip()  # "Key = value" is as good (systemd.syntax(7))
-        if not equals or key not in (*_LISTS, *_SINGLE) or "%" in value:
+        if not equals or key not in (*_LISTS, *_SINGLE, *_EMPTIED) or "%" in value:
             continue
         if key in _LISTS and value.strip() and found.get(key):
             found[key] = f"{found[key]} {value.strip()}"

@@ -84,7 +84,7 @@ def together(case: Case, message: Message) -> str:
 
 def taken_back(case: Case, message: Message) -> bool:
     """``Unknown parameter "x"`` / ``Ignoring unknown parameter "x"``: the program went on."""
-    if HARMLESS.search(message.text[:500]):
+    if HARMLESS.search(message.text[:500]) or case.course.did_without(message):
         return True
     following = next(iter(case.messages[message.number + 1 : message.number + 2]), None)
     if following is not None and _TAKES_BACK.match(following.text):

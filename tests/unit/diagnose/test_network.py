@@ -37,7 +37,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("port-taken", case("{acceptor,{0,0,0,0},5672} failed: eaddrinuse"), 'port 5672 was already in use: “{acceptor,{0,0,0,0},5672} failed: eaddrinuse”'),
     ("port-taken", case("Error: listen EADDRINUSE: address already in use :::3000", system=HELD), 'port 3000 (::) is already held by grafana (pid 812, grafana-server.service)'),
     ("port-taken", case("bind: Address already in use", system=HELD, show={"ExecStart": command("/usr/sbin/a", "--port", "3000")}), 'port 3000 (::) is already held by grafana (pid 812, grafana-server.service)'),
-    ("port-taken", case("Address already in use: /run/a.sock"), 'the socket /run/a.sock exists already, another process may listen on it: “Address already in use: /run/a.sock”'),
+    ("port-taken", case("Address already in use: /run/a.sock"), 'the socket /run/a.sock exists already, left over by an earlier run or held by another process: “Address already in use: /run/a.sock”'),
     ("port-taken", case("cannot bind", "Address already in use", system=HELD), 'an address was already in use, it is unclear which (others listen on 3000: grafana (pid 812, grafana-server.service)): “Address already in use”'),
     ("port-taken", case("<frozen os>:1031: a warning", "Address already in use", system=NOBODY), "an address was already in use: “Address already in use”"),
     ("port-taken", case("listening at :3000", "Address already in use", system=HELD), "port 3000 (::) is already held by grafana (pid 812, grafana-server.service)"),
