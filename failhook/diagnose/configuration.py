@@ -50,6 +50,7 @@ _ABOUT_SETTINGS = re.compile(
     r"|must be|is required|does not exist)"
     r"|(?:syntax|pars(?:e|er|ing)|config(?:uration)?|yaml|json|toml|xml|ini) error"
     r"|(?:error|failed|failure|unable|cannot|could not|can't|couldn't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?(?!ure (?:the )?(?:driver|interface|device|network|link|adapter)))"
+    r"|\b(?:unterminated|unclosed|unbalanced|unmatched|mismatched) (?:block|section|group|quot\w+|string|brac\w+|comment|parenthes[ie]s|tag)\b"
     r"|\bexpected (?:near|before|after|instead|to close)\b"
     r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)|must specify\b"
     r"|is not (?:a )?(?:valid|known|integer|number|boolean)|bad (?:numerical|numeric|number)"

@@ -21,8 +21,8 @@ FAILURE = re.compile(
     r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|running|readable|writable|executable|an?)|too (?:many|few"
-    r"|large|small|long|old|new)|out of|no space|read-only|wrong|syntax|incompatible|conflict|never"
-    r"|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
+    r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
+    r"|unterminated|unclosed|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
     re.IGNORECASE,
 )
 NAMES_A_THING = re.compile(
@@ -139,6 +139,9 @@ _EXITS = re.compile(
     r"\W{0,4}(?:now )?(?:exit(?:ing|ed)?|terminat(?:ing|ed)|shutting down|bye|process exited)\b.{0,40}$",
     re.IGNORECASE,
 )
+_IGNORED = re.compile(r"Exception ignored (?:in|on|while)\b")  # sys.unraisablehook
+_IN_A_TRACE = re.compile(r"\s|Traceback \(most recent call last\):")
+_OF_A_TRACE = 40  # lines
 _NEAR = 4
 _OF_THE_ERROR = re.compile(r"\b(?:hint|detail|context|statement|note|tip|help): ", re.IGNORECASE)
 _AS_GOOD_AS = 3  # healthy lines
@@ -221,6 +224,22 @@ class Course:
             and not NAMES_A_THING.search(one.text[:600])
             for one in following
         ) or (again is not None and again.level >= Level.ERROR and again.pid == message.pid)
+
+    def is_ignored(self, message: Message) -> bool:
+        """A line of an exception that Python tells of and goes on: in a destructor, mostly."""
+        return message.number in self._ignored
+
+    @cached_property
+    def _ignored(self) -> frozenset[int]:
+        found: list[int] = []
+        for one in self._messages:
+            if _IGNORED.match(one.text):
+                found.append(one.number)
+                for following in self._messages[one.number + 1 : one.number + 1 + _OF_A_TRACE]:
+                    found.append(following.number)
+                    if not _IN_A_TRACE.match(following.raw):
+                        break  # the exception itself ends it
+        return frozenset(found)
 
     def came_after_the_end(self, message: Message) -> bool:
         """Another process of the run says it after one has said that it exits: of that, mostly."""

@@ -38,6 +38,8 @@ _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", r
 
 def _found(case: Case) -> Iterator[Finding]:
     for crash in crashes(case):
+        if case.course.is_ignored(crash.at):
+            continue
         module = _MODULE.search(crash.message) or _MODULE.search(f"{crash.kind}: {crash.message}")
         if module is not None:
             yield _missing_module(case, crash, next(filter(None, module.groups())))

@@ -69,7 +69,16 @@ def _damaged(case: Case) -> Iterator[Finding]:
     """It speaks of a damaged input without a name, and its command line names one file alone."""
     files = inputs_of(case)
     for message in case.messages:
-        if not _DAMAGED.search(message.text) or named_paths(case, message):
+        if not _DAMAGED.search(message.text):
+            continue
+        if named := [one for one in named_paths(case, message) if _is_data(case, one)]:
+            yield from_message(
+                case, message, "file-damaged",
+                what=f"{named[-1]} is cut off or damaged: “{quote(message.text, 160)}”",
+                advice=f"restore {named[-1]} from a backup, or have it made again",
+                confidence=SAID + 0.02,
+            )  # fmt: skip
+        if named or named_paths(case, message):
             continue
         path = files[0] if len(files) == 1 else _just_before(case, message)
         if path:
@@ -79,6 +88,11 @@ def _damaged(case: Case) -> Iterator[Finding]:
                 advice=f"compare {path} with a copy, or have it made again",
                 confidence=LIKELY + 0.06 if len(files) == 1 else SAID + 0.1,
             )  # fmt: skip
+
+
+def _is_data(case: Case, path: str) -> bool:
+    fact = case.path(path)
+    return fact is not None and fact.kind == "file" and not is_program_text(path)
 
 
 def _just_before(case: Case, message: Message) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import NAMES_A_THING
+from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
@@ -19,7 +19,7 @@ from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths
 from failhook.diagnose.place import place_in
 from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import forbidden_act, hidden_by, sandboxed, write_protected
-from failhook.diagnose.subjects import commands, own_directories, paths_in
+from failhook.diagnose.subjects import commands, own_directories, paths_in, started
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
 
@@ -378,9 +378,41 @@ def _gives_a_reason(text: str, path: str) -> bool:
     return _REASON.search(text.rpartition(path)[2]) is not None
 
 
+def not_there(case: Case, message: Message) -> Finding | None:
+    """A complaint about a file that it was told to read and that is not there, in other words:
+    ``Invalid xlsx file: /srv/prices.xlsx``."""
+    text = message.text[:600]
+    if not FAILURE.search(text) or _MISSING.search(text) or _DENIED.search(text):
+        return None
+    told = {
+        path
+        for setting, program, argv in started(case.unit)
+        for path in (paths_in(argv) if setting == case.failing else ())
+        if path != program
+    }
+    for path in paths_in(message.raw):
+        fact = case.path(path)
+        if path not in told or fact is None or fact.kind != "missing":
+            continue
+        if not path.startswith(_OF_A_RUN) and not _WRITES.search(text.replace(path, "")):
+            return _absent(case, message, path, fact)
+    return None
+
+
 def _said(case: Case) -> list[Finding]:
     return list(
-        each(case, full, read_only, wrong_mode, forbidden_act, denied, locked, missing, explained)
+        each(
+            case,
+            full,
+            read_only,
+            wrong_mode,
+            forbidden_act,
+            denied,
+            locked,
+            missing,
+            explained,
+            not_there,
+        )
     )
 
 

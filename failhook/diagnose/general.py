@@ -49,7 +49,7 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
         text, alone = whole[:600], False
     failures = len({word.lower() for word in FAILURE.findall(text)})
     nothing = _is_only_place(message) or not any(map(str.isalpha, text))
-    if nothing or case.course.is_usage(message):
+    if nothing or case.course.is_usage(message) or case.course.is_ignored(message):
         return -1.0
     if not failures and message.level < Level.ERROR:
         return -1.0
@@ -129,9 +129,12 @@ def _by_course(case: Case, message: Message) -> float:
 def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Message]]:
     """The lines by how much they tell, the first of those that tell as much before its echoes."""
     above = any(_ABOVE.search(one.text) for one in case.messages)
-    scored = [(_score(case, message, above=above), message) for message in messages]
-    scored = [pair for pair in scored if pair[0] > 0.5]
-    return sorted(scored, key=lambda pair: (-round(pair[0]), pair[1].number))
+    best: dict[str, tuple[float, Message]] = {}  # by what they say: once of each
+    for message in messages:
+        score = _score(case, message, above=above)
+        if score > max(0.5, best.get(message.text, (0.0,))[0]):
+            best[message.text] = score, message
+    return sorted(best.values(), key=lambda pair: (-round(pair[0]), pair[1].number))
 
 
 CONCRETE = re.compile(
@@ -140,6 +143,7 @@ CONCRETE = re.compile(
 _SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
 _FEW_WORDS = 6
 _GIVEN = 140  # characters of a command line
+_FEW_LINES, _OF_FEW_LINES = 4, 220  # characters
 
 
 def _general(case: Case) -> Iterator[Finding]:
@@ -147,7 +151,7 @@ def _general(case: Case) -> Iterator[Finding]:
     for score, message in best[:3]:
         worth = _worth_of_first(best) if message is best[0][1] else score
         sure = min(0.62, GUESS + 0.065 * (worth - 1.5))
-        text = quote(_with_speaker(case, message, together(case, message)))
+        text = quote(_with_speaker(case, message, _all_of_it(case) or together(case, message)))
         yield Finding(
             "unclear",
             fails(case, f"“{text}”{'' if CONCRETE.search(text) else work_of(case)}"),
@@ -167,6 +171,15 @@ def _worth_of_first(best: Sequence[tuple[float, Message]]) -> float:
     first, message = best[0]
     alike = (score for score, one in best[:3] if one.level is message.level >= Level.ERROR)
     return max((score for score in alike if round(score) == round(first)), default=first)
+
+
+def _all_of_it(case: Case) -> str:
+    """Everything that it wrote, where that is a few short lines: one of them is the reason."""
+    lines = [one.text for one in case.messages if any(map(str.isalnum, one.text))]
+    plain = all(one.level is Level.UNKNOWN and not FRAME.match(one.raw) for one in case.messages)
+    is_short = 1 < len(lines) <= _FEW_LINES and sum(map(len, lines)) <= _OF_FEW_LINES
+    one_speaker = len({one.pid for one in case.messages}) == 1
+    return " / ".join(lines) if plain and is_short and one_speaker else ""
 
 
 def _with_speaker(case: Case, message: Message, text: str) -> str:

@@ -24,6 +24,9 @@ from failhook.diagnose.subjects import SCRIPTS, Subjects
 from failhook.diagnose.walk import Mount, User, Walk, mounts
 from failhook.safe_open import open_regular
 
+_VARIABLE = re.compile(
+    r"(?:export )?(?P<name>\w{1,60})=(?P<q>['\"]?)(?P<path>/[^\s'\"]{2,500})(?P=q)"
+)
 _HEAD = 512
 _CERTIFICATE_BYTES = 64 << 10
 _CONFIGURATION_BYTES = 1 << 20
@@ -174,13 +177,28 @@ class Machine:
         """The configurations that environment files name. Of those files nothing but that and
         `endpoints` is kept: they may hold secrets."""
         found: list[str] = []
-        for file in subjects.environment_files:
-            fact = self.path(file, ())
-            if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
-                continue
-            text = (self._open(file) or b"").decode("utf-8", "replace")
+        for _, text in self._environment_files(subjects):
             found += configurations_of(text, subjects.variables)
         return list(dict.fromkeys(found))[:_MAX_CONFIGURATIONS]
+
+    def _environment_files(self, subjects: Subjects) -> Iterator[tuple[str, str]]:
+        for file in subjects.environment_files:
+            text = self._text(file)
+            if text is not None:
+                yield file, text
+
+    def missing_of(self, subjects: Subjects, users: list[User]) -> dict[str, str]:
+        """The paths that variables of the command line have, by environment files, and that are not
+        there, with their places."""
+        found: dict[str, str] = {}
+        for file, text in self._environment_files(subjects):
+            for number, line in enumerate(text.splitlines()[:_MAX_ENTRIES], 1):
+                match = _VARIABLE.fullmatch(line.strip())
+                if match is None or match["name"] not in subjects.variables:
+                    continue
+                if self.path(match["path"], users).kind == "missing":
+                    found.setdefault(match["path"], f"{file}:{number}")
+        return found
 
     def absent(self, files: Iterable[str], users: list[User]) -> dict[str, str]:
         """What the configurations name and is not there, though it had to be: a file that is only

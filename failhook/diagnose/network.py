@@ -17,6 +17,7 @@ from failhook.diagnose.endpoints import (
     unknown_host,
 )
 from failhook.diagnose.finding import (
+    LIKELY,
     SAID,
     SEEN,
     Cause,
@@ -30,11 +31,17 @@ from failhook.diagnose.sandbox import kept_from_address, without_network
 from failhook.diagnose.text import Message
 
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
+_TO = re.compile(
+    r"\b(?:opening|connecting|connect|socket|request|contacting) (?:\w+ )?(?:to|with)\b",
+    re.IGNORECASE,
+)
+_OF_KERBEROS = re.compile(r"\bKDC\b|getting (?:initial )?credentials", re.IGNORECASE)
+_REALM = re.compile(r"[\w/.-]@([A-Z][A-Z0-9-]{0,60}(?:\.[A-Z0-9-]{1,60}){1,6})\b")
 _LOCAL = re.compile(
     r"(?<![\w.])(?:\[?127(?:\.\d{1,3}){3}\]?|localhost|\[::1\]):(?P<port>\d{1,5})(?!\d)"
 )
 _REFUSED = re.compile(
-    r"connection refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|ECONNREFUSED|actively refused|errno[ =:]*111\b",
+    r"connection refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|ECONNREFUSED|actively refused|can't connect to (?:(?:local )?(?:mysql|mariadb) )?server on '[^']{1,80}' \((?:111|115)\)|errno[ =:]*111\b",
     re.IGNORECASE,
 )
 _TIMED_OUT = re.compile(
@@ -45,7 +52,7 @@ _TIMED_OUT = re.compile(
 _UNRESOLVED = re.compile(
     r"(?:\bcurl\b.{0,40}\b(?:returned|exit(?:ed)?|status|code|error)\b.{0,8}\b6\b|curl: \(6\)"  # curl(1), EXIT CODES
     r"|name or service not known|temporary failure in name resolution"
-    r"|resource temporarily unavailable while getting initial credentials"
+    r"|resource temporarily unavailable while getting initial credentials|getting (?:initial )?credentials: resource temporarily unavailable"
     r"|(?:could not|couldn't|cannot|can't|unable to|failed to) resolve(?! (?:the |all )?['\"]?(?:placeholder|dependenc"
     r"|module|import|symbol|reference|type|plugin|package|conflict|path|class|bean|property|variable|version|tag"
     r"|revision|ref\b|schema|template|\.{0,2}/))"
@@ -68,7 +75,10 @@ _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b
 def _cannot_connect(case: Case, message: Message) -> Finding | None:
     """A line that complains of connecting without saying why, and on this machine nobody listens."""
     text = message.text
-    if not (case.looked and _CONNECTS_TO.search(text) and COMPLAINS.search(text)):
+    if not case.looked:
+        return None
+    complains = _CONNECTS_TO.search(text) and COMPLAINS.search(text)
+    if not complains and not _is_last_attempt(case, message):
         return None
     for match in _LOCAL.finditer(text):
         port = int(match["port"])
@@ -77,10 +87,16 @@ def _cannot_connect(case: Case, message: Message) -> Finding | None:
                 case, message, "connection-refused",
                 what=f"nobody listens on {match.group()}: “{quote(text, 160)}”",
                 advice="start the server that belongs there, before this unit (After=, Wants=)",
-                confidence=SAID + 0.05,
+                confidence=SAID + 0.05 if complains else LIKELY + 0.06,
                 more=[case.checked(f"no listener on port {port}", "system/listening.txt")],
             )  # fmt: skip
     return None
+
+
+def _is_last_attempt(case: Case, message: Message) -> bool:
+    """``opening socket to 127.0.0.1:5672``, and then it was over."""
+    is_last = message is case.messages[-1] and case.ended_badly
+    return is_last and _TO.search(message.text) is not None
 
 
 def _refused(case: Case, message: Message) -> Finding | None:
@@ -175,7 +191,8 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
     elif host is None:
         host, place = unknown_host(case, message)
     if not host:
-        what = f"a host name cannot be resolved{why}: “{quote(message.text, 180)}”"
+        unnamed = _kdc(case, message) or "a host name cannot be resolved"
+        what = f"{unnamed}{why}: “{quote(message.text, 180)}”"
     else:
         what = f"the host name {host}{_at(place)} cannot be resolved{why}: “{quote(message.text, 150)}”"
     return from_message(
@@ -183,6 +200,16 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
         advice=f"correct the name, or its DNS: getent hosts {host or 'NAME'}",
         confidence=SAID + (0.05 if host else 0), more=more,
     )  # fmt: skip
+
+
+def _kdc(case: Case, message: Message) -> str:
+    """libkrb5 looks for the servers of a realm by name, and does not say which it was."""
+    if not _OF_KERBEROS.search(message.text):
+        return ""
+    texts = [one.text for one in case.messages] + [case.unit.get("ExecStart") or ""]
+    realm = next((match[1] for text in texts if (match := _REALM.search(text)) is not None), None)
+    of_realm = f"of the realm {realm} " if realm else ""
+    return f"no KDC {of_realm}can be reached, its name cannot be resolved"
 
 
 def _no_way_to_resolve(case: Case, message: Message) -> Finding | None:

@@ -128,7 +128,7 @@ def taken(case: Case, message: Message) -> Finding | None:
         holder = case.listener(port, protocol)
         if holder is not None:
             return _held(case, message, port, holder)
-    named = [*paths_in(message.text), *_bound(case, message)]
+    named = [*paths_in(message.text), *_bound(case, message), *_told_sockets(case)]
     socket = next((path for path in named if _is_socket(case, path)), None)
     if socket is not None:
         return from_message(
@@ -164,6 +164,13 @@ def cannot_listen(case: Case, message: Message) -> Finding | None:
         if holder is not None:
             return _held(case, message, port, holder)
     return None
+
+
+def _told_sockets(case: Case) -> list[str]:
+    """The one socket in the file system that its command line names."""
+    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
+    sockets = [path for path in paths_in(argv) if _is_socket(case, path)]
+    return sockets if len(sockets) == 1 else []
 
 
 def _bound(case: Case, message: Message) -> list[str]:

@@ -7,7 +7,9 @@ is ranked above; where it was silent, this is the sentence.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -241,12 +243,22 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     line = case.said("rocess exited")
     sure = LIKELY - 0.1 if case.silent else FLOOR if complains(case) else LIKELY - 0.15
     path = program.rpartition("=")[2]
-    if case.silent and (script := script_of(case)):
+    by_signal = _signal_in(status) if _INTERPRETER.search(path) else ""
+    if (case.silent or by_signal) and (script := script_of(case)):
         program = f"{program} -c “{quote(script, 140)}”"
+    ended += f" (a command of it was ended by {by_signal})" if by_signal else ""
     unit = case.incident.unit
     by_hand = f"what systemctl cat {unit} has" if _INTERPRETER.search(path) else path
     advice = f"run it by hand as the unit's user: {by_hand}"
     return of_manager(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
+
+
+def _signal_in(status: str | None) -> str:
+    """The signal of which a shell says 128 + its number (sh(1p), "Exit Status for Commands")."""
+    number = int(status) - 128 if status is not None and status.isdecimal() else 0
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name if 0 < number < 65 else ""
+    return ""
 
 
 def _as_documented(case: Case, program: str, ended: str, known: str) -> Finding:

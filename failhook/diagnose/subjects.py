@@ -24,7 +24,9 @@ _MAX_PATH = 1024
 _QUOTED = re.compile(
     r"(?P<q>['\"`])(?P<path>/[^'\"`\n]{1,500})['\"`]|\[(?P<boxed>/[^\[\]\s]{1,500})\]"
 )
-_PLAIN = re.compile(r"(?<![\w.:/~*\])}-])/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}")
+_PLAIN = re.compile(
+    r"(?:(?<![\w.:/~*\])}-])|(?<=\bunix:)|(?<=\bfile:)|(?<=\blocal:))(?!//)/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}"
+)
 _TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=\\]{1,60}$")
 _EXEC_PATH = re.compile(r"^\{ path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ", re.MULTILINE)
 _NEVER_STARTED = "start_time=[n/a] ;"

@@ -105,6 +105,7 @@ _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\^_])"
 )
 _PLAIN = (_TIME, _PID, _SEPARATOR, _SOURCE)
+_BULLET = re.compile(r"^[*-] {1,3}(?=\w)")  # of a list; after time or pid it is a level (Redis)
 _SYSLOG = re.compile(r"<(?P<priority>\d{1,3})>(?=\S)")  # sd-daemon(3), RFC 3164
 
 _SIGNS = {".": Level.TALK, "-": Level.TALK, "*": Level.TALK, "#": Level.WARNING}
@@ -142,7 +143,7 @@ def peel(raw: str, names: frozenset[str] = frozenset()) -> tuple[str, Level]:
     line = raw[:MAX_LINE].strip()
     if (made_of_fields := structured(line)) is not None:
         return made_of_fields
-    level = Level.UNKNOWN
+    line, level = _BULLET.sub("", line), Level.UNKNOWN
     for _ in range(_ROUNDS):
         rest, found = _peel_once(line, names)
         if level is Level.UNKNOWN or (level is Level.ERROR and found is Level.FATAL):

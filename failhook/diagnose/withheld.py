@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import file_in, on_command_line, the_one
+from failhook.diagnose.course import FAILURE
 from failhook.diagnose.facts import HOME, USUAL
 from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import is_program_text, stands_at
 from failhook.diagnose.rights import forbidden
@@ -33,6 +35,10 @@ _WRITES = re.compile(
 _OF_CONFIGURATION = re.compile(
     r"\b(?:open|read|access|load|find|locate|pars)(?:e|ing)?\b.{0,40}\bconfig", re.IGNORECASE
 )
+_OF_KEY = re.compile(
+    r"\b(?:private|secret|host|ssl|tls)?[_ ]?key(?:[_ ]?file)?\b|key_file|\bcert(?:ificate)?s?\b|_cert",
+    re.IGNORECASE,
+)
 _OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
 _CODE = 4  # lines: of code, what it points at, and a place
 _NEAR = 3  # lines: "We looked for: /etc/x.conf"
@@ -48,7 +54,9 @@ def _look(case: Case) -> Iterator[Finding]:
         proof = (case.checked(f"{path}: {_seen(case, path)}"),)
         yield Finding("permission", fails(case, what), advice, LIKELY - 0.03, proof)
     for message in case.messages:
-        if not _CANNOT.search(message.text) or named_paths(case, message):
+        if named_paths(case, message):
+            continue
+        if not _CANNOT.search(message.text) and not _is_of_key(message, known):
             continue
         yield from _configuration(case, message)
         yield from _in_its_code(case, message)
@@ -62,6 +70,13 @@ def _look(case: Case) -> Iterator[Finding]:
                 what=f"{what}: “{quote(message.text, 140)}”", advice=advice,
                 confidence=LIKELY + 0.06, more=[case.checked(f"{path}: {_seen(case, path)}")],
             )  # fmt: skip
+
+
+def _is_of_key(message: Message, known: Mapping[str, str]) -> bool:
+    """It is an error of a key or a certificate, and the one thing that is withheld is such a file."""
+    is_key = len(known) == 1 and next(iter(known)).endswith((".key", ".pem", ".crt", ".p12"))
+    grave = message.level >= Level.ERROR or FAILURE.search(message.text) is not None
+    return is_key and grave and _OF_KEY.search(message.text) is not None
 
 
 def _is_to_write(case: Case, known: Mapping[str, str]) -> bool:

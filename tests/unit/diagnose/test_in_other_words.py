@@ -250,3 +250,100 @@ def test_what_is_wrong_stands_below(lines: tuple[str, ...], said: str) -> None:
     show = {"ExecStart": command(PROGRAM, "-c", "/etc/a/a.conf")}
     facts = Facts(paths={"/etc/a/a.conf": there()})
     assert said in sentence(*lines, show=show, facts=facts)
+
+
+# -- what is told by few words ------------------------------------------------------------------
+
+
+def test_a_few_short_lines_are_told_whole() -> None:
+    lines = ("init :: non DOS media", "Cannot initialize '::'", "Bad target ::/kernel.bin")
+    assert "“init :: non DOS media / Cannot initialize '::' / Bad target" in sentence(*lines)
+    assert " / " not in sentence(*(f"{INFO}{line}" for line in lines))
+    assert " / " not in sentence(*lines, *(f"a further line {word}" for word in "abc"))
+
+
+def test_one_line_many_times_is_one_line() -> None:
+    lines = ("BDB0178 Encrypted database: no flag specified",) * 9
+    more = ("BDB0210 /srv/w.db: metadata page checksum error", "Can't open file 'w.db'")
+    facts = Facts(paths={"/srv/w.db": there()})
+    assert "/srv/w.db" in sentence(*lines, *more)
+    assert "/srv/w.db is cut off or damaged" in sentence(*lines, *more, facts=facts)
+
+
+def test_an_item_of_a_list_is_no_mere_talk() -> None:
+    lines = (
+        "WARNING! it would cause conflicts:",
+        "  * existing target is neither a link nor a directory: bin/deploy",
+        "All operations aborted.",
+    )
+    assert "bin/deploy" in sentence(*lines)
+
+
+def test_an_exception_that_python_ignores() -> None:
+    lines = (
+        "Invalid workbook: /srv/in/p.xlsx",
+        "Exception ignored in: <function A.__del__ at 0x7faa6fd33a60>",
+        _TRACE, '  File "/usr/local/bin/a", line 213, in __del__',
+        "AttributeError: 'A' object has no attribute 'handle'",
+    )  # fmt: skip
+    assert "Invalid workbook: /srv/in/p.xlsx" in sentence(*lines)
+    assert "AttributeError" in sentence(lines[0], *lines[2:])
+
+
+def test_a_complaint_about_a_file_that_is_not_there() -> None:
+    show = {"ExecStart": command(PROGRAM, "/srv/in/p.xlsx", "/srv/out/p.csv")}
+    facts = Facts(paths={path: gone(path) for path in ("/srv/in/p.xlsx", "/srv/out/p.csv")})
+    said = sentence("Invalid workbook: /srv/in/p.xlsx", show=show, facts=facts)
+    assert "/srv/in/p.xlsx does not exist: “Invalid workbook" in said
+    written = sentence("Invalid option while writing /srv/out/p.csv", show=show, facts=facts)
+    assert "p.csv does not exist" not in written
+
+
+def test_a_key_that_only_root_may_read() -> None:
+    path = "/etc/a/gate.key"
+    facts = Facts(
+        paths={path: there(0o600, read=False)},
+        withheld={path: "/etc/a/a.json:14"},
+        names={UID: "a"},
+    )
+    line = entry("fatal: use_private_key_file: asio.ssl error", _UID=str(UID))
+    assert "a may not read /etc/a/gate.key (/etc/a/a.json line 14)" in sentence(line, facts=facts)
+    other = entry("fatal: the colour is unknown", _UID=str(UID))
+    assert "gate.key" not in sentence(other, facts=facts)
+
+
+def test_a_command_of_a_shell_that_crashed() -> None:
+    script = 'echo "select 1" | isql -b Stock'
+    show = {"ExecStart": command("/bin/sh", "-c", script, status="139")}
+    said = judge(case("Segmentation fault", show=show, exit_status="139")).summary
+    assert "isql -b Stock" in said
+    assert "a command of it was ended by SIGSEGV" in said
+    plain = {"ExecStart": command(PROGRAM, status="139")}
+    assert "SIGSEGV" not in judge(case("Segmentation fault", show=plain, exit_status="139")).summary
+
+
+def test_no_server_of_a_realm() -> None:
+    lines = (
+        "Kerberos initialization for files/h.example@OFFICE.EXAMPLE",
+        "error getting credentials: Resource temporarily unavailable",
+    )
+    assert "no KDC of the realm OFFICE.EXAMPLE can be reached" in sentence(*lines)
+
+
+def test_the_last_attempt() -> None:
+    system: dict[str, list[str]] = {"listening": []}
+    said = sentence("opening socket to 127.0.0.1:5672", system=system)
+    assert "nobody listens on 127.0.0.1:5672" in said
+    went_on = sentence("opening socket to 127.0.0.1:5672", "no plan 'x' found", system=system)
+    assert "nobody listens" not in went_on
+
+
+def test_a_socket_of_the_command_line() -> None:
+    show = {"ExecStart": command(PROGRAM, "-s", "unix:/srv/run/a.sock")}
+    said = sentence("Failed to bind: Address already in use", show=show)
+    assert "the socket /srv/run/a.sock exists already" in said
+
+
+def test_an_unterminated_block() -> None:
+    line = "Unterminated block at end of file: services.conf. Block was opened on line 13"
+    assert "services.conf line 13: “Unterminated block" in sentence(line, "Read the documentation.")

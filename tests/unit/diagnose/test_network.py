@@ -104,7 +104,7 @@ NOT_FOUND: tuple[tuple[str, Case], ...] = (
     ("certificate-not-trusted", case("the authority of a is unknown")),
     ("certificate-unreadable", case("read 12 certificates of PEM files")),
     ("connection-refused", case("Could not connect to redis at 127.0.0.1:3000", system=HELD)),
-    ("connection-refused", case("connecting to 127.0.0.1:6379", system=NOBODY)),
+    ("connection-refused", case("connecting to 127.0.0.1:6379", "no plan x", system=NOBODY)),
     ("connection-refused", case("user refused the connection terms")),
     ("unreachable", case("timeout is 30 s for connections")),
     ("name-unresolved", case("ModuleNotFoundError: No module named 'a'")),  # …eNOTFOUNDe…
