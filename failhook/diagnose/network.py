@@ -35,6 +35,10 @@ _TO = re.compile(
     r"\b(?:opening|connecting|connect|socket|request|contacting) (?:\w+ )?(?:to|with)\b",
     re.IGNORECASE,
 )
+_NO_SOCKET = re.compile(
+    r"\b(?:can(?:no|')t|could not|couldn't|unable to|failed to)\b.{0,20}\b(?:create|open|make|get)\b.{0,30}\bsocket",
+    re.IGNORECASE,
+)
 _OF_KERBEROS = re.compile(r"\bKDC\b|getting (?:initial )?credentials", re.IGNORECASE)
 _REALM = re.compile(r"[\w/.-]@([A-Z][A-Z0-9-]{0,60}(?:\.[A-Z0-9-]{1,60}){1,6})\b")
 _LOCAL = re.compile(
@@ -237,17 +241,20 @@ def _at(place: str) -> str:
 
 
 def _family(case: Case, message: Message) -> Finding | None:
-    if not _FAMILY.search(message.text):
-        return None
     value = case.unit.get("RestrictAddressFamilies")
     if value in (None, "no", "[not set]"):
+        return None
+    by_words = _FAMILY.search(message.text) is not None
+    # without the errno: it can only be that where no family of the internet is left
+    if not by_words and ("AF_INET" in value or not _NO_SOCKET.search(message.text)):
         return None
     return from_message(
         case, message, "sandbox",
         what=f"RestrictAddressFamilies={value} forbids the sockets that it needs: "
         f"“{quote(message.text, 120)}”",
         advice="add AF_INET AF_INET6 (or what it needs) to RestrictAddressFamilies=",
-        confidence=SEEN, more=[case.checked(f"RestrictAddressFamilies={value}", "unit/show.txt")],
+        confidence=SEEN if by_words else LIKELY + 0.1,
+        more=[case.checked(f"RestrictAddressFamilies={value}", "unit/show.txt")],
     )  # fmt: skip
 
 

@@ -20,6 +20,10 @@ _SYMBOL = re.compile(
     r"symbol lookup error: [^\s:]{1,300}: undefined symbol: \S"
     r"|: version [`'](?P<version>[^']{1,100})' not found \(required by [^)]{1,300}\)"
 )
+_NO_MODULE = re.compile(r"\bNo module named ['\"]?(?P<name>\w[\w.]{0,80})['\"]?\W{0,3}$")
+_OF_TRACEBACK = re.compile(
+    r"(?:ModuleNotFound|Import)Error: "
+)  # see `crashes`, and what it follows from
 _MOST = 4
 _COMMAND = re.compile(
     r"^(?:(?P<script>/?[\w./-]{1,200}): )?(?:line |)(?P<line>\d{1,6}): (?P<command>[^\s:]{1,200}):"
@@ -106,6 +110,19 @@ def _command(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _module(case: Case, message: Message) -> Finding | None:
+    """What an interpreter cannot import, told by a program that caught it."""
+    match = _NO_MODULE.search(message.text)
+    if match is None or _OF_TRACEBACK.match(message.text):
+        return None
+    return from_message(
+        case, message, "module-missing",
+        what=f"the Python module {match['name']} is not installed: “{quote(message.text, 160)}”",
+        advice=f"install {match['name']} for the interpreter that the unit starts",
+        confidence=SAID + 0.04,
+    )  # fmt: skip
+
+
 def _interpreter(case: Case, message: Message) -> Finding | None:
     """A script that another program could not execute: of the interpreter execve(2) says ENOENT."""
     if not EXECUTES.search(message.text[:600]):
@@ -153,7 +170,7 @@ def _job(case: Case, message: Message) -> Finding | None:
 
 
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, _library, _symbol, _command, _interpreter, _shell, _job))
+    return list(each(case, _library, _symbol, _command, _module, _interpreter, _shell, _job))
 
 
 CAUSES = (Cause("programs", "programs and libraries that are missing or do not fit", _said),)

@@ -17,7 +17,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, HARMLESS, NAMES_A_THING, is_consequence
 from failhook.diagnose.finding import GUESS, Finding, fails, quote
 from failhook.diagnose.level import Level
-from failhook.diagnose.subjects import commands
+from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 
 _BY_DEFAULT = re.compile(r"\busing (?:the |its )?(?:built-?in )?defaults?\b", re.IGNORECASE)
@@ -108,7 +108,7 @@ def _lived_on(case: Case, message: Message) -> float:
 
 def _behind_it(case: Case, message: Message) -> float:
     """What the run after a line, and those before it, take from it."""
-    survived = case.course.survived(message)
+    survived = 0 if _was_told_of_it(case, message) else case.course.survived(message)
     less = min(_SURVIVED, _EACH_HEALTHY * survived)
     if survived and message.level is Level.UNKNOWN and _error_after(case, message, named=True):
         less += 0.15
@@ -118,6 +118,18 @@ def _behind_it(case: Case, message: Message) -> float:
     if end and message.at and end - message.at > _NEAR_S:
         less += 0.25
     return less
+
+
+def _was_told_of_it(case: Case, message: Message) -> bool:
+    """It names a file of the command line that is not there: what it does without is not that."""
+    named = [path for path in paths_in(message.raw) if _is_gone(case, path)]
+    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == case.failing)
+    return bool(named) and any(path in paths_in(argv) for path in named)
+
+
+def _is_gone(case: Case, path: str) -> bool:
+    fact = case.path(path)
+    return fact is not None and fact.kind == "missing"
 
 
 def _error_after(case: Case, message: Message, *, named: bool = False) -> bool:

@@ -347,3 +347,34 @@ def test_a_socket_of_the_command_line() -> None:
 def test_an_unterminated_block() -> None:
     line = "Unterminated block at end of file: services.conf. Block was opened on line 13"
     assert "services.conf line 13: “Unterminated block" in sentence(line, "Read the documentation.")
+
+
+def test_a_module_that_a_program_missed_and_told_of() -> None:
+    lines = ("Error: Bad module 'wsgi'", "It had these arguments:", "1. No module named 'notes'")
+    assert "the Python module notes is not installed" in sentence(*lines)
+    chained = (
+        _TRACE, _STEP, "    import a", "ModuleNotFoundError: No module named 'tzdata'", "",
+        "During handling of the above exception, another exception occurred:", "",
+        _TRACE, _STEP, "    a.zone(x)", "ZoneInfoNotFoundError: 'No time zone found with key Europe/X'",
+    )  # fmt: skip
+    assert "Europe/X" in sentence(*chained)
+
+
+def test_a_socket_that_is_forbidden_without_a_word_of_the_family() -> None:
+    show = {"RestrictAddressFamilies": "AF_UNIX"}
+    said = sentence("can't create socket (must run as root?)", show=show)
+    assert "RestrictAddressFamilies=AF_UNIX forbids the sockets" in said
+    allowed = {"RestrictAddressFamilies": "AF_UNIX AF_INET"}
+    assert "forbids" not in sentence("can't create socket (must run as root?)", show=allowed)
+
+
+def test_the_missing_file_that_it_was_told_to_read() -> None:
+    show = {"ExecStart": command(PROGRAM, "-S", "/etc/a-lab.conf")}
+    paths = ("/etc/a-lab.conf", "/var/lib/misc/a.leases")
+    facts = Facts(paths={path: gone(path) for path in paths})
+    lines = (
+        "/etc/a-lab.conf: No such file or directory", "started, v1.35.0",
+        "can't open '/var/lib/misc/a.leases': No such file or directory",
+    )  # fmt: skip
+    assert "/etc/a-lab.conf does not exist" in sentence(*lines, show=show, facts=facts)
+    assert "a.leases does not exist" in sentence(*lines, facts=facts)
