@@ -21,6 +21,7 @@ from failhook.incident import Proof
 from failhook.systemd.exit_status import status_name
 
 _NO_SUCH_FILE = re.compile(r"no such file or directory|\bENOENT\b|cannot stat", re.IGNORECASE)
+_BINDS = re.compile(r"\bbind|\blisten", re.IGNORECASE)
 _CANNOT_OPEN = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|error)\b.{0,20}"
     r"\b(?:open|read|access|stat|load|enter|find|chdir|change)(?:ing)?\b",
@@ -54,6 +55,7 @@ def _look(case: Case) -> Iterator[Finding]:
         for path, place in case.facts.absent.items()
         if not path.startswith(_OF_A_RUN) and not (path.endswith(_MADE) and _can_make(case, path))
     }
+    yield from _no_place_for_a_socket(case)
     every = {**known, **_of_command_line(case)}
     if case.silent and case.ended_badly and 0 < len(every) <= _MOST:
         what, advice = _sentence(every)
@@ -72,6 +74,25 @@ def _look(case: Case) -> Iterator[Finding]:
                 case, message, "file-missing", what=f"{what}: “{quote(message.text, 140)}”",
                 advice=advice, confidence=sure, more=_seen(case, meant),
             )  # fmt: skip
+
+
+def _no_place_for_a_socket(case: Case) -> Iterator[Finding]:
+    """``Failed to bind: No such file or directory``: bind(2) makes the socket, not its directory."""
+    for message in case.messages:
+        if not (_BINDS.search(message.text) and _NO_SUCH_FILE.search(message.text)):
+            continue
+        for setting, _, argv in started(case.unit):
+            for path in paths_in(argv) if setting == case.failing else ():
+                fact = case.path(path)
+                at = fact.missing_at if fact is not None else None
+                if at is not None and at != path:
+                    yield from_message(
+                        case, message, "file-missing",
+                        what=f"the directory {at} does not exist, so that the socket {path} "
+                        f"({setting}=) cannot be made: “{quote(message.text, 140)}”",
+                        advice=f"make {at} (for its user), or RuntimeDirectory=",
+                        confidence=SAID + 0.1, more=[case.checked(f"{at} is missing")],
+                    )  # fmt: skip
 
 
 def _can_make(case: Case, path: str) -> bool:

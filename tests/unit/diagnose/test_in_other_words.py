@@ -378,3 +378,13 @@ def test_the_missing_file_that_it_was_told_to_read() -> None:
     )  # fmt: skip
     assert "/etc/a-lab.conf does not exist" in sentence(*lines, show=show, facts=facts)
     assert "a.leases does not exist" in sentence(*lines, facts=facts)
+
+
+def test_a_socket_that_has_no_directory() -> None:
+    show = {"ExecStart": command(PROGRAM, "-s", "unix:/run/web/a.sock")}
+    facts = Facts(paths={"/run/web/a.sock": gone("/run/web")})
+    said = sentence("Failed to bind: No such file or directory", show=show, facts=facts)
+    assert "the directory /run/web does not exist, so that the socket /run/web/a.sock" in said
+    there_is = Facts(paths={"/run/web/a.sock": gone("/run/web/a.sock")})
+    said = sentence("Failed to bind: No such file or directory", show=show, facts=there_is)
+    assert "the directory" not in said
