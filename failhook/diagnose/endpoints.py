@@ -102,13 +102,18 @@ def is_code(file: str, text: str) -> bool:
     return file.endswith(_CODE) or _INTERPRETER.match(text) is not None
 
 
+def sets_secret(line: str) -> bool:
+    """What stands in this line of a configuration may be a password: nothing of it is kept."""
+    return _SECRET.search(line.partition("//")[0]) is not None
+
+
 def endpoints_of(text: str, *, quoted: bool = False) -> Iterator[tuple[int, str, bool]]:
     """(line, endpoint, is it to listen on) of a configuration: each host, address, interface and
     port. What an item of a list is for stands above the list. With ``quoted`` a host counts only in
     quotes."""
     above = ""
     for number, line in content_lines(text):
-        if _SECRET.search(line.partition("//")[0]):
+        if sets_secret(line):
             continue  # 12345 may be more than a port
         above = above if _ITEM.match(line) else line
         found = [*addresses_in(line), *(match.group() for match in INTERFACE.finditer(line))]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of
-from failhook.diagnose.endpoints import MOST, endpoints_of, is_code
+from failhook.diagnose.endpoints import MOST, endpoints_of, is_code, sets_secret
 from failhook.diagnose.facts import HOME, USUAL, CertificateFact, PathFact, ProgramFact
 from failhook.diagnose.place import CONFIGS, SYSTEM_PLACES, Place
 from failhook.diagnose.subjects import SCRIPTS, Subjects
@@ -194,7 +194,7 @@ class Machine:
         for file, text in self._environment_files(subjects):
             for number, line in enumerate(text.splitlines()[:_MAX_ENTRIES], 1):
                 match = _VARIABLE.fullmatch(line.strip())
-                if match is None or match["name"] not in subjects.variables:
+                if match is None or match["name"] not in subjects.variables or sets_secret(line):
                     continue
                 if self.path(match["path"], users).kind == "missing":
                     found.setdefault(match["path"], f"{file}:{number}")

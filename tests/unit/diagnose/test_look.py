@@ -214,6 +214,23 @@ def test_configurations_that_an_environment_file_names(tmp_path: Path) -> None:
     assert facts().configurations == ()
 
 
+@ROOTED
+def test_what_a_variable_of_the_command_line_names_and_is_not_there(tmp_path: Path) -> None:
+    default, there = tmp_path / "default", tmp_path / "there.img"
+    there.touch()
+    lines = (
+        "# x", f"filename={tmp_path}/gone.img", f'export other="{there}"', f"unused={tmp_path}/x",
+        f"PASSWORD={tmp_path}/y", f"several={tmp_path}/a {tmp_path}/b",
+    )  # fmt: skip
+    default.write_text("\n".join(lines))
+    default.chmod(0o600)
+    used = ("filename", "other", "PASSWORD", "several")
+    seen = _look(environment_files=(str(default),), variables=used)
+    assert seen.absent == {f"{tmp_path}/gone.img": f"{default}:2"}
+    os.chown(default, 65534, 65534)
+    assert _look(environment_files=(str(default),), variables=used).absent == {}
+
+
 def test_certificates_libraries_hosts_users(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_bytes(pem(b"700101000000Z", b"700102000000Z"))
     facts = _look(
