@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from failhook.diagnose.case import make
 from failhook.diagnose.engine import diagnose
 from failhook.diagnose.stage import is_wanted
+from failhook.diagnose.unnamed import UNCLEAR
 from failhook.incident import Verdict
 from failhook.store import codec
 from tests.corpus.failures import Failure
 
-UNCLEAR = ("unclear", None)
+_UNCLEAR = ("unclear", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Score:
     @property
     def wrong(self) -> bool:
         """It says something else, and is sure of it."""
-        sure = self.verdict is not None and self.verdict.cause not in UNCLEAR
-        return not self.named and sure and "it is unclear" not in self.sentence
+        sure = self.verdict is not None and self.verdict.cause not in _UNCLEAR
+        return not self.named and sure and UNCLEAR not in self.sentence
 
 
 def items_of(failure: Failure) -> dict[str, bytes]:
