@@ -248,6 +248,14 @@ class Course:
             for one in self._messages[max(0, message.number - _NEAR) : message.number]
         )
 
+    def complained_after(self, message: Message) -> bool:
+        """It called this a warning, and told of a failure later that it calls nothing: as compilers
+        do, whose errors alone have no word before them."""
+        if message.level is not Level.WARNING:
+            return False
+        last = self._last_complaint
+        return last is not None and last.number > message.number and last.pid == message.pid
+
     def did_without(self, message: Message) -> bool:
         """A later line names the same thing and says that the program goes on without it."""
         things = _things(message.text)

@@ -7,6 +7,7 @@ it is kept but the paths, hosts, addresses and ports that it names.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -95,6 +96,22 @@ class Machine:
         """Those that are there: most of the usual places are empty."""
         seen = {path: self.path(path, users) for path in names}
         return {path: fact for path, fact in seen.items() if fact.exists}
+
+    def with_entries(self, names: Iterable[str]) -> list[str]:
+        """With the configurations that lie in those that are directories (``--config-dir``)."""
+        found: list[str] = []
+        for path in names:
+            found.append(path)
+            fact = self.path(path, ())
+            if fact.kind == "directory" and fact.owner == "root" and path.startswith("/etc/"):
+                with (
+                    contextlib.suppress(OSError),
+                    os.scandir(self._root + (fact.real or path)) as entries,
+                ):
+                    inside = sorted(entry.name for entry in islice(entries, _MAX_ENTRIES))
+                    named = [name for name in inside if name.lower().endswith(CONFIGS)]
+                    found += [f"{path.rstrip('/')}/{name}" for name in named[:_MAX_CONFIGURATIONS]]
+        return found
 
     def _open(self, path: str, max_bytes: int = _CERTIFICATE_BYTES) -> bytes | None:
         """The start of a regular file of this machine; None where it is none."""

@@ -89,7 +89,11 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     if not gave_up:
         weight -= _lived_on(case, message)
     graded = message.level in (Level.WARNING, Level.TALK)
-    if graded and not explains and _error_after(case, message):
+    if (
+        graded
+        and not explains
+        and (_error_after(case, message) or case.course.complained_after(message))
+    ):
         weight -= 0.15
     if case.of_another_command(message):
         weight -= 0.3

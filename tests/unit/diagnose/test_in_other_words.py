@@ -388,3 +388,10 @@ def test_a_socket_that_has_no_directory() -> None:
     there_is = Facts(paths={"/run/web/a.sock": gone("/run/web/a.sock")})
     said = sentence("Failed to bind: No such file or directory", show=show, facts=there_is)
     assert "the directory" not in said
+
+
+def test_an_error_that_alone_has_no_word_before_it() -> None:
+    warnings = [f"po/de.po:2: warning: header field '{name}' missing" for name in ("A", "B", "C")]
+    end = 'error while opening "locale/a.mo" for writing: No such file or directory'
+    assert "locale/a.mo" in sentence(*warnings, end)
+    assert "po/de.po line 2" in sentence(*warnings)

@@ -231,6 +231,21 @@ def test_what_a_variable_of_the_command_line_names_and_is_not_there(tmp_path: Pa
     assert _look(environment_files=(str(default),), variables=used).absent == {}
 
 
+@ROOTED
+def test_the_configurations_in_a_directory_that_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "etc/a"
+    own.mkdir(parents=True)
+    (tmp_path / "srv").mkdir()
+    (own / "a.json").write_text('{"cert": "/srv/gone/a.pem"}')
+    (own / "notes").write_text("cert /srv/gone/b.pem")
+    monkeypatch.setattr("failhook.diagnose.look._root", lambda *, system: tmp_path)
+    assert _look(configurations=("/etc/a/",)).absent == {"/srv/gone/a.pem": "/etc/a/a.json:1"}
+    os.chown(own, 65534, 65534)
+    assert _look(configurations=("/etc/a/",)).absent == {}
+
+
 def test_certificates_libraries_hosts_users(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_bytes(pem(b"700101000000Z", b"700102000000Z"))
     facts = _look(
