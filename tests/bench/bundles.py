@@ -115,7 +115,8 @@ def _pause() -> None:
 
 
 def _calls_of_one_bundle(machine: Machine) -> list[list[str]]:
-    """Every systemctl and journalctl call that failhook makes for one incident."""
+    """Every systemctl and journalctl call that failhook makes for the first incident of a boot; two
+    of them it does not make again (`failhook.collect.known`), as a script would have to."""
     quiet(machine)
     machine.systemctl("stop", "failhook.service")
     machine.run(["mkdir", "-p", "/run/failhook/calls"])
