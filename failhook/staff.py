@@ -207,6 +207,7 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
             while message := _next(channel):
                 job, concurrency = pickle.loads(message)  # noqa: S301 - of the runner, our parent
                 unit = job.unit
+                hands.keep(concurrency)  # in a storm none waits that has nothing to do
                 worker.run(places, configuration, job, concurrency=concurrency, crews=crews)
                 with contextlib.suppress(ConnectionError):  # the runner has gone meanwhile
                     channel.send(_DONE)

@@ -214,6 +214,13 @@ class Crew:
             offspring.prepare()
             self._idle.append(fork(None, child.handled_signals(), self._first))
 
+    def keep(self, number: int) -> None:
+        """From now on ``number`` of them at most: the others end."""
+        self._keep = number
+        for lane in self._idle[number:]:
+            _end(lane)
+        del self._idle[number:]
+
     def renew(self, number: int) -> None:
         """Put ``number`` new ones in the place of those that wait: with what this process has
         imported since it forked them. Raises OSError."""

@@ -145,6 +145,15 @@ def test_one_that_was_prepared_has_done_so_in_its_own_process() -> None:
     crew.close()
 
 
+def test_fewer_are_kept_where_fewer_are_of_use(crew: Crew) -> None:
+    stage = gather(CONTEXT, [WHO] * 6, no_mask, concurrency=2, crew=crew)
+    pids = {int(one.items[0].data.split()[0]) for one in stage}
+    crew.keep(1)
+    assert sum(is_there(pid) for pid in pids) == 1
+    crew.keep(2)
+    assert int(told(crew)[0]) in pids
+
+
 def test_closing_ends_all(crew: Crew) -> None:
     pid = int(told(crew)[0])
     crew.close()
