@@ -117,9 +117,10 @@ def _systemd(*, user: bool) -> str | None:
         return done.text.splitlines()[0] if done.ok and done.text else None
 
     found = proc.find("systemctl")
-    if found is None:
+    try:
+        status = Path(found or "").stat()
+    except OSError:  # an upgrade takes it away for a moment
         return None
-    status = Path(found).stat()
     program = f"{found} {status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
     return known("systemd", program, ask, user=user)
 
