@@ -45,6 +45,31 @@ def test_the_port_and_who_holds_it(hooked: Hooked) -> None:
     bed.systemctl("stop", "v-holder.service")
 
 
+def test_what_systemd_makes_of_a_command_line(hooked: Hooked) -> None:
+    """The program tells what it was given: that the words fall away, or reach it, is systemd's."""
+    bed = hooked.machine
+    bed.write("/srv/args.sh", '#!/bin/sh\nfor one; do echo "<$one>"; done; exit 3\n', mode=0o755)
+    words = "one $HOME/x ${HOME}/y '$value = 3' > /srv/out"
+    text = f"Environment=HOME=/root\nExecStart=/srv/args.sh {words}\n"
+    _fail(bed, "v-words.service", service("both", text))
+    verdict = _verdict(hooked, "v-words.service")
+    given = [line["MESSAGE"] for line in bed.journal("SYSLOG_IDENTIFIER=args.sh")]
+    assert given == ["<one>", "</root/y>", "<>>", "</srv/out>"]
+    assert "“>” to /srv/args.sh as an argument: systemd runs no shell" in verdict["summary"]
+    others = " ".join(one["summary"] for one in verdict["others"])
+    assert (
+        "systemd takes “$HOME/x” and “$value = 3” of ExecStart= as a whole for variables" in others
+    )
+
+
+def test_a_silent_program_and_its_manual(hooked: Hooked) -> None:
+    _fail(hooked.machine, "v-silent.service", service("both", "ExecStart=timeout 0.2 sleep 60\n"))
+    summary = _verdict(hooked, "v-silent.service")["summary"]
+    assert "timeout ended with status 124" in summary
+    assert "what it ran took longer than its time limit" in summary
+    assert summary.endswith("it was to do: timeout 0.2 sleep 60")
+
+
 def test_the_interpreter_that_is_not_there(hooked: Hooked) -> None:
     bed = hooked.machine
     bed.write("/srv/run.rb", "#!/usr/bin/ruby2.5\nputs 1\n", mode=0o755)

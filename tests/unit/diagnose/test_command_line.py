@@ -42,7 +42,7 @@ def test_words_of_a_shell(words: tuple[str, ...], named: str) -> None:
 )
 def test_a_word_that_falls_away(word: str, replaced: str) -> None:
     summary = judge(_started_with("-f", word)).summary
-    assert f"takes the whole word “{replaced}” of ExecStart= for a variable" in summary
+    assert f"systemd takes “{replaced}” of ExecStart= as a whole for a variable" in summary
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,10 @@ def test_of_a_shell_and_of_a_command_that_was_not_reached() -> None:
     show = {"Type": "oneshot", "ExecStart": f"{ended}\n{never}"}
     one = case("sh: a: not found", show=show, items={"unit/cat.txt": text.encode()})
     assert what(one, "command-line") is None
+
+
+def test_a_program_without_its_path() -> None:
+    text = "[Service]\nExecStart=curl -s http://h.example > /srv/x\n"
+    show = {"ExecStart": command("/usr/bin/curl", "-s", "http://h.example", ">", "/srv/x")}
+    one = case("curl: (3) bad URL", show=show, items={"unit/cat.txt": text.encode()})
+    assert "“>” to curl as an argument" in (what(one, "command-line") or "")
