@@ -7,6 +7,12 @@ of any kind: what is not printable ASCII is spelled with it where there is a usu
 
 from __future__ import annotations
 
+import re
+
+# Colours and the like (ECMA-48, 5.4 and 5.6): programs write them though nobody sees them.
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\^_])"
+)
 _USUAL = str.maketrans(
     {
         **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
@@ -21,3 +27,8 @@ _USUAL = str.maketrans(
 def printable(text: str) -> str:
     """``text`` in printable ASCII, on one line; what has no usual spelling is a question mark."""
     return "".join(sign if " " <= sign <= "~" else "?" for sign in text.translate(_USUAL))
+
+
+def without_escapes(line: str) -> str:
+    """A program's line without what only a terminal would follow."""
+    return _ESCAPES.sub("", line) if "\x1b" in line else line

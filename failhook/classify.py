@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from failhook.ascii import without_escapes
 from failhook.incident import Control, Incident, Phase, Process, State
 from failhook.systemd import history
 from failhook.systemd.exit_status import signal_name, status_name, status_text
@@ -225,7 +226,8 @@ def dying_words(lines: Sequence[Line], pid: int | None) -> tuple[str, ...]:
     said = [line for line in said if line.get("SYSLOG_IDENTIFIER") != "failhook"]
     words: list[str] = []
     for line in said[-_MAX_WORDS:]:
-        words += [text[:_MAX_WORD_CHARS] for text in line.message.splitlines() if text.strip()]
+        rows = (without_escapes(row[: 2 * _MAX_WORD_CHARS]) for row in line.message.splitlines())
+        words += [row[:_MAX_WORD_CHARS] for row in rows if row.strip()]
     return tuple(words[-_MAX_WORDS:])
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from failhook.ascii import without_escapes
 from failhook.diagnose import facts as facts_of
 from failhook.diagnose import settings
 from failhook.diagnose.around import (
@@ -35,7 +36,6 @@ from failhook.diagnose.text import (
     peel,
     with_level,
     within_budget,
-    without_escapes,
 )
 from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of

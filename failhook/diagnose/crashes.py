@@ -46,17 +46,22 @@ def _found(case: Case) -> Iterator[Finding]:
             continue
         where = f" ({crash.place})" if crash.place else ""
         kind = f"{crash.kind}: " if crash.message else crash.kind
-        more = f"{_around(case, crash)}{_configuration(case, crash)}{_unread(case, crash)}"
+        unread = _unread(case, crash)
+        more = f"{_around(case, crash)}{_configuration(case, crash)}{unread}"
         where = where if more else _with_code(case, crash, where)
         what = f"{kind}{quote(crash.message, 220)}{where}{more}"
         yield Finding(
             f"crash-{crash.language}",
             fails(case, what),
-            f"look at {crash.file} line {crash.line}" if crash.file else "a defect of the program",
+            "make it, or correct where it is named" if unread else _advice(crash),
             _how_sure(case, crash),
             (case.proof(crash.at),),
             crash.at.number,
         )
+
+
+def _advice(crash: Crash) -> str:
+    return f"look at {crash.file} line {crash.line}" if crash.file else "a defect of the program"
 
 
 def _with_code(case: Case, crash: Crash, where: str) -> str:

@@ -100,10 +100,6 @@ _FRAMEWORKS = tuple(
 _TAIL = re.compile(
     r"\s{1,4}(?:->|at)?\s?[\[(]?[\w./-]{1,80}\.(?:c|cc|cpp|cxx|h|hpp)(?::| line |:)\d{1,6}(?:\([\w:~]{1,60}\))?[\])]?$"
 )
-# Colours and the like (ECMA-48, 5.4 and 5.6): programs write them though nobody sees them.
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\^_])"
-)
 _PLAIN = (_TIME, _PID, _SEPARATOR, _SOURCE)
 _BULLET = re.compile(r"^[*-] {1,3}(?=\w)")  # of a list; after time or pid it is a level (Redis)
 _SYSLOG = re.compile(r"<(?P<priority>\d{1,3})>(?=\S)")  # sd-daemon(3), RFC 3164
@@ -131,11 +127,6 @@ class Message:
     def lower(self) -> str:
         """For looking for words."""
         return self.text.lower()
-
-
-def without_escapes(line: str) -> str:
-    """The line as a terminal would show it."""
-    return _ESCAPES.sub("", line) if "\x1b" in line else line
 
 
 def peel(raw: str, names: frozenset[str] = frozenset()) -> tuple[str, Level]:

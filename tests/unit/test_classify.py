@@ -137,6 +137,8 @@ def test_last_words_are_the_programs_own() -> None:
     ]
     assert dying_words(lines, 7) == ("starting up", "two", "lines")
     assert dying_words([Line(1.0, "x" * 9999, {"_PID": "7"})], 7) == ("x" * 500,)
+    coloured = Line(1.0, "\x1b[1;31mERROR\x1b[0m no table\n\x1b[0m\n", {"_PID": "7"})
+    assert dying_words([coloured], 7) == ("ERROR no table",)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@
 
 import pytest
 
+from failhook.ascii import without_escapes
 from failhook.diagnose.facts import Facts
 from failhook.diagnose.place import place_in
-from failhook.diagnose.text import peel, without_escapes
+from failhook.diagnose.text import peel
 from tests.unit.diagnose.cases import (
     PROGRAM,
     UID,
@@ -116,7 +117,9 @@ def test_a_configuration_that_configparser_read_as_empty() -> None:
         "    raise KeyError(key)", "KeyError: 'amqp'",
     )  # fmt: skip
     absent = Facts(absent={"/etc/a/a.ini": "/usr/local/bin/a:8"})
-    said = sentence(*lines, facts=absent)
+    verdict = judge(case(*lines, facts=absent))
+    said = verdict.summary
+    assert verdict.advice == "make it, or correct where it is named"
     assert "KeyError: 'amqp'" in said
     assert "/etc/a/a.ini (/usr/local/bin/a line 8) does not exist" in said
     other = Facts(absent={"/srv/out.json": "/usr/local/bin/a:8"})
