@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.level import Level
-from failhook.diagnose.nearby import named_paths
+from failhook.diagnose.nearby import named_paths, told_paths
 from failhook.diagnose.place import stands_at
 from failhook.diagnose.subjects import paths_in, started
 from failhook.diagnose.text import Message
@@ -81,18 +81,17 @@ def _no_place_for_a_socket(case: Case) -> Iterator[Finding]:
     for message in case.messages:
         if not (_BINDS.search(message.text) and _NO_SUCH_FILE.search(message.text)):
             continue
-        for setting, _, argv in started(case.unit):
-            for path in paths_in(argv) if setting == case.failing else ():
-                fact = case.path(path)
-                at = fact.missing_at if fact is not None else None
-                if at is not None and at != path:
-                    yield from_message(
-                        case, message, "file-missing",
-                        what=f"the directory {at} does not exist, so that the socket {path} "
-                        f"({setting}=) cannot be made: “{quote(message.text, 140)}”",
-                        advice=f"make {at} (for its user), or RuntimeDirectory=",
-                        confidence=SAID + 0.1, more=[case.checked(f"{at} is missing")],
-                    )  # fmt: skip
+        for path in told_paths(case):
+            fact = case.path(path)
+            at = fact.missing_at if fact is not None else None
+            if at is not None and at != path:
+                yield from_message(
+                    case, message, "file-missing",
+                    what=f"the directory {at} does not exist, so that the socket {path} "
+                    f"({case.failing}=) cannot be made: “{quote(message.text, 140)}”",
+                    advice=f"make {at} (for its user), or RuntimeDirectory=",
+                    confidence=SAID + 0.1, more=[case.checked(f"{at} is missing")],
+                )  # fmt: skip
 
 
 def _can_make(case: Case, path: str) -> bool:

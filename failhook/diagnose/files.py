@@ -15,11 +15,11 @@ from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
-from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths
+from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths, told_paths
 from failhook.diagnose.place import place_in
 from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import forbidden_act, hidden_by, sandboxed, write_protected
-from failhook.diagnose.subjects import commands, own_directories, paths_in, started
+from failhook.diagnose.subjects import commands, own_directories, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
 
@@ -384,12 +384,7 @@ def not_there(case: Case, message: Message) -> Finding | None:
     text = message.text[:600]
     if not FAILURE.search(text) or _MISSING.search(text) or _DENIED.search(text):
         return None
-    told = {
-        path
-        for setting, program, argv in started(case.unit)
-        for path in (paths_in(argv) if setting == case.failing else ())
-        if path != program
-    }
+    told = told_paths(case)
     for path in paths_in(message.raw):
         fact = case.path(path)
         if path not in told or fact is None or fact.kind != "missing":

@@ -7,7 +7,7 @@ import re
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FRAME
-from failhook.diagnose.subjects import commands, paths_in
+from failhook.diagnose.subjects import commands, paths_in, started
 from failhook.diagnose.text import Message
 
 # strerror(3) at the end: the words are the system's, and about a file.
@@ -38,3 +38,18 @@ def named_paths(case: Case, message: Message) -> list[str]:
 def is_program(case: Case, path: str) -> bool:
     """One of those that the unit starts."""
     return path in case.facts.programs and any(path == one for _, one, _ in commands(case.unit))
+
+
+def told_paths(case: Case) -> frozenset[str]:
+    """What the command that failed was given, but for its program."""
+
+    def look() -> frozenset[str]:
+        return frozenset(
+            path
+            for setting, program, argv in started(case.unit)
+            if setting == case.failing
+            for path in paths_in(argv)
+            if path != program
+        )
+
+    return case.once("told paths", look)

@@ -210,10 +210,14 @@ def _kdc(case: Case, message: Message) -> str:
     """libkrb5 looks for the servers of a realm by name, and does not say which it was."""
     if not _OF_KERBEROS.search(message.text):
         return ""
-    texts = [one.text for one in case.messages] + [case.unit.get("ExecStart") or ""]
-    realm = next((match[1] for text in texts if (match := _REALM.search(text)) is not None), None)
+    realm = case.once("realm", lambda: _realm(case))
     of_realm = f"of the realm {realm} " if realm else ""
     return f"no KDC {of_realm}can be reached, its name cannot be resolved"
+
+
+def _realm(case: Case) -> str:
+    texts = (*(one.text for one in case.messages), case.unit.get("ExecStart") or "")
+    return next((match[1] for text in texts if (match := _REALM.search(text)) is not None), "")
 
 
 def _no_way_to_resolve(case: Case, message: Message) -> Finding | None:

@@ -168,8 +168,12 @@ def cannot_listen(case: Case, message: Message) -> Finding | None:
 
 def _told_sockets(case: Case) -> list[str]:
     """The one socket in the file system that its command line names."""
-    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
-    sockets = [path for path in paths_in(argv) if _is_socket(case, path)]
+
+    def look() -> list[str]:
+        argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
+        return [path for path in paths_in(argv) if _is_socket(case, path)]
+
+    sockets = case.once("told sockets", look)
     return sockets if len(sockets) == 1 else []
 
 

@@ -17,6 +17,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, HARMLESS, NAMES_A_THING, is_consequence
 from failhook.diagnose.finding import GUESS, Finding, fails, quote
 from failhook.diagnose.level import Level
+from failhook.diagnose.nearby import told_paths
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 
@@ -126,14 +127,12 @@ def _behind_it(case: Case, message: Message) -> float:
 
 def _was_told_of_it(case: Case, message: Message) -> bool:
     """It names a file of the command line that is not there: what it does without is not that."""
-    named = [path for path in paths_in(message.raw) if _is_gone(case, path)]
-    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == case.failing)
-    return bool(named) and any(path in paths_in(argv) for path in named)
-
-
-def _is_gone(case: Case, path: str) -> bool:
-    fact = case.path(path)
-    return fact is not None and fact.kind == "missing"
+    told = told_paths(case)
+    return any(
+        (fact := case.path(path)) is not None and fact.kind == "missing"
+        for path in (paths_in(message.raw) if told else ())
+        if path in told
+    )
 
 
 def _error_after(case: Case, message: Message, *, named: bool = False) -> bool:

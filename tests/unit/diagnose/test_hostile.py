@@ -151,6 +151,13 @@ NAMED = Facts(
         "OSError: image file is truncated",
         "Permission denied",
         "chmod: Operation not permitted",
+        "getting initial credentials: Resource temporarily unavailable",
+        "Failed to bind: No such file or directory",
+        "Error creating file: /srv/a",
+        "Invalid workbook: /srv/a",
+        "can't create socket",
+        "warning: Failed to resolve tcp://db1.shop.example:4567",
+        "/srv/b: checksum error",
     ],
 )
 def test_one_complaint_again_and_again(line: str) -> None:
