@@ -45,6 +45,24 @@ def test_evidence_of_a_plain_failure(hooked: Hooked) -> None:
     assert manifest["id"] == incident["id"]
 
 
+def test_what_is_found_out_once_in_a_boot(hooked: Hooked) -> None:
+    """The second failure has it as well, and asks nobody: the answer was put into its place."""
+    bed, told = hooked.machine, []
+    for number in (1, 2):
+        unit = f"once-{number}.service"
+        bed.units({unit: service("both", "ExecStart=false\n")})
+        bed.systemctl("start", unit, check=False)
+        (incident,) = hooked.wait_done(unit)
+        system = json.loads(hooked.bundle_files(incident)["system/system.json"])
+        told.append(system["systemd"])
+        if number == 1:
+            assert told == [bed.run(["systemctl", "--version"]).text.splitlines()[0]]
+            bed.shell("sed -i 's/^systemd .*/systemd as kept/' /run/failhook/known-systemd")
+    assert told[1] == "systemd as kept"
+    assert bed.shell("stat -c %a-%u /run/failhook/known-systemd").text.strip() == "600-0"
+    bed.shell("rm /run/failhook/known-systemd")
+
+
 def test_only_the_failed_run_is_in_its_journal(hooked: Hooked) -> None:
     bed = hooked.machine
     unit = "second-run.service"
@@ -190,6 +208,8 @@ def test_hung_collectors_are_abandoned_and_said(hooked: Hooked) -> None:
     bed.systemctl("start", unit)
     (incident,) = hooked.wait_done(unit, timeout=30)
     evidence = {item["name"]: item for item in incident["evidence"]}
+    order = [item["name"] for item in incident["evidence"]]
+    assert order.index("journal") < order.index("diagnose") < order.index("endless")  # nobody waits
     assert evidence["sleeper"]["status"] == "failed"
     assert "did not finish within" in evidence["sleeper"]["reason"]
     assert evidence["sleeper"]["took_ms"] < 4000

@@ -14,6 +14,7 @@ import pytest
 
 from failhook import places, staff, worker
 from failhook.config.model import Configuration
+from failhook.gather.lane import Crews
 from failhook.places import Places
 from failhook.staff import NO_SPACE, Ended, Staff
 from failhook.worker import Job
@@ -104,6 +105,25 @@ def test_two_at_a_time_and_each_with_less(crowd: Staff, told: Path) -> None:
         time.sleep(0.01)
     shares = dict(line.split()[1:] for line in told.read_text().splitlines())
     assert shares == {"hangs.service": "3", "a.service": "2"}
+
+
+def test_no_more_processes_are_kept_than_have_work(
+    crowd: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+
+    def run(_: Places, __: Configuration, job: Job, *, concurrency: int, crews: Crews) -> None:
+        assert crews.collectors is not None
+        crews.collectors.renew(9)
+        with kept.open("a") as file:
+            file.write(f"{job.unit} {concurrency} {len(crews.collectors._idle)}\n")
+        if job.unit == "hangs.service":
+            time.sleep(60)
+
+    monkeypatch.setattr(worker, "run", run)
+    crowd.give(Job("hangs.service"), 20.0)
+    assert do(crowd, "a.service").code == 0
+    assert "a.service 2 2\n" in kept.read_text()
 
 
 def test_who_is_stuck_is_killed(crowd: Staff, told: Path) -> None:
