@@ -200,6 +200,8 @@ def test_hung_collectors_are_abandoned_and_said(hooked: Hooked) -> None:
         'argv = ["sh", "-c", "sleep 98765"]\n'
         'timeout = "1s"\nunit = ["hung.*"]\n'
         '[collector.endless]\ntype = "command"\nargv = ["yes"]\ntimeout = "2s"\n'
+        'unit = ["hung.*"]\n'
+        '[collector.patient]\ntype = "command"\nargv = ["sleep", "4"]\ntimeout = "5s"\n'
         'unit = ["hung.*"]\n',
     )
     bed.run(["failhook", "check"])
@@ -209,7 +211,7 @@ def test_hung_collectors_are_abandoned_and_said(hooked: Hooked) -> None:
     (incident,) = hooked.wait_done(unit, timeout=30)
     evidence = {item["name"]: item for item in incident["evidence"]}
     order = [item["name"] for item in incident["evidence"]]
-    assert order.index("journal") < order.index("diagnose") < order.index("endless")  # nobody waits
+    assert order.index("journal") < order.index("diagnose") < order.index("patient")
     assert evidence["sleeper"]["status"] == "failed"
     assert "did not finish within" in evidence["sleeper"]["reason"]
     assert evidence["sleeper"]["took_ms"] < 4000
