@@ -99,6 +99,11 @@ _A_REASON_FOR_IT = re.compile(rf"{_WRONG.pattern}|\bnot\b", re.IGNORECASE)
 _LINE_FOLLOWS = re.compile(r"\b(?:below|following|offending|this) line:?$", re.IGNORECASE)
 _ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
+_WARNED = re.compile(r"(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: warning: ", re.IGNORECASE)
+_CHECKED = re.compile(
+    r"(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
+    re.IGNORECASE,
+)
 _FILES = 2
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
@@ -124,6 +129,7 @@ def _with_above(case: Case, message: Message) -> str:
 
 def _said(case: Case) -> Iterator[Finding]:
     found = crashes(case)
+    checked = {match["file"] for one in case.messages if (match := _WARNED.match(one.text))}
     for message in case.messages:
         if SOURCE_PLACE.match(message.text):
             continue
@@ -138,6 +144,8 @@ def _said(case: Case) -> Iterator[Finding]:
             if FRAME.match(message.raw):
                 continue  # a step of a stack, not a mistake
             yield _at_place(case, message, text, place, plain=not about)
+        elif place is not None and _is_of_a_checker(message.text, checked):
+            yield _at_place(case, message, text, place, plain=False)
         elif any(one.first <= message.number <= one.last for one in found):
             continue  # a line of a traceback speaks of the program's text, unless it says otherwise
         elif about and (
@@ -145,6 +153,14 @@ def _said(case: Case) -> Iterator[Finding]:
             or (case.course.explains(message) and not paths_in(message.text))
         ):
             yield _somewhere(case, message, text)
+
+
+def _is_of_a_checker(text: str, checked: set[str]) -> bool:
+    """``de.po:6: formats are not the same`` beside ``de.po:2: warning: …``: where a program says of
+    a remark that it is only a warning, what it says without that word is an error (GNU Coding
+    Standards, 4.4)."""
+    match = _CHECKED.match(text) if checked else None
+    return match is not None and match["file"] in checked
 
 
 def _is_about_settings(text: str) -> bool:

@@ -188,9 +188,12 @@ def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
     )  # fmt: skip
 
 
+_MADE = (".log", ".pid", ".lock", ".lck", ".sock", ".db", ".sqlite", ".sqlite3", ".rrd", ".state")
+
+
 def _is_to_be_made(message: Message, path: str) -> bool:
     """A file that programs make: that it is not there yet is no reason to fail."""
-    made = path.endswith((".log", ".pid", ".lock", ".sock", ".db", ".state"))
+    made = path.endswith(_MADE)
     writes = PUTS.search(message.text.replace(path, "")) is not None
     return path.startswith("/var/") and (made or writes)
 

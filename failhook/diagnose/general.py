@@ -24,7 +24,7 @@ from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
-from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
+from failhook.diagnose.together import OF_FEW_LINES, SOURCE_PLACE, all_of_it, taken_back, together
 
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
 # What may come, not what came.
@@ -143,7 +143,7 @@ CONCRETE = re.compile(
 _SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
 _FEW_WORDS = 6
 _GIVEN = 140  # characters of a command line
-_FEW_LINES, _OF_FEW_LINES = 4, 220  # characters
+_FEW_LINES, _OF_THE_END = 4, 8
 
 
 def _general(case: Case) -> Iterator[Finding]:
@@ -151,7 +151,8 @@ def _general(case: Case) -> Iterator[Finding]:
     for score, message in best[:3]:
         worth = _worth_of_first(best) if message is best[0][1] else score
         sure = min(0.62, GUESS + 0.065 * (worth - 1.5))
-        text = quote(_with_speaker(case, message, _all_of_it(case) or together(case, message)))
+        more = all_of_it(case) or (_alike(case, best) if message is best[0][1] else "")
+        text = quote(_with_speaker(case, message, more or together(case, message)))
         yield Finding(
             "unclear",
             fails(case, f"“{text}”{'' if CONCRETE.search(text) else work_of(case)}"),
@@ -173,13 +174,20 @@ def _worth_of_first(best: Sequence[tuple[float, Message]]) -> float:
     return max((score for score in alike if round(score) == round(first)), default=first)
 
 
-def _all_of_it(case: Case) -> str:
-    """Everything that it wrote, where that is a few short lines: one of them is the reason."""
-    lines = [one.text for one in case.messages if any(map(str.isalnum, one.text))]
-    plain = all(one.level is Level.UNKNOWN and not FRAME.match(one.raw) for one in case.messages)
-    is_short = 1 < len(lines) <= _FEW_LINES and sum(map(len, lines)) <= _OF_FEW_LINES
-    one_speaker = len({one.pid for one in case.messages}) == 1
-    return " / ".join(lines) if plain and is_short and one_speaker else ""
+def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
+    """The last complaints of a run, where none of them tells more than the others and the first one
+    names no thing: ``Repair is required`` / ``1 file(s) exist but are damaged`` / ``… not possible``."""
+    score, first = best[0]
+    lines = [
+        one
+        for worth, one in best[:_FEW_LINES]
+        if round(worth) == round(score) and one.pid == first.pid and one.level is first.level
+    ]
+    is_end = all(len(case.messages) - one.number <= _OF_THE_END for one in lines)
+    if len(lines) < 2 or not is_end or CONCRETE.search(first.text):
+        return ""
+    texts = [one.text for one in sorted(lines, key=lambda each: each.number)]
+    return " / ".join(texts) if sum(map(len, texts)) <= OF_FEW_LINES else ""
 
 
 def _with_speaker(case: Case, message: Message, text: str) -> str:

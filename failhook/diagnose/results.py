@@ -20,7 +20,8 @@ from failhook.diagnose.general import telling
 from failhook.diagnose.manager import complains, of_manager, path_of, program_of, script_of
 from failhook.diagnose.statuses import documented
 from failhook.diagnose.subjects import started
-from failhook.diagnose.together import together
+from failhook.diagnose.text import Message
+from failhook.diagnose.together import all_of_it, together
 from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
 
@@ -239,7 +240,7 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     own = [one for one in case.messages if one.identifier == program.rpartition("/")[2]]
     own = [one for one in own if not _LEAVES.match(one.raw)] or own
     if own and not complains(case):
-        silent = f"; its last words: “{quote(together(case, own[-1]), 200)}”"
+        silent = f"; its last words: “{quote(_last_words(case, own[-1]), 220)}”"
     line = case.said("rocess exited")
     sure = LIKELY - 0.1 if case.silent else FLOOR if complains(case) else LIKELY - 0.15
     path = program.rpartition("=")[2]
@@ -251,6 +252,13 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     by_hand = f"what systemctl cat {unit} has" if _INTERPRETER.search(path) else path
     advice = f"run it by hand as the unit's user: {by_hand}"
     return of_manager(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
+
+
+def _last_words(case: Case, last: Message) -> str:
+    """What it ended with, or all that it said where that is little."""
+    said = together(case, last)
+    whole = said == last.text and last is case.messages[-1]
+    return (all_of_it(case) if whole else "") or said
 
 
 def _signal_in(status: str | None) -> str:

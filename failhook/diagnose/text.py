@@ -107,6 +107,10 @@ _SYSLOG = re.compile(r"<(?P<priority>\d{1,3})>(?=\S)")  # sd-daemon(3), RFC 3164
 _SIGNS = {".": Level.TALK, "-": Level.TALK, "*": Level.TALK, "#": Level.WARNING}
 _MARKS = {"!": Level.ERROR, "x": Level.ERROR, "X": Level.ERROR, " ": Level.TALK, ".": Level.TALK,
           "*": Level.TALK, "+": Level.TALK, ":": Level.TALK}  # fmt: skip
+_FAILS = re.compile(
+    r"\b(?:fatal|fail(?:ed|ure)|not found|cannot|can't|unable|denied|error|no such)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +184,17 @@ def _graded(line: str) -> tuple[str, Level] | None:
         return line[match.end() :], _MARKS.get(match["mark"] or "", Level.UNKNOWN)
     if (match := _KLOG.match(line)) is not None:
         word = match["word"] or match["mark"]
-        return line[match.end() :], of_word(word) if word else _SIGNS[match["sign"]]
+        return line[match.end() :], of_word(word) if word else _of_sign(match)
     match = _WORD_LEVEL.match(line)
     if match is not None and _is_level(match, line):
         return line[match.end() :], of_word(match["word"])
     return None
+
+
+def _of_sign(match: re.Match[str]) -> Level:
+    """Of some programs a "*" is a level, of others it is before every line: not where it fails."""
+    level = _SIGNS[match["sign"]]
+    return Level.UNKNOWN if level is Level.TALK and _FAILS.search(match.string) else level
 
 
 def _is_level(match: re.Match[str], line: str) -> bool:

@@ -58,6 +58,7 @@ _OF_A_QUOTE, _OF_THE_HEAD = 230, 110
 _MESSAGE_OF_IT = re.compile(r"\W{0,6}(?:message|reason|cause): \S", re.IGNORECASE)
 _MAX_CAUSES, _MAX_OPEN = 6, 4
 _MAX_FURTHER, _NO_TIME = 3, 6
+_FEW_LINES, OF_FEW_LINES = 5, 220  # characters
 
 
 def together(case: Case, message: Message) -> str:
@@ -80,6 +81,15 @@ def together(case: Case, message: Message) -> str:
     if further or (further := _said_after(message, after)):
         return ": ".join((message.text.rstrip(": ."), *further))
     return _continued(message, after)
+
+
+def all_of_it(case: Case) -> str:
+    """Everything that it wrote, where that is a few short lines: one of them is the reason."""
+    lines = [one.text for one in case.messages if any(map(str.isalnum, one.text))]
+    plain = all(one.level is Level.UNKNOWN and not FRAME.match(one.raw) for one in case.messages)
+    is_short = 1 < len(lines) <= _FEW_LINES and sum(map(len, lines)) <= OF_FEW_LINES
+    one_speaker = len({one.pid for one in case.messages}) == 1
+    return " / ".join(lines) if plain and is_short and one_speaker else ""
 
 
 def taken_back(case: Case, message: Message) -> bool:

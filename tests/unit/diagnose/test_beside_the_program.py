@@ -37,7 +37,10 @@ def _said(show: dict[str, str], path: str = LOG) -> str:
 
 
 def test_a_log_that_the_sandbox_does_not_let_it_make() -> None:
-    assert f"{LOG}: ProtectSystem=strict makes it read-only for the unit" in _said(STRICT)
+    for path in (LOG, "/var/lib/a/a.sqlite", "/var/lib/a/load.rrd"):
+        assert f"{path}: ProtectSystem=strict makes it read-only for the unit" in _said(
+            STRICT, path
+        )
 
 
 @pytest.mark.parametrize(

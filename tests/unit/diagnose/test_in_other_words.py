@@ -398,3 +398,36 @@ def test_an_error_that_alone_has_no_word_before_it() -> None:
     end = 'error while opening "locale/a.mo" for writing: No such file or directory'
     assert "locale/a.mo" in sentence(*warnings, end)
     assert "po/de.po line 2" in sentence(*warnings)
+
+
+def test_a_remark_without_the_word_that_others_have() -> None:
+    warnings = [f"po/de.po:2: warning: header field '{name}' missing" for name in ("A", "B", "C")]
+    wrong = "po/de.po:8: format specifications in 'msgid' and 'msgstr' are not the same"
+    assert "a mistake in po/de.po line 8" in sentence(*warnings, wrong, "found 1 fatal error")
+    # where no remark calls itself a warning, a place alone is no complaint
+    assert "a mistake" not in sentence("po/de.po:8: formats differ", "found 1 fatal error")
+
+
+def test_a_sign_that_is_no_level() -> None:
+    lines = ("[12:00:01] * Loading a v1.8", "[12:00:02] * USER FILE NOT FOUND!", "A v1.8 (C) 1997")
+    assert "USER FILE NOT FOUND!" in sentence(*lines)
+    talk = (
+        "[12:00:01] * Ready",
+        "[12:00:02] # open /srv/y: no such file",
+        "[12:00:03] * Ready, bye",
+    )
+    assert "/srv/y" in sentence(*talk)
+
+
+def test_all_words_of_a_run_of_few_words() -> None:
+    lines = ("patching file a.php", "Reversed patch detected!", "1 hunk ignored -- see a.php.rej")
+    assert f"its last words: “{' / '.join(lines)}”" in sentence(*lines)
+
+
+def test_complaints_of_which_none_tells_more() -> None:
+    progress = [f"Scanning: {number}%" for number in range(9)]
+    end = ("Repair is required.", "1 file is damaged.", "You have 10.", "Repair is not possible.")
+    said = sentence(*progress, *end)
+    assert "“Repair is required. / 1 file is damaged. / Repair is not possible”" in said
+    named = sentence(*progress, "cannot read 'b.tar'", "Repair is not possible.")
+    assert "“cannot read 'b.tar'”" in named

@@ -63,7 +63,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("unclear", case(), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED and wrote nothing, it is unclear why (by convention: something is not implemented)'),
     ("unclear", case(manager=()), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED; the journal has nothing of this run, it is unclear why (by convention: something is not implemented)'),
     ("unclear", case(exit_status="78"), '/usr/sbin/a ended with status 78/CONFIG and wrote nothing, it is unclear why (by convention: a mistake in its configuration)'),
-    ("unclear", case("loading", "at work"), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED; its last words: “at work”'),
+    ("unclear", case("loading", "at work"), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED; its last words: “loading / at work”'),
     ("unclear", case({"MESSAGE": "http://127.0.0.1:9000/ does not answer", "SYSLOG_IDENTIFIER": "warm-cache"}, show=POST, control=control("ExecStartPost", "7"), exit_code="killed", exit_status="TERM"), 'ExecStartPost=/usr/local/bin/warm-cache ended with status 7/NOTRUNNING: “http://127.0.0.1:9000/ does not answer”'),
     ("unclear", case(show=POST, control=control("ExecStartPost", "7")), 'ExecStartPost=/usr/local/bin/warm-cache ended with status 7/NOTRUNNING and wrote nothing, it is unclear why (by convention: the program is not running)'),
     ("stop-post", case(exit_status="0", show={"ExecStopPost": command("/usr/bin/clean", status="4/NOPERMISSION")}), 'the run itself was clean, but ExecStopPost=/usr/bin/clean failed with status 4/NOPERMISSION'),
