@@ -34,7 +34,9 @@ NO_SPACE = 75  # how a worker ends that could not write (EX_TEMPFAIL of sysexits
 MOST_JOBS = 50  # of one worker: what leaks ends with it
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _MAX_JOB = 64 << 10
-_LANES = 3
+# Collectors side by side. Where several workers are busy, these keep the processors busy: more
+# would only be more processes.
+_LANES, _LANES_OF_MANY = 3, 1
 _DONE = b"done"
 
 
@@ -106,7 +108,7 @@ class Staff:
         alone = not self.busy
         one.job, one.until, one.jobs = job, time.monotonic() + limit_s, one.jobs + 1
         with contextlib.suppress(OSError):  # it has ended, which `ended` tells
-            one.channel.send(pickle.dumps((job, _LANES if alone else 2)))
+            one.channel.send(pickle.dumps((job, _LANES if alone else _LANES_OF_MANY)))
 
     def hire(self) -> Worker:
         """Fork one that waits for its first job. Raises OSError."""

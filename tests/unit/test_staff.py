@@ -93,7 +93,7 @@ def test_who_fails_is_gone_and_the_reason_is_known(crowd: Staff, told: Path) -> 
     assert len(set(pids(told))) == 3
 
 
-def test_two_at_a_time_and_each_with_less(crowd: Staff, told: Path) -> None:
+def test_two_at_a_time_and_the_second_with_one_lane(crowd: Staff, told: Path) -> None:
     crowd.give(Job("hangs.service"), 20.0)
     full = [crowd.is_full]
     crowd.give(Job("a.service"), 20.0)
@@ -104,7 +104,7 @@ def test_two_at_a_time_and_each_with_less(crowd: Staff, told: Path) -> None:
     while told.read_text().count("\n") < 2 and time.monotonic() < until:
         time.sleep(0.01)
     shares = dict(line.split()[1:] for line in told.read_text().splitlines())
-    assert shares == {"hangs.service": "3", "a.service": "2"}
+    assert shares == {"hangs.service": "3", "a.service": "1"}
 
 
 def test_no_more_processes_are_kept_than_have_work(
@@ -123,7 +123,7 @@ def test_no_more_processes_are_kept_than_have_work(
     monkeypatch.setattr(worker, "run", run)
     crowd.give(Job("hangs.service"), 20.0)
     assert do(crowd, "a.service").code == 0
-    assert "a.service 2 2\n" in kept.read_text()
+    assert "a.service 1 1\n" in kept.read_text()
 
 
 def test_who_is_stuck_is_killed(crowd: Staff, told: Path) -> None:
