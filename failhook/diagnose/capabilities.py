@@ -23,6 +23,7 @@ _FORBIDDEN = re.compile(
 _DENIED = re.compile(
     r"permission denied|\bEACCES\b", re.IGNORECASE
 )  # of modes, not of capabilities
+_OF_OWNERS = "cap_fowner"  # only root misses it: who owns nothing there has another trouble
 # What a line speaks of, and what that takes; the first that fits.
 _NEEDED = tuple(
     (re.compile(words, re.IGNORECASE), capability)
@@ -34,6 +35,7 @@ _NEEDED = tuple(
         (r"\bset(?:res|re|e)?gid|setgroups|initgroups|change (?:the )?group|drop(?:ping)? (?:group )?privileges to group", "cap_setgid"),
         (r"\bset(?:res|re|e)?uid|change (?:to )?(?:the )?user|switch(?:ing)? (?:to )?user|drop(?:ping)? (?:root )?privilege|su:", "cap_setuid"),
         (r"\bf?l?chown|change (?:the )?owner|set owner", "cap_chown"),
+        (r"chang\w{3} permissions|\bl?f?chmod|set(?:ting)? (?:the )?(?:permissions|mode|times)|preserving (?:permissions|times)|\butimes?\b", _OF_OWNERS),
         (r"chroot", "cap_sys_chroot"),
         (r"settimeofday|clock_settime|adjtimex|set (?:the )?(?:system )?(?:time|clock)", "cap_sys_time"),
         (r"mlock|lock (?:its |the )?memory|memory lock", "cap_ipc_lock"),
@@ -64,12 +66,12 @@ def _missing(case: Case, message: Message) -> Finding | None:
     if _DENIED.search(message.text):
         return _files_of_others(case, message, bounding)
     needed = _needs(message.text[:600]) if _FORBIDDEN.search(message.text) else ""
-    if not needed:
+    if not needed or (needed == _OF_OWNERS and (case.uid or message.uid)):
         return None
     if needed not in bounding.lower().split():
         return _taken_away(case, message, needed)
     ambient = (case.unit.get("AmbientCapabilities") or "").lower().split()
-    if not case.uid or needed in ambient or needed == "cap_net_bind_service":
+    if not case.uid or needed in (*ambient, "cap_net_bind_service"):
         return None
     user = case.facts.user(case.uid)
     return from_message(

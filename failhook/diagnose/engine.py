@@ -23,6 +23,7 @@ from failhook.diagnose import (
     files,
     general,
     hardware,
+    limits,
     logins,
     memory,
     needs,
@@ -49,7 +50,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, limits, crashes, configuration, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

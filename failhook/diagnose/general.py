@@ -140,6 +140,7 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
 CONCRETE = re.compile(
     r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|[A-Z_]{4,}"
 )
+_CODE = re.compile(r"\b(?:error|errno|code|status)[ :=#]{0,3}\d{1,5}\b", re.IGNORECASE)
 _SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
 _FEW_WORDS = 6
 _GIVEN = 140  # characters of a command line
@@ -155,7 +156,7 @@ def _general(case: Case) -> Iterator[Finding]:
         text = quote(_with_speaker(case, message, more or together(case, message)))
         yield Finding(
             "unclear",
-            fails(case, f"“{text}”{'' if CONCRETE.search(text) else work_of(case)}"),
+            fails(case, f"“{text}”{'' if CONCRETE.search(_CODE.sub('', text)) else work_of(case)}"),
             f"its own words; the whole log: failhook show {case.incident.id}",
             max(0.22, sure - (0.02 if message is not best[0][1] else 0)),
             (case.proof(message),),

@@ -10,6 +10,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, quote
 from failhook.diagnose.manager import of_manager, program_of
 from failhook.incident import Phase
+from failhook.systemd.history import Line
 
 _START_TIMED_OUT = re.compile(
     r"(?P<phase>condition|start-pre|start|start-post) operation timed out|(?P<other>Starting|Mounting|Activation) timed out"
@@ -59,6 +60,8 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
         yield of_manager(
             case, "timeout-start", what, "see why it hangs, or raise TimeoutStartSec=", line
         )
+    elif kind in ("notify", "notify-reload") and (refused := _refused(case)) is not None:
+        yield _not_heard(case, f"Type={kind} waits for READY=1, and none came {within}", refused)
     elif kind in ("notify", "notify-reload"):
         what = f"Type={kind}, but its program did not send READY=1 {within}{_last_words(case)}"
         advice = "does the program support sd_notify(3)? If not: Type=exec; if it is slow: TimeoutStartSec="
@@ -84,6 +87,8 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
         )
 
 
+# systemd's manager.c and service.c: "… but reception only permitted for main PID 120", "… is disabled".
+_NOT_LET = re.compile(r"otification message from PID (?P<pid>\d{1,10}), but reception ")
 # What the end of the time did to it, and not what it waited for.
 _WAS_STOPPED = re.compile(
     r"(?:received|caught|got|by|on)\b.{0,20}\b(?:termination signal|SIGTERM|signal 15|TERM signal)"
@@ -116,8 +121,29 @@ def _stop_timeout(case: Case) -> Iterator[Finding]:
     )
 
 
+def _refused(case: Case) -> Line | None:
+    """Where it told systemd something and was not let (systemd.service(5), NotifyAccess=)."""
+    return next((one for one in case.manager if _NOT_LET.search(one.message)), None)
+
+
+def _not_heard(case: Case, what: str, line: Line) -> Finding:
+    match = _NOT_LET.search(line.message)
+    pid = match["pid"] if match is not None else "?"
+    access = case.unit.get("NotifyAccess") or "main"
+    return of_manager(
+        case, "notify-access",
+        f"its process {pid} told systemd what NotifyAccess={access} does not let through: {what}",
+        "NotifyAccess=all, or have the main process send it (systemd-notify is a process of its own)",
+        line, SEEN,
+    )  # fmt: skip
+
+
 def _watchdog(case: Case) -> Iterator[Finding]:
-    if case.incident.result == "watchdog":
+    if case.incident.result == "watchdog" and (refused := _refused(case)) is not None:
+        limit = case.unit.get("WatchdogUSec") or "?"
+        what = f"WatchdogSec={limit} waits for WATCHDOG=1, and none came in time"
+        yield _not_heard(case, what, refused)
+    elif case.incident.result == "watchdog":
         limit = case.unit.get("WatchdogUSec") or "?"
         what = f"it sent no keep-alive (WATCHDOG=1) within WatchdogSec={limit}: it hung, and was killed"
         advice = "a core or a stack of the hanging process tells where; or raise WatchdogSec="

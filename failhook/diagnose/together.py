@@ -58,6 +58,7 @@ _OF_A_QUOTE, _OF_THE_HEAD = 230, 110
 _MESSAGE_OF_IT = re.compile(r"\W{0,6}(?:message|reason|cause): \S", re.IGNORECASE)
 _MAX_CAUSES, _MAX_OPEN = 6, 4
 _MAX_FURTHER, _NO_TIME = 3, 6
+_DECORATION = re.compile(r"\s{2,200}|[-=*_#]{4,200}")  # rows of a table
 _FEW_LINES, OF_FEW_LINES = 5, 220  # characters
 
 
@@ -85,7 +86,11 @@ def together(case: Case, message: Message) -> str:
 
 def all_of_it(case: Case) -> str:
     """Everything that it wrote, where that is a few short lines: one of them is the reason."""
-    lines = [one.text for one in case.messages if any(map(str.isalnum, one.text))]
+    lines = [
+        _DECORATION.sub(" ", one.text).strip()
+        for one in case.messages
+        if any(map(str.isalnum, one.text))
+    ]
     plain = all(one.level is Level.UNKNOWN and not FRAME.match(one.raw) for one in case.messages)
     is_short = 1 < len(lines) <= _FEW_LINES and sum(map(len, lines)) <= OF_FEW_LINES
     one_speaker = len({one.pid for one in case.messages}) == 1

@@ -4,7 +4,7 @@
 import pytest
 
 from failhook.diagnose.facts import Facts
-from tests.unit.diagnose.cases import UID, case, found, there, what
+from tests.unit.diagnose.cases import UID, case, entry, found, there, what
 
 ALL = "cap_chown cap_dac_override cap_net_admin cap_net_raw cap_setgid cap_setuid cap_sys_time"
 CAPTURE = (
@@ -24,6 +24,7 @@ CAPTURE = (
         ("adjtimex: Operation not permitted", "cap_setgid", "CAP_SYS_TIME"),
         ("mlockall() failed: Operation not permitted", "cap_setgid", "CAP_IPC_LOCK"),
         ("CAP_BPF required: not permitted", "", "CAP_BPF"),
+        ("chmod: changing permissions of '/run/a': Operation not permitted", ALL, "CAP_FOWNER"),
     ],
 )
 def test_what_the_bounding_set_takes_away(line: str, bounding: str, taken: str) -> None:
@@ -70,3 +71,9 @@ def test_files_of_others_are_closed_to_such_a_root() -> None:
     assert "takes CAP_DAC_OVERRIDE away" in said
     facts = Facts(paths={"/var/lib/a/key": there(0o600)})
     assert "capability" not in found(case(line, show=show, facts=facts))
+
+
+def test_an_owner_is_missed_only_by_root() -> None:
+    line = "chmod: changing permissions of '/run/a': Operation not permitted"
+    of_a_user = entry(line, 1, _UID=str(UID))
+    assert what(case(of_a_user, show={"CapabilityBoundingSet": ALL}), "capability") is None

@@ -422,6 +422,14 @@ def test_a_sign_that_is_no_level() -> None:
 def test_all_words_of_a_run_of_few_words() -> None:
     lines = ("patching file a.php", "Reversed patch detected!", "1 hunk ignored -- see a.php.rej")
     assert f"its last words: “{' / '.join(lines)}”" in sentence(*lines)
+    rows = (
+        "( Verifying SHA256 )---------------------------------------------",
+        "router.img                                               OK",
+        "switch.img                                               ERR",
+        "----------------------------------------------------------------",
+        "Errors Occurred: Errors:1   Miss:0   Success:1   Total:2",
+    )
+    assert "router.img OK / switch.img ERR / Errors Occurred: Errors:1" in sentence(*rows)
 
 
 def test_complaints_of_which_none_tells_more() -> None:
@@ -431,3 +439,9 @@ def test_complaints_of_which_none_tells_more() -> None:
     assert "“Repair is required. / 1 file is damaged. / Repair is not possible”" in said
     named = sentence(*progress, "cannot read 'b.tar'", "Repair is not possible.")
     assert "“cannot read 'b.tar'”" in named
+
+
+def test_the_number_of_an_error_names_nothing() -> None:
+    show = {"ExecStart": command(PROGRAM, "-d", "/srv/feed/prices.lz4")}
+    said = sentence("Error 44 : Unrecognized header : cannot be decoded", show=show)
+    assert "of: a -d /srv/feed/prices.lz4" in said
