@@ -25,8 +25,10 @@ _NAMED = re.compile(
     r"\b(?P<kind>[Uu]ser|[Gg]roup)(?:[Nn]ame|[Ii][Dd])?s?\b[^'\"`\w]{0,4}(?:name\b[^'\"`\w]{0,4})?"
     r"(?P<q>['\"`(]?)(?P<name>[a-z_][\w.-]{0,30}\$?)['\"`)]{0,2}"
     r"(?=\s{0,2}(?:$|[:,.;()-]|(?:does|do|not|is|was|for|in|on|cannot|could|found|unknown)\b))"
+    r"|\bget(?P<call>pw|gr)nam(?:_r)?\(['\"]?(?P<called>[a-z_][\w.-]{0,30})['\"]?\)"
     r"|\b[Nn]o (?P<before>[a-z_][\w.-]{1,30}) (?P<of>user|group)\b"
 )
+_OF_CALL = {"pw": "user", "gr": "group"}
 _OF_A_LOGIN = re.compile(
     r"passw|auth|log ?in|\brole\b|database|\bsql|denied|grant|ldap|sasl|account|connect|@",
     re.IGNORECASE,
@@ -38,8 +40,8 @@ def _absent(case: Case, message: Message) -> Finding | None:
     if not _MISSING.search(text) or _OF_A_LOGIN.search(text):
         return None
     for match in _NAMED.finditer(text):
-        name = match["name"] or match["before"]
-        kind = (match["kind"] or match["of"]).lower()
+        name = match["name"] or match["called"] or match["before"]
+        kind = (match["kind"] or match["of"] or _OF_CALL[match["call"]]).lower()
         known = case.facts.users if kind == "user" else case.facts.groups
         if name in known and known[name] is None:
             return _not_there(case, message, kind, name)

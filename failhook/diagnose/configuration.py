@@ -54,7 +54,7 @@ _ABOUT_SETTINGS = re.compile(
     r"|\bexpected (?:near|before|after|instead|to close)\b"
     r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)|must specify\b"
     r"|is not (?:a )?(?:valid|known|integer|number|boolean)|bad (?:numerical|numeric|number)"
-    r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|which wasn't expected|expected.{1,60}(?:but (?:got|found)|found)",
+    r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|check (?:your|the) syntax|when expecting|which wasn't expected|expected.{1,60}(?:but (?:got|found)|found)",
     re.IGNORECASE,
 )
 _ANY_FILE = re.compile(file_pattern("file"))
@@ -146,7 +146,11 @@ def _said(case: Case) -> Iterator[Finding]:
             yield _at_place(case, message, text, place, plain=not about)
         elif place is not None and _is_of_a_checker(message.text, checked):
             yield _at_place(case, message, text, place, plain=False)
-        elif any(one.first <= message.number <= one.last for one in found):
+        elif any(
+            one.first <= message.number <= one.last
+            and not (about and one.kind == "panic" and lone_line(text))
+            for one in found
+        ):
             continue  # a line of a traceback speaks of the program's text, unless it says otherwise
         elif about and (
             message.level not in (Level.TALK, Level.WARNING)

@@ -32,7 +32,7 @@ _EXEC_PATH = re.compile(r"^\{ path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ", r
 _NEVER_STARTED = "start_time=[n/a] ;"
 _LIBRARY = re.compile(r"(?P<name>lib[\w.+-]{1,80}\.so(?:\.\d{1,6}){0,4})")
 _USER = re.compile(
-    r"(?:user|group|account|getpwnam|getgrnam|owner|chown)\b[^'\"\w]{0,4}(?:name\b[^'\"\w]{0,4})?"
+    r"(?:user|group|account|getpwnam(?:_r)?|getgrnam(?:_r)?|owner|chown)\b[^'\"\w]{0,4}(?:name\b[^'\"\w]{0,4})?"
     r"(?P<q>['\"(]?)(?P<name>[a-z_][\w.-]{0,30}\$?)['\")]?",
     re.IGNORECASE,
 )

@@ -16,6 +16,8 @@ FACTS = Facts(users={"vpn": None, "root": 0}, groups={"vpn": None, "root": 0})
         ("unknown user: vpn", "the user vpn does not exist"),
         ("no user vpn: Success", "the user vpn does not exist"),
         ("getpwnam: unable to find user: 'vpn'", "the user vpn does not exist"),
+        ("getpwnam(vpn): Success", "the user vpn does not exist"),
+        ("getgrnam_r('vpn'): No such file", "the group vpn does not exist"),
         ("no vpn user for privilege separation, please create it", "the user vpn does not exist"),
         ("Can't find group vpn", "the group vpn does not exist"),
         ("cannot look up group 'vpn'", "the group vpn does not exist"),

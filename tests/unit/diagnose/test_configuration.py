@@ -39,6 +39,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     (C, case("Syntax error on line 7", show=MY_CONF), 'a mistake in /srv/a/my.conf line 7: “Syntax error on line 7”'),
     (C, case("Syntax error on line 7", facts=Facts(paths=USUAL, lines={"/etc/a/a.conf:7": "MaxClient 5"})), 'a mistake in /etc/a/a.conf line 7: “Syntax error on line 7” (that line: MaxClient 5)'),
     (C, case("yaml: line 3: did not find expected key", show={"ExecStart": command("/usr/bin/a", "--config.file=/srv/a/my.yaml")}), 'a mistake in /srv/a/my.yaml line 3: “yaml: line 3: did not find expected key”'),
+    (C, case("panic: Found a punctuator '}' when expecting a string (check your syntax) at line 6,1 >>> }", "", "goroutine 1 [running]:", "main.main()", "\t/build/a/main.go:9 +0x1d", show=MY_CONF), "a mistake in /srv/a/my.conf line 6: “Found a punctuator '}' when expecting a string (check your syntax) at line 6,1 >>> }”"),
     # nothing of a file
     (C, case("unrecognized option '--foo'"), "a mistake in its configuration or command line: “unrecognized option '--foo'”"),
     (C, case("unrecognized option '--foo'", show=MY_CONF), "a mistake in its configuration or command line: “unrecognized option '--foo'”"),
