@@ -158,6 +158,7 @@ _STRERROR = re.compile(
 
 
 _USAGE = re.compile(r"usage(?: of \S{1,80}| information)?:", re.IGNORECASE)
+_LONG_USAGE = 8  # lines
 
 
 class Course:
@@ -173,15 +174,19 @@ class Course:
 
     @cached_property
     def _usage_at(self) -> dict[str, int]:
-        """The first line of that by process, where a complaint stands before it."""
+        """The first line of that by process, where a complaint stands before it, or it is long."""
         found: dict[str, int] = {}
         complained: set[str] = set()
         for one in self._messages:
-            if one.pid in complained and _USAGE.match(one.text):
+            if _USAGE.match(one.text) and (one.pid in complained or self._is_long_from(one)):
                 found.setdefault(one.pid, one.number)
             if _complains(one):
                 complained.add(one.pid)
         return found
+
+    def _is_long_from(self, message: Message) -> bool:
+        below = self._messages[message.number + 1 : message.number + 1 + _LONG_USAGE]
+        return len(below) == _LONG_USAGE and all(one.pid == message.pid for one in below)
 
     def survived(self, message: Message) -> int:
         """How many healthy lines stand between a complaint and the one that the run died of; 0

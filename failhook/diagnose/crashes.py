@@ -13,6 +13,7 @@ from failhook.diagnose.crash import Crash, around_of
 from failhook.diagnose.empty import inputs_of
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
+from failhook.diagnose.nearby import told_paths
 from failhook.diagnose.place import Place, stands_at
 from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
@@ -28,6 +29,7 @@ _FROM_THE_START = re.compile(
     r"JSONDecodeError.{0,80}\(char 0\)|Unexpected token .{1,12} in JSON at position 0"
     r"|Unexpected end of JSON input|JSON::ParserError.{0,80}unexpected (?:token|end)|invalid character '<' looking for"
 )
+_FORMATS = {"yaml": (".yml", ".yaml"), "json": (".json",), "tomllib": (".toml",), "xml": (".xml",)}
 _ABOVE = 2  # lines
 _BEFORE = 12  # lines
 _TELLING = 30  # letters: no two errors have so many in common by chance
@@ -120,7 +122,7 @@ def _configuration(case: Case, crash: Crash) -> str:
         return _data(case, crash)
     if not is_data_error(f"{crash.kind}: {crash.message}"):
         return ""
-    file = the_one(case.unit, case.facts)
+    file = the_one(case.unit, case.facts) or _of_its_format(case, crash)
     if file is None:
         return _data(case, crash) or _no_json(crash)
     if file in crash.message:
@@ -130,6 +132,17 @@ def _configuration(case: Case, crash: Crash) -> str:
     line = case.facts.lines.get(f"{file}:{number}", "")
     shown = f" (that line: {quote(line, 120)})" if line else ""
     return f"; it reads {Place(file, number)}{shown}"
+
+
+def _of_its_format(case: Case, crash: Crash) -> str | None:
+    """The one file of the command line that is written in what the library reads."""
+    inside = "\n".join(one.raw for one in case.messages[crash.first : crash.last + 1]).lower()
+    for name, endings in _FORMATS.items():
+        if f"/{name}/" in inside or f"{name}." in inside:
+            files = [path for path in told_paths(case) if path.lower().endswith(endings)]
+            there = [path for path in files if (fact := case.path(path)) and fact.kind == "file"]
+            return there[0] if len(there) == 1 else None
+    return None
 
 
 def _no_json(crash: Crash) -> str:

@@ -20,6 +20,10 @@ _FULL = re.compile(
     r"|not enough (?:free )?(?:disk )?space|out of disk space|insufficient (?:disk )?space",
     re.IGNORECASE,
 )
+_WRITE_ERROR = re.compile(
+    r"\bwrite (?:error|fail)|\b(?:error|failed|failure|unable|cannot|can't|could ?n[o']t)\b.{0,30}\bwrit(?:e|ing)\b",
+    re.IGNORECASE,
+)
 _READS = re.compile(r"\bread(?:ing)?:? ", re.IGNORECASE)
 _OF_THE_SYSTEM = ("/", "/usr", "/run", "/tmp")  # noqa: S108 - names, nothing is made there
 _AROUND = 12  # lines
@@ -34,7 +38,7 @@ def full(case: Case, message: Message) -> Finding | None:
             advice="quota, repquota -a", confidence=SAID + 0.05,
         )  # fmt: skip
     if not _FULL.search(message.text) or WATCHES.search(message.text):
-        return None
+        return _without_its_name(case, message)
     paths = named_paths(case, message)
     mount = case.mount(paths[0]) if paths else None
     if mount is None or mount.full is None:
@@ -47,14 +51,7 @@ def full(case: Case, message: Message) -> Finding | None:
                 case, message, [mount] if mount is not None and mount in nearly else nearly
             )
     if mount is not None and mount.full is not None:
-        where = f"{mount.point} has no {mount.full} left"
-        command = f"df -i {mount.point}" if mount.full == "inodes" else f"du -xh -d1 {mount.point}"
-        return from_message(
-            case, message, "disk-full",
-            what=f"{where}: “{quote(message.text, 160)}”",
-            advice=f"make room there ({command})", confidence=SEEN,
-            more=[case.checked(_room(mount), "system/mounts.txt")],
-        )  # fmt: skip
+        return _seen_full(case, message, mount)
     own = _own_disk(case) if mount is None else None
     if own is None and _READS.search(message.text):
         own = _written_around(case, message)
@@ -67,6 +64,24 @@ def full(case: Case, message: Message) -> Finding | None:
         case, message, "disk-full",
         what=f"there was no space left{named}: “{quote(message.text, 180)}”",
         advice="df -h, df -i", confidence=SAID + 0.08,
+    )  # fmt: skip
+
+
+def _without_its_name(case: Case, message: Message) -> Finding | None:
+    """``Write error``, without the reason, and the disk that it writes to is full."""
+    if not _WRITE_ERROR.search(message.text) or WATCHES.search(message.text):
+        return None
+    own = case.mount(paths[0]) if (paths := named_paths(case, message)) else _own_disk(case)
+    return _seen_full(case, message, own) if own is not None and own.full is not None else None
+
+
+def _seen_full(case: Case, message: Message, mount: Mount) -> Finding:
+    command = f"df -i {mount.point}" if mount.full == "inodes" else f"du -xh -d1 {mount.point}"
+    return from_message(
+        case, message, "disk-full",
+        what=f"{mount.point} has no {mount.full} left: “{quote(message.text, 160)}”",
+        advice=f"make room there ({command})", confidence=SEEN,
+        more=[case.checked(_room(mount), "system/mounts.txt")],
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ _READ_ONLY = re.compile(
 # Without the reason.
 _WRITE_FAILED = re.compile(
     r"\b(?:can(?:no|')t|can not|couldn't|could not|unable to|fail(?:ed|ure)?(?: to)?|error(?: in)?)\b.{0,30}"
-    r"\b(?:creat|writ|mak|sav|renam|mkdir|remov|unlink|updat)\w{0,6}\b",
+    r"\b(?:creat|writ|mak|sav|renam|mkdir|remov|unlink|updat|back(?:ing)? up)\w{0,6}\b",
     re.IGNORECASE,
 )
 _OPEN_MODE = re.compile(
@@ -303,7 +303,7 @@ def read_only(case: Case, message: Message) -> Finding | None:
             confidence=SEEN, more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")],
         )  # fmt: skip
     if not by_words:
-        return None
+        return None if paths else _perhaps_protected(case, message)
     setting = write_protected(case, path) if path else case.unit.get("ProtectSystem")
     if setting is not None and setting not in ("no", "full", "yes"):
         setting = setting if "=" in setting else f"ProtectSystem={setting}"
@@ -312,6 +312,18 @@ def read_only(case: Case, message: Message) -> Finding | None:
         case, message, "read-only",
         what=f"a file system is read-only: “{quote(message.text)}”", advice="mount | grep ' ro[, ]'",
     )  # fmt: skip
+
+
+def _perhaps_protected(case: Case, message: Message) -> Finding | None:
+    """``Processing /srv/a.png`` / ``Can't back up the output file``: neither the reason nor the file;
+    the file above lies where the sandbox lets nobody write."""
+    if ERRNO.search(message.text) or ": " in message.text:
+        return None
+    for one in reversed(case.messages[max(0, message.number - 4) : message.number]):
+        for path in paths_in(one.raw) if one.pid == message.pid else ():
+            setting = write_protected(case, path)
+            return sandboxed(case, message, path, setting) if setting else None
+    return None
 
 
 def wrong_mode(case: Case, message: Message) -> Finding | None:

@@ -138,9 +138,13 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
 
 
 CONCRETE = re.compile(
-    r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|[A-Z_]{4,}"
+    r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|\b[A-Z]{2,30}_[A-Z_]{2,30}"
 )
-_CODE = re.compile(r"\b(?:error|errno|code|status)[ :=#]{0,3}\d{1,5}\b", re.IGNORECASE)
+# What has a number and names nothing: an error's, a version's.
+_NUMBERED = re.compile(
+    r"\b(?:error|errno|code|status|offset)[ :=#]{0,3}\d{1,5}\b|^[\w.+-]{1,40},? (?:version |v)?\d{1,4}(?:\.\d{1,5}){1,4}\b.{0,20}",
+    re.IGNORECASE,
+)
 _SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
 _FEW_WORDS = 6
 _GIVEN = 140  # characters of a command line
@@ -156,7 +160,7 @@ def _general(case: Case) -> Iterator[Finding]:
         text = quote(_with_speaker(case, message, more or together(case, message)))
         yield Finding(
             "unclear",
-            fails(case, f"“{text}”{'' if CONCRETE.search(_CODE.sub('', text)) else work_of(case)}"),
+            fails(case, f"“{text}”{'' if is_concrete(text) else work_of(case)}"),
             f"its own words; the whole log: failhook show {case.incident.id}",
             max(0.22, sure - (0.02 if message is not best[0][1] else 0)),
             (case.proof(message),),
@@ -203,6 +207,12 @@ def _with_speaker(case: Case, message: Message, text: str) -> str:
         return text
     programs = {path.rpartition("/")[2] for _, path, _ in commands(case.unit)}
     return text if speaker["name"] in programs else f"{speaker['name']}: {text}"
+
+
+def is_concrete(text: str) -> bool:
+    """It names something of this machine, and not only a number or a name of its program."""
+    lines = (_NUMBERED.sub("", line) for line in text.split(" / "))
+    return any(CONCRETE.search(line) for line in lines)
 
 
 def work_of(case: Case) -> str:

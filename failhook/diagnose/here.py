@@ -31,6 +31,7 @@ _NO_INTERFACE = re.compile(
     r"\b(?:SIOC[A-Z]{3,20}|ioctl)\b.{0,40}no such device|\b(?:interface|pcap|netdev(?:ice)?)\w*\b.{0,60}no such device"
     r"|no such (?:network )?(?:interface|device exists)|no (?:network )?interface (?:named|called) "
     r"|\b(?:network |net )?interface ['\"]?[\w.:-]{1,20}['\"]?:? (?:does not exist|doesn't exist|(?:was |is )?not found|is missing)"
+    r"|no device matches name|\bnetlink\b.{0,40}no such device"
     r"|cannot find device|could not find (?:network )?interface|unknown (?:network )?interface\b",
     re.IGNORECASE,
 )

@@ -16,7 +16,7 @@ from dataclasses import replace
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
-from failhook.diagnose.general import telling
+from failhook.diagnose.general import is_concrete, telling, work_of
 from failhook.diagnose.manager import complains, of_manager, path_of, program_of, script_of
 from failhook.diagnose.statuses import documented
 from failhook.diagnose.subjects import started
@@ -238,9 +238,13 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
         wrote = " and wrote nothing" if case.manager else "; the journal has nothing of this run"
         silent = f"{wrote}, it is unclear why"
     own = [one for one in case.messages if one.identifier == program.rpartition("/")[2]]
-    own = [one for one in own if not _LEAVES.match(one.raw)] or own
+    own = [
+        one for one in own if not _LEAVES.match(one.raw) and not case.course.is_usage(one)
+    ] or own
     if own and not complains(case):
-        silent = f"; its last words: “{quote(_last_words(case, own[-1]), 220)}”"
+        said = _last_words(case, own[-1])
+        silent = f"; its last words: “{quote(said, 220)}”"
+        silent += "" if is_concrete(said) else work_of(case)
     line = case.said("rocess exited")
     sure = LIKELY - 0.1 if case.silent else FLOOR if complains(case) else LIKELY - 0.15
     path = program.rpartition("=")[2]

@@ -14,7 +14,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import file_in, on_command_line, the_one
 from failhook.diagnose.course import FAILURE
 from failhook.diagnose.facts import HOME, USUAL
-from failhook.diagnose.finding import LIKELY, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import is_program_text, stands_at
@@ -45,9 +45,9 @@ _NEAR = 3  # lines: "We looked for: /etc/x.conf"
 
 
 def _look(case: Case) -> Iterator[Finding]:
-    known = {
-        path: place for path, place in case.facts.withheld.items() if not path.startswith(_OF_A_RUN)
-    }
+    known = _without_those_around(
+        {path: at for path, at in case.facts.withheld.items() if not path.startswith(_OF_A_RUN)}
+    )
     if len(known) == 1 and case.silent and case.ended_badly and not _is_to_write(case, known):
         (path, place), *_ = known.items()
         what, advice = _sentence(case, path, place)
@@ -68,8 +68,27 @@ def _look(case: Case) -> Iterator[Finding]:
             yield from_message(
                 case, message, "permission",
                 what=f"{what}: “{quote(message.text, 140)}”", advice=advice,
-                confidence=LIKELY + 0.06, more=[case.checked(f"{path}: {_seen(case, path)}")],
+                confidence=_how_sure(case, path, place), more=[case.checked(f"{path}: {_seen(case, path)}")],
             )  # fmt: skip
+
+
+def _how_sure(case: Case, path: str, place: str) -> float:
+    """Of what it was told to use, and is shut out of, more than of what its user merely owns not."""
+    fact = case.path(path)
+    access = fact.may(case.uid) if fact is not None else None
+    shut_out = access is not None and access.blocked_at is not None
+    return SAID + 0.04 if shut_out and place not in (HOME, USUAL) else LIKELY + 0.06
+
+
+def _without_those_around(known: Mapping[str, str]) -> Mapping[str, str]:
+    """Of a home, and of the usual place of data, that are around a file which it was told to use,
+    that file: it is all one."""
+    told = [path for path, place in known.items() if place not in (HOME, USUAL)]
+    return {
+        path: place
+        for path, place in known.items()
+        if path in told or not any(one.startswith(f"{path.rstrip('/')}/") for one in told)
+    }
 
 
 def _is_of_key(message: Message, known: Mapping[str, str]) -> bool:

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Complaints that name neither the thing nor the reason: what the look at the machine adds."""
+
+from typing import Any
+
+import pytest
+
+from failhook.diagnose.case import Case
+from failhook.diagnose.facts import HOME, USUAL, Facts
+from tests.unit.diagnose.cases import PROGRAM, UID, case, command, gone, judge, there
+
+MIB = 1 << 20
+YAML = (
+    "Traceback (most recent call last):",
+    '  File "/usr/bin/a", line 33, in <module>',
+    "    sys.exit(main())",
+    '  File "/usr/lib/python3/dist-packages/yaml/scanner.py", line 258, in fetch_more_tokens',
+    '    raise ScannerError("while scanning for the next token", None,',
+    "yaml.scanner.ScannerError: while scanning for the next token",
+    "found character '\\t' that cannot start any token",
+    '  in "<unicode string>", line 3, column 1',
+)
+
+
+def sentence(*lines: str, **more: Any) -> str:
+    return judge(case(*lines, **more)).summary
+
+
+def _mounts(free: int) -> dict[str, Any]:
+    whole = {"type": "tmpfs", "options": "rw", "inodes": 100_000, "inodes_free": 90_000}
+    return {
+        "mounts": [
+            {"point": "/", "bytes": 900 * MIB, "free": 500 * MIB, **whole},
+            {"point": "/mnt/b", "bytes": 2 * MIB, "free": free, **whole},
+        ]
+    }
+
+
+def test_a_write_error_of_a_disk_that_is_full() -> None:
+    show = {"ExecStart": command(PROGRAM, "-cf", "/mnt/b/site.tar", "-C", "/srv", "site")}
+    said = sentence("Write error", show=show, system=_mounts(0))
+    assert "/mnt/b has no space left: “Write error”" in said
+    assert "no space" not in sentence("Write error", show=show, system=_mounts(MIB))
+    elsewhere = {"ExecStart": command(PROGRAM, "-cf", "/srv/site.tar")}
+    assert "no space" not in sentence("Write error", show=elsewhere, system=_mounts(0))
+
+
+def test_the_file_that_is_written_in_what_the_library_reads() -> None:
+    paths = ("/etc/render/motd.j2", "/etc/render/site.yml")
+    show = {"ExecStart": command(PROGRAM, "-o", "/srv/motd", *paths)}
+    facts = Facts(paths={path: there() for path in paths})
+    assert "it reads /etc/render/site.yml line 3" in sentence(*YAML, show=show, facts=facts)
+    both = ("/etc/render/motd.yml", "/etc/render/site.yml")
+    show = {"ExecStart": command(PROGRAM, *both)}
+    facts = Facts(paths={path: there() for path in both})
+    assert "it reads" not in sentence(*YAML, show=show, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_told"),
+    [
+        ("rules were compiled with a different version", True),
+        ("netlink error (offset 24)", True),
+        ("a 4.2 (2021-01-31)", True),
+        ("RULES WERE COMPILED", True),
+        ("no rule for '/srv/x'", False),
+        ("RULES_DIR is of another version", False),
+    ],
+)
+def test_the_command_line_is_told_where_the_words_name_nothing(line: str, is_told: bool) -> None:
+    show = {"ExecStart": command(PROGRAM, "-C", "/etc/a/rules.yarc")}
+    assert (", of: a -C /etc/a/rules.yarc" in sentence(line, show=show)) is is_told
+
+
+def test_the_last_file_that_it_worked_on_lies_in_a_sandbox() -> None:
+    lines = ("Processing: /srv/shop/logo.png", "64x64 pixels", "Can't back up the output file")
+    strict = {"ProtectSystem": "strict"}
+    said = sentence(*lines, show=strict)
+    assert "/srv/shop/logo.png: ProtectSystem=strict makes it read-only for the unit" in said
+    assert "ProtectSystem" not in sentence(*lines, show={**strict, "ReadWritePaths": "/srv/shop"})
+    reason = (*lines[:2], "Can't back up the output file: it is not a picture")
+    assert "ProtectSystem" not in sentence(*reason, show=strict)
+
+
+def _shut_out(*, told: bool, blocked: bool = True) -> Case:
+    home = there(0o750, "root", kind="directory", read=False, write=False, execute=False)
+    cache = "/var/lib/a/cache.db"
+    inside = gone(cache) if not blocked else there(0o644, blocked_at="/var/lib/a")
+    facts = Facts(
+        paths={"/var/lib/a": home, "/var/lib/a/": home, cache: inside},
+        withheld={
+            "/var/lib/a/": HOME,
+            "/var/lib/a": USUAL,
+            **({cache: "/etc/a.yml:8"} if told else {}),
+        },
+        names={UID: "acme"},
+    )
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "/usr/bin/a", line 33, in <module>',
+        "sqlite3.OperationalError: unable to open database file",
+    )
+    said = [{"MESSAGE": line, "_UID": str(UID)} for line in lines]
+    return case(*said, facts=facts, show={"User": "a", "UID": str(UID)})
+
+
+def test_a_home_around_the_file_that_it_was_told_to_use() -> None:
+    said = judge(_shut_out(told=True)).summary
+    assert (
+        "acme may not enter /var/lib/a on the way to /var/lib/a/cache.db (/etc/a.yml line 8)"
+        in said
+    )
+    assert judge(_shut_out(told=False)).cause == "crash-python"
+
+
+def test_a_device_of_the_network_that_nobody_names() -> None:
+    show = {"ExecStart": command(PROGRAM, "-s", "eno7", "wol", "g")}
+    lines = ("netlink error: no device matches name (offset 24)", "netlink error: No such device")
+    said = sentence(*lines, show=show, system={"links": [{"name": "lo"}], "listening": []})
+    assert "the network interface eno7" in said
+
+
+def test_a_long_help_without_a_complaint() -> None:
+    usage = ("no protocols enabled", "Usage: a [-s] [INTERFACE]")
+    options = [f"-{name} = Silent, don't transmit packets" for name in "abcdefghi"]
+    assert "“no protocols enabled”" in sentence(*usage, *options)
+    assert "last words: “Usage: a [-s] [INTERFACE]”" in sentence(usage[1], *options)
