@@ -35,6 +35,7 @@ _BEFORE = 12  # lines
 _TELLING = 30  # letters: no two errors have so many in common by chance
 _PLACES = re.compile(r"\b(?:line|col\w{0,4}|char(?:acter)?|position) \d{1,9}|\b\d{1,9}\b")
 _ERRNO = re.compile(r"\[Errno \d{1,3}\]|\b\w{0,20}Error\b")
+_CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
 
@@ -84,6 +85,8 @@ def _around(case: Case, crash: Crash) -> str:
     if crash.around:
         return f", within “{quote(crash.around, 180)}”"
     outside = [one for one in case.messages if not crash.first <= one.number <= crash.last]
+    if not crash.message and (handled := _handled(case, crash)):
+        return handled
     if len(crash.message) >= _TELLING:
         same = [one.text for one in outside if crash.message[:_TELLING] in one.text]
         if around := around_of(crash.message, same):
@@ -91,6 +94,14 @@ def _around(case: Case, crash: Crash) -> str:
     if not NAMES_A_THING.search(_ERRNO.sub("", crash.message)):
         before = [one for one in outside if one.number < crash.first and one.pid == crash.at.pid]
         return _after(crash, before[-_BEFORE:])
+    return ""
+
+
+def _handled(case: Case, crash: Crash) -> str:
+    """What an exception of no words was raised for: the one in whose handling it was."""
+    above = [one for one in case.messages[: crash.first] if one.pid == crash.at.pid][-2:]
+    if len(above) > 1 and _CHAINED.match(above[1].text):
+        return f", after “{quote(above[0].text, 160)}”"
     return ""
 
 

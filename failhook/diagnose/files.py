@@ -16,7 +16,7 @@ from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths, told_paths
-from failhook.diagnose.place import place_in
+from failhook.diagnose.place import SYSTEM_PLACES, place_in
 from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import forbidden_act, hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import commands, own_directories, paths_in
@@ -188,14 +188,17 @@ def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
     )  # fmt: skip
 
 
+_OUTPUT = re.compile(r"\boutput file\b|\b(?:for|to) (?:writ|output)\w*", re.IGNORECASE)
 _MADE = (".log", ".pid", ".lock", ".lck", ".sock", ".db", ".sqlite", ".sqlite3", ".rrd", ".state")
 
 
 def _is_to_be_made(message: Message, path: str) -> bool:
     """A file that programs make: that it is not there yet is no reason to fail."""
     made = path.endswith(_MADE)
-    writes = PUTS.search(message.text.replace(path, "")) is not None
-    return path.startswith("/var/") and (made or writes)
+    said = message.text.replace(path, "")
+    if _OUTPUT.search(said):
+        return not path.startswith(SYSTEM_PLACES)
+    return path.startswith("/var/") and (made or PUTS.search(said) is not None)
 
 
 def denied(case: Case, message: Message) -> Finding | None:

@@ -51,6 +51,12 @@ SOURCE_PLACE = re.compile(
     r"\W{0,9}(?:error )?(?:occurred |raised )?(?:at|in|from):? [\w./-]{1,99}\.(?:c|cc|cpp|h|go|rs|y)\b",
     re.IGNORECASE,
 )
+_WORKS_ON = re.compile(
+    r"\b(?:process|check|read|load|convert|pars|scann|test|verify|compil|import|handl|analy[sz]|extract|decod)ing"
+    r"(?: (?:the )?file)?:? ['\"`]?(?P<thing>/[^\s'\"`]{1,300}|[\w.+-]{1,80}\.[a-z]\w{1,5})['\"`]?[.:]{0,3}$",
+    re.IGNORECASE,
+)
+_CLOSE_ABOVE = 2  # lines
 _TWO_WORDS = 7  # letters
 # Letters: where a quote has no room for both, what follows is what matters.
 _OF_A_QUOTE, _OF_THE_HEAD = 230, 110
@@ -122,6 +128,8 @@ def _subject_above(case: Case, message: Message) -> str:
         return above.text.rstrip(",. ")
     if NAMES_A_THING.search(message.text):
         return ""
+    if (worked_on := _worked_on(case, message)) is not None:
+        return worked_on
     if above.pid != message.pid or not NAMES_A_THING.search(above.text):
         return ""
     reason = message.text.rpartition(": ")[2].rstrip(". ").lower()
@@ -129,6 +137,16 @@ def _subject_above(case: Case, message: Message) -> str:
     ends = len(reason.split()) > 1 and above.lower.rstrip(". ").endswith(f": {reason}")
     begins = len(first) > _TWO_WORDS and above.lower.startswith(first)
     return above.text.rstrip(". ") if ends or begins else ""
+
+
+def _worked_on(case: Case, message: Message) -> str | None:
+    """``Processing: /srv/a.png`` / ``Unrecognized image file format``: what it was at, just above."""
+    for one in reversed(case.messages[max(0, message.number - _CLOSE_ABOVE) : message.number]):
+        if one.pid != message.pid or FAILURE.search(one.text[:400]):
+            return None
+        if (match := _WORKS_ON.search(one.text[:400])) is not None:
+            return match["thing"]
+    return None
 
 
 def _after(case: Case, message: Message) -> list[Message]:

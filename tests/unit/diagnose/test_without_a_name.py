@@ -125,3 +125,38 @@ def test_a_long_help_without_a_complaint() -> None:
     options = [f"-{name} = Silent, don't transmit packets" for name in "abcdefghi"]
     assert "“no protocols enabled”" in sentence(*usage, *options)
     assert "last words: “Usage: a [-s] [INTERFACE]”" in sentence(usage[1], *options)
+
+
+def test_what_it_was_at_just_above() -> None:
+    lines = ("** Processing: /srv/shop/4711.png", "ERROR: Unrecognized image file format", "report")
+    assert "“/srv/shop/4711.png: Unrecognized image file format”" in sentence(*lines)
+    apart = (lines[0], "read 12 rows", "wrote 12 rows", lines[1])
+    assert "4711.png: Unrecognized" not in sentence(*apart)
+
+
+def test_an_exception_without_a_word_after_one_that_tells() -> None:
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3/dist-packages/h/utils.py", line 118, in load_application',
+        "ModuleNotFoundError: No module named 'status'",
+        "",
+        "During handling of the above exception, another exception occurred:",
+        "",
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3/dist-packages/h/utils.py", line 121, in load_application',
+        "    raise NoAppError()",
+        "h.utils.NoAppError",
+    )
+    assert "after “ModuleNotFoundError: No module named 'status'”" in sentence(*lines)
+
+
+def test_an_output_file_that_the_sandbox_keeps_from_being_made() -> None:
+    image = "/srv/www/logo.webp"
+    facts = Facts(paths={image: gone(image)})
+    line = f"Error! Cannot open output file '{image}'"
+    strict = {"ProtectSystem": "strict"}
+    assert f"{image}: ProtectSystem=strict makes it read-only" in sentence(
+        line, show=strict, facts=facts
+    )
+    read = line.replace("output", "input")
+    assert "ProtectSystem" not in sentence(read, show=strict, facts=facts)
