@@ -36,7 +36,8 @@ _KINDS = (
     (re.compile(r"\bkey ?file|\b(?:private|secret) key", re.IGNORECASE), (".key", "key.pem")),
     (re.compile(r"\bcert", re.IGNORECASE), (".crt", ".cer", "cert.pem", "chain.pem", ".pem")),
 )
-_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
+# Made for a run, or by the kernel for whoever asks; a device that is named is there or it is not.
+_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/shm/", "/dev/log", "/dev/pts/")  # noqa: S108
 _MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
 # Made by the syslog daemon of Debian and Red Hat, for others to read.
 _OF_SYSLOG = tuple(

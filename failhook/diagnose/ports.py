@@ -7,6 +7,7 @@ import re
 
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.endpoints import NO_HOST, Named, numbers_in
 from failhook.diagnose.finding import LIKELY, SEEN, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.subjects import commands, paths_in
@@ -27,6 +28,8 @@ _LISTENS = re.compile(
     r"\bbind|\blisten(?!ing on)|(?:fail|cannot|unable|could|error).{0,20}listening on|endpoint|(?:server|listene?r?) socket|udp socket|network socket|make_sock|start(?:ing)? (?:\w+ )?(?:server|listener)",
     re.IGNORECASE,
 )
+_OF_A_SERVER = re.compile(r"server[_ ]?sock|\blisten|\bbind", re.IGNORECASE)
+_LAST = 4  # lines
 COMPLAINS = re.compile(
     r"\b(?:can(?:no|')t|could not|couldn't|unable|fail(?:ed|ure|s)?|error|unavailable|refus(?:ed|es)|time(?:d )?-?out)\b",
     re.IGNORECASE,
@@ -213,16 +216,18 @@ def _held(case: Case, message: Message, port: int, holder: Listener) -> Finding:
 
 
 def _unsaid(case: Case) -> list[Finding]:
-    """It wrote nothing, and a port of its command line is somebody else's."""
-    if not case.silent or not case.ended_badly:
+    """It wrote nothing, or nothing that names a thing, and a port of its command line is somebody
+    else's."""
+    if not (case.silent or _wanted_to_listen(case)) or not case.ended_badly:
         return []
     argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
-    numbers = [*_asked_for(case), *_held_numbers(case, argv)]
+    numbers = [*_asked_for(case), *_held_numbers(case, argv), *_given(case)]
     held = {port: one for port in numbers if (one := case.listener(port)) is not None}
     if len(held) != 1:
         return []
     (port, holder), *_ = held.items()
-    what = f"port {port} of its command line is already held by {holder.holder}; it wrote nothing"
+    wrote = "it wrote nothing" if case.silent else "it names nothing that is wrong"
+    what = f"port {port} of its command line is already held by {holder.holder}; {wrote}"
     seen = f"{holder.protocol} {holder.address}:{port} is held by {holder.holder}"
     proof = (case.checked(seen, "system/listening.txt"),)
     return [
@@ -234,6 +239,14 @@ def _unsaid(case: Case) -> list[Finding]:
             proof,
         )
     ]
+
+
+def _wanted_to_listen(case: Case) -> bool:
+    """Its last words are of a server's socket, and no complaint names a thing: a client may well
+    be told a port on which somebody listens."""
+    if any(FAILURE.search(one.text) and NAMES_A_THING.search(one.text) for one in case.messages):
+        return False
+    return any(_OF_A_SERVER.search(one.text) for one in case.messages[-_LAST:])
 
 
 def _asked_for(case: Case) -> list[int]:

@@ -160,3 +160,22 @@ def test_an_output_file_that_the_sandbox_keeps_from_being_made() -> None:
     )
     read = line.replace("output", "input")
     assert "ProtectSystem" not in sentence(read, show=strict, facts=facts)
+
+
+SOCAT = {"protocol": "tcp", "address": "0.0.0.0", "port": 8888, "pid": 99, "program": "socat"}
+LISTENING = {"listening": [SOCAT | {"unit": "b.service"}]}
+
+
+def test_a_server_that_says_no_more_than_that_there_is_no_socket() -> None:
+    show = {"ExecStart": command(PROGRAM, "-F", "localhost:22", "8888")}
+    lines = ("ERROR tunnel_new_server: server_socket = -1", "ERROR couldn't create tunnel")
+    said = sentence(*lines, show=show, system=LISTENING)
+    assert "port 8888 of its command line is already held by socat" in said
+    # a client is told the port of somebody who listens, and fails for another reason
+    client = ("ERROR the answer has no header", "ERROR couldn't go on")
+    assert "held by" not in sentence(*client, show=show, system=LISTENING)
+
+
+def test_a_device_that_an_environment_file_names() -> None:
+    facts = Facts(absent={"/dev/hwrng0": "/etc/default/a:15", "/dev/shm/a": "/etc/default/a:16"})
+    assert "/dev/hwrng0 (/etc/default/a line 15) does not exist" in sentence(facts=facts)
