@@ -117,13 +117,26 @@ def _by_course(case: Case, message: Message) -> float:
     score = -2.6 if taken_back(case, message) else 0.0
     score -= min(2.0, 0.6 * case.course.survived(message))
     score -= 1.0 if case.course.told_nearby(message) else 0.0
-    score -= 1.5 if case.of_another_command(message) else 0.0
+    score -= (
+        1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
+    )
     score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
     hung = case.incident.result == "timeout"
     if message.at and end - message.at > _NEAR_END_S and not hung:
         score -= 1.2
     return score
+
+
+def _only_lost_its_reader(case: Case, message: Message) -> bool:
+    """``tr: write error: Broken pipe`` (EPIPE, write(2)), beside another process that complains: the
+    one that it wrote to."""
+    if not _WRITES_ON.search(message.text[:200]):
+        return False
+    near = case.messages[max(0, message.number - 2) : message.number + 2]
+    lost = any(one.pid == message.pid and "broken pipe" in one.lower for one in near)
+    others = (one for one in case.messages if one.pid != message.pid)
+    return lost and any(FAILURE.search(one.text[:600]) for one in others)
 
 
 def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Message]]:
@@ -145,6 +158,7 @@ _NUMBERED = re.compile(
     r"\b(?:error|errno|code|status|offset)[ :=#]{0,3}\d{1,5}\b|^[\w.+-]{1,40},? (?:version |v)?\d{1,4}(?:\.\d{1,5}){1,4}\b.{0,20}",
     re.IGNORECASE,
 )
+_WRITES_ON = re.compile(r"broken pipe|\bwrite error$", re.IGNORECASE)
 _SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
 _FEW_WORDS = 6
 _GIVEN = 140  # characters of a command line

@@ -179,3 +179,14 @@ def test_a_server_that_says_no_more_than_that_there_is_no_socket() -> None:
 def test_a_device_that_an_environment_file_names() -> None:
     facts = Facts(absent={"/dev/hwrng0": "/etc/default/a:15", "/dev/shm/a": "/etc/default/a:16"})
     assert "/dev/hwrng0 (/etc/default/a line 15) does not exist" in sentence(facts=facts)
+
+
+def test_who_only_lost_its_reader() -> None:
+    lines = (
+        {"MESSAGE": "tr: write error: Broken pipe", "_PID": "129"},
+        {"MESSAGE": "tr: write error", "_PID": "129"},
+        {"MESSAGE": "ops@example.org: skipped: Server indicated a failure", "_PID": "131"},
+        {"MESSAGE": "[stdin]: encryption failed: Server indicated a failure", "_PID": "131"},
+    )
+    assert "ops@example.org: skipped" in judge(case(*lines)).summary
+    assert "Broken pipe" in judge(case(*lines[:2])).summary
