@@ -64,6 +64,8 @@ def _look(case: Case) -> Iterator[Finding]:
         ended = f"{case.status}/{named}" if named else case.status
         what = f"{what}; it wrote nothing and ended with status {ended}"
         yield Finding("file-missing", fails(case, what), advice, LIKELY - 0.02, _seen(case, every))
+    if not every:
+        yield from _of_its_script(case)
     if not 0 < len(every) <= _MOST:
         return
     for message in case.messages:
@@ -74,6 +76,23 @@ def _look(case: Case) -> Iterator[Finding]:
             yield from_message(
                 case, message, "file-missing", what=f"{what}: “{quote(message.text, 140)}”",
                 advice=advice, confidence=sure, more=_seen(case, meant),
+            )  # fmt: skip
+
+
+def _of_its_script(case: Case) -> Iterator[Finding]:
+    """``FileNotFoundError: [Errno 2] No such file or directory``, of a call that names no file, and
+    the script names one thing that is not there."""
+    unmade = {
+        path: place
+        for path, place in case.facts.unmade.items()
+        if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE)
+    }
+    for message in case.messages if len(unmade) == 1 else ():
+        if _NO_SUCH_FILE.search(message.text) and not named_paths(case, message):
+            what, advice = _sentence(unmade)
+            yield from_message(
+                case, message, "file-missing", what=f"{what}: “{quote(message.text, 140)}”",
+                advice=advice, confidence=SAID + 0.03, more=_seen(case, unmade),
             )  # fmt: skip
 
 

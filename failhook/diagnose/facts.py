@@ -111,6 +111,9 @@ class Facts:
     absent: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, missing: path -> file:line
+    unmade: Mapping[str, str] = field(
+        default_factory=dict
+    )  # missing as well, named by its own scripts, which may make it: path -> script:line
     withheld: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, not for its user: path -> file:line, or HOME
@@ -172,6 +175,7 @@ def load(data: bytes) -> Facts:
         lines={name: str(text) for name, text in _object(raw.get("lines")).items()},
         configurations=_texts(raw.get("configurations")) or (),
         absent={path: str(place) for path, place in _object(raw.get("absent")).items()},
+        unmade={path: str(place) for path, place in _object(raw.get("unmade")).items()},
         withheld={path: str(place) for path, place in _object(raw.get("withheld")).items()},
         data={path: str(place) for path, place in _object(raw.get("data")).items()},
         empty={path: str(place) for path, place in _object(raw.get("empty")).items()},

@@ -228,6 +228,14 @@ class Machine:
                 found.setdefault(path, place)
         return dict(islice(found.items(), _MAX_CONFIGURATIONS))
 
+    def unmade(self, scripts: Iterable[str]) -> dict[str, str]:
+        """What scripts name and is not there, beside what `absent` tells: some may be made by them."""
+        found: dict[str, str] = {}
+        for place, path, needed in self._named(scripts):
+            if not needed and self.path(path, ()).missing_at == path:
+                found.setdefault(path, place)
+        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
     def withheld(
         self, files: Iterable[str], own: int | None, data: Iterable[str]
     ) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from failhook.diagnose.config_file import with_configuration
-from failhook.diagnose.facts import USUAL, Facts, PathFact
+from failhook.diagnose.facts import USUAL, Facts, PathFact, dump, load
 from failhook.diagnose.look import look
 from failhook.diagnose.machine import Machine
 from failhook.diagnose.place import Place
@@ -295,6 +295,18 @@ def test_a_script_names_what_it_works_with(tmp_path: Path) -> None:
     assert not _look(scripts=(str(program),)).endpoints
     script.chmod(0o777)  # of what others may write nothing is believed
     assert not _look(scripts=(str(script),)).absent
+
+
+@ROOTED
+def test_what_a_script_names_and_perhaps_makes(tmp_path: Path) -> None:
+    script = tmp_path / "watch.py"
+    text = f'import x\nx.watch(handler(), "{tmp_path}/inbox", recursive=True)\nopen("{script}")\n'
+    script.write_text(text)
+    facts = _look(scripts=(str(script),))
+    assert facts.unmade == {f"{tmp_path}/inbox": f"{script}:2"}
+    assert load(dump(facts)).unmade == facts.unmade
+    script.chmod(0o777)
+    assert not _look(scripts=(str(script),)).unmade
 
 
 @ROOTED

@@ -190,3 +190,25 @@ def test_who_only_lost_its_reader() -> None:
     )
     assert "ops@example.org: skipped" in judge(case(*lines)).summary
     assert "Broken pipe" in judge(case(*lines[:2])).summary
+
+
+@pytest.mark.parametrize(
+    ("unmade", "is_said"),
+    [
+        ({"/srv/edi/inbox": "/opt/watch:7"}, True),
+        ({"/srv/edi/inbox": "/opt/watch:7", "/srv/edi/done": "/opt/watch:8"}, False),
+        ({"/srv/edi/inbox.log": "/opt/watch:7"}, False),  # it makes that itself
+        ({"/run/edi": "/opt/watch:7"}, False),
+    ],
+)
+def test_the_one_thing_of_a_script_that_is_not_there(unmade: dict[str, str], is_said: bool) -> None:
+    lines = (
+        "Traceback (most recent call last):",
+        '  File "/opt/watch", line 9, in <module>',
+        "    observer.start()",
+        "FileNotFoundError: [Errno 2] No such file or directory",
+    )
+    said = sentence(*lines, facts=Facts(unmade=unmade))
+    assert ("/srv/edi/inbox (/opt/watch line 7) does not exist" in said) is is_said
+    other = (*lines[:3], "FileNotFoundError: [Errno 2] No such file or directory: '/srv/x'")
+    assert "inbox" not in sentence(*other, facts=Facts(unmade=unmade))
