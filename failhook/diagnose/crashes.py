@@ -99,9 +99,10 @@ def _around(case: Case, crash: Crash) -> str:
 
 def _handled(case: Case, crash: Crash) -> str:
     """What an exception of no words was raised for: the one in whose handling it was."""
-    above = [one for one in case.messages[: crash.first] if one.pid == crash.at.pid][-2:]
-    if len(above) > 1 and _CHAINED.match(above[1].text):
-        return f", after “{quote(above[0].text, 160)}”"
+    above = case.messages[max(0, crash.first - _BEFORE) : crash.first]
+    own = [one for one in above if one.pid == crash.at.pid]
+    if len(own) > 1 and _CHAINED.match(own[-1].text):
+        return f", after “{quote(own[-2].text, 160)}”"
     return ""
 
 

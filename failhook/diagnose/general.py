@@ -135,8 +135,16 @@ def _only_lost_its_reader(case: Case, message: Message) -> bool:
         return False
     near = case.messages[max(0, message.number - 2) : message.number + 2]
     lost = any(one.pid == message.pid and "broken pipe" in one.lower for one in near)
-    others = (one for one in case.messages if one.pid != message.pid)
-    return lost and any(FAILURE.search(one.text[:600]) for one in others)
+    return lost and not case.once("who complains", lambda: _who_complains(case)) <= {message.pid}
+
+
+def _who_complains(case: Case) -> frozenset[str]:
+    """The processes that complain of something else than a reader that is gone."""
+    return frozenset(
+        one.pid
+        for one in case.messages
+        if FAILURE.search(one.text[:600]) and not _WRITES_ON.search(one.text[:200])
+    )
 
 
 def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Message]]:

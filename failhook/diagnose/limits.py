@@ -38,6 +38,8 @@ def _by_signal(case: Case) -> Iterator[Finding]:
     if setting is None or case.incident.control is not None:
         return
     limit = case.unit.number(f"{setting}Soft") or case.unit.number(setting)
+    if limit is None and case.incident.exit_code == "exited":
+        return  # the number alone is a status like any other
     shown = f"{setting}={limit}" if limit is not None else f"its limit ({setting}= is not set)"
     program = program_of(case)
     what = f"{program} used up the CPU time that {shown} allows (seconds)"

@@ -60,6 +60,7 @@ def test_the_hard_limit_kills() -> None:
         _killed("XCPU", ONE_SECOND, control=control("ExecStartPost", "7")),
         case("open /srv/a: File too large"),
         case("worker 153 ended", show=SMALL),
+        case(exit_status="153"),
     ],
 )
 def test_what_is_no_limit(one: Case) -> None:
