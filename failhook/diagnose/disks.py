@@ -69,7 +69,8 @@ def full(case: Case, message: Message) -> Finding | None:
 
 def _without_its_name(case: Case, message: Message) -> Finding | None:
     """``Write error``, without the reason, and the disk that it writes to is full."""
-    if not _WRITE_ERROR.search(message.text) or WATCHES.search(message.text):
+    last = message.text.rpartition(": ")[2]  # "write error: Connection reset" has its reason
+    if not _WRITE_ERROR.search(last) or WATCHES.search(message.text):
         return None
     own = case.mount(paths[0]) if (paths := named_paths(case, message)) else _own_disk(case)
     return _seen_full(case, message, own) if own is not None and own.full is not None else None

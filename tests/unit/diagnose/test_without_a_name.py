@@ -41,6 +41,8 @@ def test_a_write_error_of_a_disk_that_is_full() -> None:
     said = sentence("Write error", show=show, system=_mounts(0))
     assert "/mnt/b has no space left: “Write error”" in said
     assert "no space" not in sentence("Write error", show=show, system=_mounts(MIB))
+    reason = "write error: Connection reset by peer"
+    assert "no space" not in sentence(reason, show=show, system=_mounts(0))
     elsewhere = {"ExecStart": command(PROGRAM, "-cf", "/srv/site.tar")}
     assert "no space" not in sentence("Write error", show=elsewhere, system=_mounts(0))
 
