@@ -22,7 +22,7 @@ from failhook.diagnose.course import (
 )
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
-from failhook.diagnose.subjects import commands, paths_in
+from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import OF_FEW_LINES, SOURCE_PLACE, all_of_it, taken_back, together
 
@@ -161,6 +161,9 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
 CONCRETE = re.compile(
     r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|\b[A-Z]{2,30}_[A-Z_]{2,30}"
 )
+_A_THING = re.compile(
+    r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|[\w-]{2}\.[a-z]\w{1,10}\b|\b[A-Z]{2,30}_[A-Z_]{2,30}"
+)
 # What has a number and names nothing: an error's, a version's.
 _NUMBERED = re.compile(
     r"\b(?:error|errno|code|status|offset)[ :=#]{0,3}\d{1,5}\b|^[\w.+-]{1,40},? (?:version |v)?\d{1,4}(?:\.\d{1,5}){1,4}\b.{0,20}",
@@ -234,7 +237,7 @@ def _with_speaker(case: Case, message: Message, text: str) -> str:
 def is_concrete(text: str) -> bool:
     """It names something of this machine, and not only a number or a name of its program."""
     lines = (_NUMBERED.sub("", line) for line in text.split(" / "))
-    return any(CONCRETE.search(line) for line in lines)
+    return any(_A_THING.search(line) for line in lines)
 
 
 def work_of(case: Case) -> str:
@@ -242,8 +245,8 @@ def work_of(case: Case) -> str:
     failed = case.failing
     for setting, program, argv in commands(case.unit):
         given = argv.partition(" ")[2]
-        if setting == failed and paths_in(given) and " -c " not in f" {given}":
-            return f", of: {program.rpartition('/')[2]} {quote(given, _GIVEN)}"
+        if setting == failed and given and " -c " not in f" {given}":
+            return f", of: “{program.rpartition('/')[2]} {quote(given, _GIVEN)}”"
     return ""
 
 

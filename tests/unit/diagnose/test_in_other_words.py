@@ -444,4 +444,4 @@ def test_complaints_of_which_none_tells_more() -> None:
 def test_the_number_of_an_error_names_nothing() -> None:
     show = {"ExecStart": command(PROGRAM, "-d", "/srv/feed/prices.lz4")}
     said = sentence("Error 44 : Unrecognized header : cannot be decoded", show=show)
-    assert "of: a -d /srv/feed/prices.lz4" in said
+    assert "of: “a -d /srv/feed/prices.lz4" in said

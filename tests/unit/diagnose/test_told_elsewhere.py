@@ -286,11 +286,13 @@ def test_what_it_waited_for_when_its_time_ran_out() -> None:
 def test_what_a_job_worked_on() -> None:
     show = {"ExecStart": command("/sbin/cs", "open", "--key-file", "/etc/keys/a.key", "/srv/a.img")}
     said = sentence("No key available with this passphrase", show=show)
-    assert "“No key available with this passphrase”, of: cs open --key-file /etc/keys/a.key" in said
+    assert (
+        "“No key available with this passphrase”, of: “cs open --key-file /etc/keys/a.key" in said
+    )
     said = sentence("No key 'b' available with this passphrase", show=show)
     assert said.endswith("“No key 'b' available with this passphrase”")
     show = {"ExecStart": command("/bin/sh", "-c", "read /etc/keys/a.key")}
-    assert "of: sh" not in sentence("No key available with this passphrase", show=show)
+    assert "of: “sh" not in sentence("No key available with this passphrase", show=show)
 
 
 def test_a_helper_misses_a_command_and_the_program_dies_of_something_else() -> None:

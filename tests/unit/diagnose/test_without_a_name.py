@@ -65,13 +65,24 @@ def test_the_file_that_is_written_in_what_the_library_reads() -> None:
         ("netlink error (offset 24)", True),
         ("a 4.2 (2021-01-31)", True),
         ("RULES WERE COMPILED", True),
+        ("the answer has 404 lines too many", True),
         ("no rule for '/srv/x'", False),
         ("RULES_DIR is of another version", False),
     ],
 )
 def test_the_command_line_is_told_where_the_words_name_nothing(line: str, is_told: bool) -> None:
     show = {"ExecStart": command(PROGRAM, "-C", "/etc/a/rules.yarc")}
-    assert (", of: a -C /etc/a/rules.yarc" in sentence(line, show=show)) is is_told
+    assert (", of: “a -C /etc/a/rules.yarc" in sentence(line, show=show)) is is_told
+
+
+def test_a_command_line_without_a_path() -> None:
+    show = {"ExecStart": command(PROGRAM, "-s", "eno7", "wol", "g")}
+    assert "“cannot get settings”, of: “a -s eno7 wol g”" in sentence(
+        "cannot get settings", show=show
+    )
+    assert ", of:" not in sentence("cannot get settings")
+    shell = {"ExecStart": command("/bin/sh", "-c", "a -s eno7")}
+    assert ", of:" not in sentence("cannot get settings", show=shell)
 
 
 def test_the_last_file_that_it_worked_on_lies_in_a_sandbox() -> None:
