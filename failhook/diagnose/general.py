@@ -205,8 +205,8 @@ def _worth_of_first(best: Sequence[tuple[float, Message]]) -> float:
 
 
 def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
-    """The last complaints of a run, where none of them tells more than the others and the first one
-    names no thing: ``Repair is required`` / ``1 file(s) exist but are damaged`` / ``… not possible``."""
+    """The last complaints of a run, where none of them tells more than the others: ``Repair is
+    required`` / ``1 file(s) exist but are damaged`` / ``Repair is not possible``."""
     score, first = best[0]
     lines = [
         one
@@ -214,7 +214,7 @@ def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
         if round(worth) == round(score) and one.pid == first.pid and one.level is first.level
     ]
     is_end = all(len(case.messages) - one.number <= _OF_THE_END for one in lines)
-    if len(lines) < 2 or not is_end or CONCRETE.search(first.text):
+    if len(lines) < 2 or not is_end:
         return ""
     texts = [one.text for one in sorted(lines, key=lambda each: each.number)]
     return " / ".join(texts) if sum(map(len, texts)) <= OF_FEW_LINES else ""

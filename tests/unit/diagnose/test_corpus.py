@@ -33,10 +33,9 @@ WRONG = {
     "lego-account-key-empty": "a panic of a null pointer, and no word of the file that it read",
     "netdata-cache-owned-by-root": "silent on its cache; what it says it does not find is harmless",
 }
-# Floors, not exact values: what the verdict reached when they were written. A change that falls
-# below one has made it worse for programs that nobody has seen.
-HELD_OUT_NAMED = 0.925
-HELD_OUT_WRONG = 0.035
+# The bars of issue 3, for programs that nobody has seen.
+HELD_OUT_NAMED = 0.95
+HELD_OUT_WRONG = 0.03
 MEDIAN_S, WORST_S = 0.15, 2.0  # of CPU (issue 3)
 
 

@@ -261,8 +261,8 @@ def test_what_is_wrong_stands_below(lines: tuple[str, ...], said: str) -> None:
 def test_a_few_short_lines_are_told_whole() -> None:
     lines = ("init :: non DOS media", "Cannot initialize '::'", "Bad target ::/kernel.bin")
     assert "“init :: non DOS media / Cannot initialize '::' / Bad target" in sentence(*lines)
-    assert " / " not in sentence(*(f"{INFO}{line}" for line in lines))
-    assert " / " not in sentence(*lines, *(f"a further line {word}" for word in "abc"))
+    assert "init ::" not in sentence(*(f"{INFO}{line}" for line in lines))
+    assert "init ::" not in sentence(*lines, *(f"a further line {word}" for word in "abc"))
 
 
 def test_one_line_many_times_is_one_line() -> None:
@@ -439,6 +439,10 @@ def test_complaints_of_which_none_tells_more() -> None:
     assert "“Repair is required. / 1 file is damaged. / Repair is not possible”" in said
     named = sentence(*progress, "cannot read 'b.tar'", "Repair is not possible.")
     assert "“cannot read 'b.tar'”" in named
+    both = sentence(*progress, "cannot apply 'b' to 'c'", "cannot merge 'b' and 'd'", "done")
+    assert "“cannot apply 'b' to 'c' / cannot merge 'b' and 'd'”" in both
+    far = sentence("cannot apply 'b' to 'c'", *progress, "cannot merge 'b' and 'd'")
+    assert "'c' / cannot" not in far
 
 
 def test_the_number_of_an_error_names_nothing() -> None:
