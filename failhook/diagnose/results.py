@@ -17,7 +17,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import is_concrete, telling, work_of
-from failhook.diagnose.manager import complains, of_manager, path_of, program_of, script_of
+from failhook.diagnose.manager import complains, of_manager, program_of, script_of
 from failhook.diagnose.statuses import documented
 from failhook.diagnose.subjects import started
 from failhook.diagnose.text import Message
@@ -188,7 +188,12 @@ def _control(case: Case) -> Iterator[Finding]:
         return
     program = program_of(case)
     found = _exited(case, f"{control.command}={program}", control.exit_code, control.exit_status)
-    yield _with_own_words(case, control, program, found)
+    found = _with_own_words(case, control, program, found)
+    clean = (case.incident.exit_code, case.incident.exit_status) == ("exited", "0")
+    if clean and control.command in ("ExecStop", "ExecStopPost"):
+        words = found.sentence.removeprefix(fails(case, ""))
+        found = replace(found, sentence=fails(case, f"the run itself was clean, but {words}"))
+    yield found
 
 
 def _with_own_words(case: Case, control: Control, program: str, found: Finding) -> Finding:
@@ -286,23 +291,6 @@ def _as_documented(case: Case, program: str, ended: str, known: str) -> Finding:
     return of_manager(case, "exit-status", what, advice, case.said("rocess exited"), LIKELY + 0.05)
 
 
-def _stop_post(case: Case) -> Iterator[Finding]:
-    """The run was clean, and what runs after it failed."""
-    incident = case.incident
-    if incident.exit_code == "exited" and incident.exit_status == "0" and incident.control is None:
-        for command in case.unit.commands:
-            if (
-                command.property == "ExecStopPost"
-                and command.code
-                and not command.status.startswith("0")
-            ):
-                what = f"the run itself was clean, but ExecStopPost={path_of(command.text)} failed "
-                what += f"with status {command.status}"
-                yield of_manager(
-                    case, "stop-post", what, "see what that command says", None, LIKELY
-                )
-
-
 def _resources(case: Case) -> Iterator[Finding]:
     if case.incident.result == "resources":
         line = case.said("Failed to")
@@ -367,7 +355,6 @@ CAUSES = (
     Cause("signal", "ended by a signal", _signal),
     Cause("control", "a command beside the main process failed", _control),
     Cause("exit-status", "the main process ended with a status", _exit_status),
-    Cause("stop-post", "ExecStopPost= failed after a clean run", _stop_post),
     Cause("resources", "systemd could not start it", _resources),
     Cause("ordering-cycle", "an ordering cycle", _cycle),
     Cause("mount", "a mount or swap failed", _mount),
