@@ -99,9 +99,9 @@ _A_REASON_FOR_IT = re.compile(rf"{_WRONG.pattern}|\bnot\b", re.IGNORECASE)
 _LINE_FOLLOWS = re.compile(r"\b(?:below|following|offending|this) line:?$", re.IGNORECASE)
 _ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
-_WARNED = re.compile(r"(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: warning: ", re.IGNORECASE)
+_WARNED = re.compile(r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: warning: ", re.IGNORECASE)
 _CHECKED = re.compile(
-    r"(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
+    r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
     re.IGNORECASE,
 )
 _FILES = 2
