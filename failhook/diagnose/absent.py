@@ -14,7 +14,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import named_paths, told_paths
-from failhook.diagnose.place import stands_at
+from failhook.diagnose.place import MADE, OF_A_RUN, stands_at
 from failhook.diagnose.subjects import paths_in, started
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
@@ -36,9 +36,8 @@ _KINDS = (
     (re.compile(r"\bkey ?file|\b(?:private|secret) key", re.IGNORECASE), (".key", "key.pem")),
     (re.compile(r"\bcert", re.IGNORECASE), (".crt", ".cer", "cert.pem", "chain.pem", ".pem")),
 )
-# Made for a run, or by the kernel for whoever asks; a device that is named is there or it is not.
-_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/shm/", "/dev/log", "/dev/pts/")  # noqa: S108
-_MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
+# Or made by the kernel for whoever asks; any other device that is named is there, or it is not.
+_OF_A_RUN = (*OF_A_RUN, "/dev/log", "/dev/pts/")
 # Made by the syslog daemon of Debian and Red Hat, for others to read.
 _OF_SYSLOG = tuple(
     f"/var/log/{name}"
@@ -54,7 +53,7 @@ def _look(case: Case) -> Iterator[Finding]:
     known = {
         _what(case, path): place
         for path, place in case.facts.absent.items()
-        if not path.startswith(_OF_A_RUN) and not (path.endswith(_MADE) and _can_make(case, path))
+        if not path.startswith(_OF_A_RUN) and not (path.endswith(MADE) and _can_make(case, path))
     }
     yield from _no_place_for_a_socket(case)
     every = {**known, **_of_command_line(case)}
@@ -85,7 +84,7 @@ def _of_its_script(case: Case) -> Iterator[Finding]:
     unmade = {
         path: place
         for path, place in case.facts.unmade.items()
-        if not path.startswith(_OF_A_RUN) and not path.endswith(_MADE)
+        if not path.startswith(_OF_A_RUN) and not path.endswith(MADE)
     }
     for message in case.messages if len(unmade) == 1 else ():
         if _NO_SUCH_FILE.search(message.text) and not named_paths(case, message):
@@ -122,7 +121,7 @@ def _can_make(case: Case, path: str) -> bool:
 
 def _what(case: Case, path: str) -> str:
     """What is to be made: of a log whose directory is missing, that."""
-    return path.rpartition("/")[0] if path.endswith(_MADE) and not _can_make(case, path) else path
+    return path.rpartition("/")[0] if path.endswith(MADE) and not _can_make(case, path) else path
 
 
 def _of_its_kind(message: Message, known: Mapping[str, str]) -> Mapping[str, str]:
@@ -158,7 +157,7 @@ def _of_command_line(case: Case) -> dict[str, str]:
             fact = case.path(path)
             if path == program or fact is None or fact.kind != "missing":
                 continue
-            made = path.endswith(_MADE) and fact.missing_at == path and path not in _OF_SYSLOG
+            made = path.endswith(MADE) and fact.missing_at == path and path not in _OF_SYSLOG
             if not path.startswith(_OF_A_RUN) and not made:
                 found[path] = setting
     return found

@@ -16,7 +16,7 @@ from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.general import telling
 from failhook.diagnose.nearby import named_paths
-from failhook.diagnose.place import is_program_text, stands_at
+from failhook.diagnose.place import MADE, OF_A_RUN, is_program_text, stands_at
 from failhook.diagnose.subjects import paths_in, started
 from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
@@ -32,8 +32,7 @@ _DAMAGED = re.compile(
     re.IGNORECASE,
 )
 _NEAR = 3  # lines
-_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/", "/proc/", "/sys/")  # noqa: S108
-_MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".state")
+_OF_A_RUN = (*OF_A_RUN, "/dev/", "/proc/", "/sys/")
 
 
 def _look(case: Case) -> Iterator[Finding]:
@@ -131,7 +130,7 @@ def _of_command_line(case: Case) -> dict[str, str]:
             fact = case.path(path)
             if fact is None or fact.kind != "file" or fact.size != 0 or path == program:
                 continue
-            made = path.endswith(_MADE) or path.startswith(_OF_A_RUN)
+            made = path.endswith(MADE) or path.startswith(_OF_A_RUN)
             if not made and (path.startswith("/etc/") or is_input(path)):
                 found[path] = setting
     return found

@@ -16,7 +16,7 @@ from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths, told_paths
-from failhook.diagnose.place import SYSTEM_PLACES, place_in
+from failhook.diagnose.place import DATABASES, MADE, OF_A_RUN, SYSTEM_PLACES, place_in
 from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import forbidden_act, hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import commands, own_directories, paths_in
@@ -72,7 +72,7 @@ _REASON = re.compile(
     r"[:;,(-] {0,3}[A-Za-z][\w'’]* ?[^:]{4,}$|\b(?:because|since|at line|line \d)\b"
 )
 # Made by a run and gone with it: that they are not there afterwards proves nothing.
-_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108
+_OUTPUT = re.compile(r"\boutput file\b|\b(?:for|to) (?:writ|output)\w*", re.IGNORECASE)
 _MAKES = re.compile(r"creat|mak(?:e|ing)|bind|listen", re.IGNORECASE)
 
 
@@ -105,7 +105,7 @@ def missing(case: Case, message: Message) -> Finding | None:
         hidden = hidden_by(case, path, fact)
         if hidden is not None:
             return sandboxed(case, message, path, hidden)
-        gone_since = path.startswith(_OF_A_RUN) and not by_system
+        gone_since = path.startswith(OF_A_RUN) and not by_system
         if fact is not None and fact.missing_at == path and _is_own_pid_file(message, path):
             continue
         if fact is not None and fact.kind in ("missing", "loop") and not gone_since:
@@ -132,7 +132,7 @@ def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Fin
     if there and not by_system:
         return None  # what is not found is something else, perhaps in that file
     sure = SAID - 0.3 if there else SAID - 0.05
-    if paths[-1].startswith(_OF_A_RUN) and paths[-1].endswith(".cid"):
+    if paths[-1].startswith(OF_A_RUN) and paths[-1].endswith(".cid"):
         sure -= 0.15  # gone with the container that could not be made
     named = "" if paths[-1] in message.text else f", as it seems {paths[-1]}"
     return from_message(
@@ -144,7 +144,7 @@ def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Fin
 
 def _is_own_pid_file(message: Message, path: str) -> bool:
     """Looked for by a program that wants to know whether it runs already: mostly it does not."""
-    is_one = path.startswith(_OF_A_RUN) and path.endswith(".pid")
+    is_one = path.startswith(OF_A_RUN) and path.endswith(".pid")
     return is_one and not _WRITES.search(message.text.replace(path, ""))
 
 
@@ -188,13 +188,9 @@ def _absent(case: Case, message: Message, path: str, fact: PathFact) -> Finding:
     )  # fmt: skip
 
 
-_OUTPUT = re.compile(r"\boutput file\b|\b(?:for|to) (?:writ|output)\w*", re.IGNORECASE)
-_MADE = (".log", ".pid", ".lock", ".lck", ".sock", ".db", ".sqlite", ".sqlite3", ".rrd", ".state")
-
-
 def _is_to_be_made(message: Message, path: str) -> bool:
     """A file that programs make: that it is not there yet is no reason to fail."""
-    made = path.endswith(_MADE)
+    made = path.endswith((*MADE, *DATABASES))
     said = message.text.replace(path, "")
     if _OUTPUT.search(said):
         return not path.startswith(SYSTEM_PLACES)
@@ -367,7 +363,7 @@ def explained(case: Case, message: Message) -> Finding | None:
         fact = case.path(path)
         if fact is None or is_program(case, path):
             continue
-        if path.startswith(_OF_A_RUN):
+        if path.startswith(OF_A_RUN):
             if _has_no_place(case, path, fact) and _MAKES.search(message.text):
                 return _absent(case, message, path, fact)
             continue
@@ -407,7 +403,7 @@ def not_there(case: Case, message: Message) -> Finding | None:
         fact = case.path(path)
         if path not in told or fact is None or fact.kind != "missing":
             continue
-        if not path.startswith(_OF_A_RUN) and not _WRITES.search(text.replace(path, "")):
+        if not path.startswith(OF_A_RUN) and not _WRITES.search(text.replace(path, "")):
             return _absent(case, message, path, fact)
     return None
 

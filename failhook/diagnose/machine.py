@@ -20,7 +20,7 @@ from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of
 from failhook.diagnose.endpoints import MOST, endpoints_of, is_code, sets_secret
 from failhook.diagnose.facts import HOME, USUAL, CertificateFact, PathFact, ProgramFact
-from failhook.diagnose.place import CONFIGS, SYSTEM_PLACES, Place
+from failhook.diagnose.place import CONFIGS, DATABASES, SYSTEM_PLACES, Place
 from failhook.diagnose.subjects import SCRIPTS, Subjects
 from failhook.diagnose.walk import Mount, User, Walk, mounts
 from failhook.safe_open import open_regular
@@ -37,7 +37,6 @@ _READING_S = 1.0  # of CPU, for all texts: a list of a million lines is no confi
 _MAX_CONFIGURATIONS = 8
 _DATA = (".json", ".jsonl", ".xml", ".yaml", ".yml", ".csv", ".tsv", ".toml", ".ini", ".txt", ".dat",
          ".pickle", ".pkl", ".npy", ".xlsx", ".gz", ".zip", ".sqlite", ".sqlite3", ".db")  # fmt: skip
-_DATABASES = (".sqlite", ".sqlite3", ".db", ".db3", ".rrd")
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 _LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
 _SAME = {"i686": "i386", "i586": "i386", "ppc64le": "ppc64", "armv7l": "arm", "armv6l": "arm"}
@@ -419,4 +418,4 @@ def is_withheld(fact: PathFact, own: int, *, home: bool) -> bool:
 
 def _is_database(path: str) -> bool:
     """A file that a library reads and writes in the program's own process."""
-    return path.lower().endswith(_DATABASES)
+    return path.lower().endswith(DATABASES)

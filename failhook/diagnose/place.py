@@ -52,6 +52,10 @@ _PROGRAM_TEXT = (
 )  # fmt: skip
 # A user other than root has nothing to make there: that a file is missing is what is wrong.
 SYSTEM_PLACES = ("/etc/", "/usr/", "/lib", "/bin/", "/sbin/", "/boot/", "/proc/", "/sys/", "/dev/")
+# What a program makes for a run, and takes away again or leaves behind: that it is missing is nothing.
+OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108
+DATABASES = (".sqlite", ".sqlite3", ".db", ".db3", ".rrd")  # of libraries, in the program itself
+MADE = (".pid", ".sock", ".socket", ".log", ".lock", ".lck", ".state")
 CONFIGS = (
     ".conf", ".cnf", ".cfg", ".ini", ".yml", ".yaml", ".json", ".toml", ".xml", ".properties",
     ".hcl", ".vcl", ".cf", ".rc",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import (
@@ -92,15 +92,13 @@ def together(case: Case, message: Message) -> str:
 
 def all_of_it(case: Case) -> str:
     """Everything that it wrote, where that is a few short lines: one of them is the reason."""
-    lines = [
-        _DECORATION.sub(" ", one.text).strip()
-        for one in case.messages
-        if any(map(str.isalnum, one.text))
-    ]
-    plain = all(one.level is Level.UNKNOWN and not FRAME.match(one.raw) for one in case.messages)
-    is_short = 1 < len(lines) <= _FEW_LINES and sum(map(len, lines)) <= OF_FEW_LINES
-    one_speaker = len({one.pid for one in case.messages}) == 1
-    return " / ".join(lines) if plain and is_short and one_speaker else ""
+    spoken = (one for one in case.messages if any(map(str.isalnum, one.text)))
+    said = list(islice(spoken, _FEW_LINES + 1))
+    if not 1 < len(said) <= _FEW_LINES or len({one.pid for one in case.messages}) != 1:
+        return ""
+    lines = [_DECORATION.sub(" ", one.text).strip() for one in said]
+    plain = all(one.level is Level.UNKNOWN and not FRAME.match(one.raw) for one in said)
+    return " / ".join(lines) if plain and sum(map(len, lines)) <= OF_FEW_LINES else ""
 
 
 def taken_back(case: Case, message: Message) -> bool:

@@ -17,7 +17,7 @@ from failhook.diagnose.facts import HOME, USUAL
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import named_paths
-from failhook.diagnose.place import is_program_text, stands_at
+from failhook.diagnose.place import OF_A_RUN, is_program_text, stands_at
 from failhook.diagnose.rights import forbidden
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
@@ -39,7 +39,7 @@ _OF_KEY = re.compile(
     r"\b(?:private|secret|host|ssl|tls)?[_ ]?key(?:[_ ]?file)?\b|key_file|\bcert(?:ificate)?s?\b|_cert",
     re.IGNORECASE,
 )
-_OF_A_RUN = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/dev/")  # noqa: S108
+_OF_A_RUN = (*OF_A_RUN, "/dev/")
 _CODE = 4  # lines: of code, what it points at, and a place
 _NEAR = 3  # lines: "We looked for: /etc/x.conf"
 
