@@ -22,7 +22,7 @@ from failhook.diagnose.config_file import (
 )
 from failhook.diagnose.course import FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
-from failhook.diagnose.general import CONCRETE, work_of
+from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
 from failhook.diagnose.subjects import commands, environment_files, paths_in, variables_in
@@ -355,7 +355,7 @@ def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding
         sure -= 0.3
     where = _command_line(case) if _OPTION.search(text) else ""
     where = where or "its configuration or command line"
-    given = "" if CONCRETE.search(_SOURCE.sub("", text)) else work_of(case)
+    given = "" if is_concrete(_SOURCE.sub("", text)) else work_of(case)
     return from_message(
         case,
         message,

@@ -158,17 +158,10 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
     return sorted(best.values(), key=lambda pair: (-round(pair[0]), pair[1].number))
 
 
-CONCRETE = re.compile(
-    r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|\d{2,}|\w=\w|[\w-]{2}\.[a-z]\w{1,10}\b|\b[A-Z]{2,30}_[A-Z_]{2,30}"
-)
 _A_THING = re.compile(
     r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|[\w-]{2}\.[a-z]\w{1,10}\b|\b[A-Z]{2,30}_[A-Z_]{2,30}"
 )
-# What has a number and names nothing: an error's, a version's.
-_NUMBERED = re.compile(
-    r"\b(?:error|errno|code|status|offset)[ :=#]{0,3}\d{1,5}\b|^[\w.+-]{1,40},? (?:version |v)?\d{1,4}(?:\.\d{1,5}){1,4}\b.{0,20}",
-    re.IGNORECASE,
-)
+_VERSION = re.compile(r"^[\w.+-]{1,40},? (?:version |v)?\d{1,4}(?:\.\d{1,5}){1,4}\b.{0,20}")
 _WRITES_ON = re.compile(r"broken pipe|\bwrite error$", re.IGNORECASE)
 _SPEAKER = re.compile(r"(?P<name>[a-z][\w.-]{1,30}): \S")
 _FEW_WORDS = 6
@@ -211,7 +204,7 @@ def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
     lines = [
         one
         for worth, one in best[:_FEW_LINES]
-        if round(worth) == round(score) and one.pid == first.pid and one.level is first.level
+        if round(worth) == round(score) and one.pid == first.pid
     ]
     is_end = all(len(case.messages) - one.number <= _OF_THE_END for one in lines)
     if len(lines) < 2 or not is_end:
@@ -235,9 +228,8 @@ def _with_speaker(case: Case, message: Message, text: str) -> str:
 
 
 def is_concrete(text: str) -> bool:
-    """It names something of this machine, and not only a number or a name of its program."""
-    lines = (_NUMBERED.sub("", line) for line in text.split(" / "))
-    return any(_A_THING.search(line) for line in lines)
+    """It names something of this machine, and not only its program and that one's version."""
+    return any(_A_THING.search(_VERSION.sub("", line)) for line in text.split(" / "))
 
 
 def work_of(case: Case) -> str:

@@ -221,7 +221,7 @@ def _unsaid(case: Case) -> list[Finding]:
     if not (case.silent or _wanted_to_listen(case)) or not case.ended_badly:
         return []
     argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
-    numbers = [*_asked_for(case), *_held_numbers(case, argv), *_given(case)]
+    numbers = [*_asked_for(case), *_held_numbers(case, argv)]
     held = {port: one for port in numbers if (one := case.listener(port)) is not None}
     if len(held) != 1:
         return []

@@ -404,13 +404,20 @@ def test_a_remark_without_the_word_that_others_have() -> None:
     warnings = [f"po/de.po:2: warning: header field '{name}' missing" for name in ("A", "B", "C")]
     wrong = "po/de.po:8: format specifications in 'msgid' and 'msgstr' are not the same"
     assert "a mistake in po/de.po line 8" in sentence(*warnings, wrong, "found 1 fatal error")
+    other = [one.replace("po/de.po", "po/fr.po") for one in warnings]
+    assert "po/de.po line 8" not in sentence(*other, wrong, "found 1 fatal error")
     # where no remark calls itself a warning, a place alone is no complaint
     assert "a mistake" not in sentence("po/de.po:8: formats differ", "found 1 fatal error")
 
 
 def test_a_sign_that_is_no_level() -> None:
-    lines = ("[12:00:01] * Loading a v1.8", "[12:00:02] * USER FILE NOT FOUND!", "A v1.8 (C) 1997")
-    assert "USER FILE NOT FOUND!" in sentence(*lines)
+    tables = [f"[12:00:01] Allocated table {name}" for name in ("log", "tls", "die", "act")]
+    lines = (
+        "[12:00:01] --- Loading a v1.8",
+        "[12:00:02] * USER FILE NOT FOUND!",
+        "A v1.8 (C) 1997",
+    )
+    assert "“USER FILE NOT FOUND!”" in sentence(*tables, *lines)
     talk = (
         "[12:00:01] * Ready",
         "[12:00:02] # open /srv/y: no such file",
@@ -430,6 +437,8 @@ def test_all_words_of_a_run_of_few_words() -> None:
         "Errors Occurred: Errors:1   Miss:0   Success:1   Total:2",
     )
     assert "router.img OK / switch.img ERR / Errors Occurred: Errors:1" in sentence(*rows)
+    long = [f"{line} {'and so on ' * 12}" for line in lines]
+    assert " / " not in sentence(*long)
 
 
 def test_complaints_of_which_none_tells_more() -> None:
@@ -441,8 +450,13 @@ def test_complaints_of_which_none_tells_more() -> None:
     assert "“cannot read 'b.tar'”" in named
     both = sentence(*progress, "cannot apply 'b' to 'c'", "cannot merge 'b' and 'd'", "done")
     assert "“cannot apply 'b' to 'c' / cannot merge 'b' and 'd'”" in both
-    far = sentence("cannot apply 'b' to 'c'", *progress, "cannot merge 'b' and 'd'")
-    assert "'c' / cannot" not in far
+    errors = ("ERROR cannot apply 'b' to 'c'", "ERROR cannot merge 'b' and 'd'")
+    assert "'c' / cannot" in sentence(*progress, *errors)
+    assert "'c' / cannot" not in sentence(*errors, *progress)
+    other = {"MESSAGE": errors[1], "_PID": "7"}
+    assert "'c' / cannot" not in sentence(*progress, errors[0], other)
+    long = [f"{one} {'and so on ' * 12}" for one in errors]
+    assert " / cannot" not in sentence(*progress, *long)
 
 
 def test_the_number_of_an_error_names_nothing() -> None:

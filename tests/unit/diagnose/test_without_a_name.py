@@ -63,7 +63,7 @@ def test_the_file_that_is_written_in_what_the_library_reads() -> None:
     [
         ("rules were compiled with a different version", True),
         ("netlink error (offset 24)", True),
-        ("a 4.2 (2021-01-31)", True),
+        ("fsck.fat 4.2 (2021-01-31)", True),
         ("RULES WERE COMPILED", True),
         ("the answer has 404 lines too many", True),
         ("no rule for '/srv/x'", False),
@@ -95,17 +95,15 @@ def test_the_last_file_that_it_worked_on_lies_in_a_sandbox() -> None:
     assert "ProtectSystem" not in sentence(*reason, show=strict)
 
 
-def _shut_out(*, told: bool, blocked: bool = True) -> Case:
+def _shut_out(*, told: bool) -> Case:
     home = there(0o750, "root", kind="directory", read=False, write=False, execute=False)
     cache = "/var/lib/a/cache.db"
-    inside = gone(cache) if not blocked else there(0o644, blocked_at="/var/lib/a")
+    inside = there(0o644, blocked_at="/var/lib/a")
     facts = Facts(
         paths={"/var/lib/a": home, "/var/lib/a/": home, cache: inside},
-        withheld={
-            "/var/lib/a/": HOME,
-            "/var/lib/a": USUAL,
-            **({cache: "/etc/a.yml:8"} if told else {}),
-        },
+        withheld={"/var/lib/a/": HOME, "/var/lib/a": USUAL, cache: "/etc/a.yml:8"}
+        if told
+        else {"/var/lib/a": USUAL},
         names={UID: "acme"},
     )
     lines = (
@@ -123,6 +121,7 @@ def test_a_home_around_the_file_that_it_was_told_to_use() -> None:
         "acme may not enter /var/lib/a on the way to /var/lib/a/cache.db (/etc/a.yml line 8)"
         in said
     )
+    # a home that is closed is no reason where nothing was told to be in it
     assert judge(_shut_out(told=False)).cause == "crash-python"
 
 
@@ -184,6 +183,8 @@ def test_a_server_that_says_no_more_than_that_there_is_no_socket() -> None:
     lines = ("ERROR tunnel_new_server: server_socket = -1", "ERROR couldn't create tunnel")
     said = sentence(*lines, show=show, system=LISTENING)
     assert "port 8888 of its command line is already held by socat" in said
+    named = (*lines, "ERROR cannot read /srv/hts.conf")
+    assert "held by" not in sentence(*named, show=show, system=LISTENING)
     # a client is told the port of somebody who listens, and fails for another reason
     client = ("ERROR the answer has no header", "ERROR couldn't go on")
     assert "held by" not in sentence(*client, show=show, system=LISTENING)
@@ -196,13 +197,20 @@ def test_a_device_that_an_environment_file_names() -> None:
 
 def test_who_only_lost_its_reader() -> None:
     lines = (
-        {"MESSAGE": "tr: write error: Broken pipe", "_PID": "129"},
-        {"MESSAGE": "tr: write error", "_PID": "129"},
+        {"MESSAGE": "write error: Broken pipe", "_PID": "129"},
+        {"MESSAGE": "write error", "_PID": "129"},
+        {
+            "MESSAGE": "error retrieving 'ops@example.org': Server failure",
+            "_PID": "131",
+        },
         {"MESSAGE": "ops@example.org: skipped: Server indicated a failure", "_PID": "131"},
         {"MESSAGE": "[stdin]: encryption failed: Server indicated a failure", "_PID": "131"},
+        {"MESSAGE": "Password encryption aborted.", "_PID": "119"},
     )
     assert "ops@example.org: skipped" in judge(case(*lines)).summary
     assert "Broken pipe" in judge(case(*lines[:2])).summary
+    no_pipe = {"MESSAGE": "ERROR /srv/out: write error", "_PID": "129"}
+    assert "/srv/out: write error" in judge(case(no_pipe, *lines[-1:])).summary
 
 
 @pytest.mark.parametrize(
@@ -223,5 +231,6 @@ def test_the_one_thing_of_a_script_that_is_not_there(unmade: dict[str, str], is_
     )
     said = sentence(*lines, facts=Facts(unmade=unmade))
     assert ("/srv/edi/inbox (/opt/watch line 7) does not exist" in said) is is_said
+    assert ("edi" in said) is is_said
     other = (*lines[:3], "FileNotFoundError: [Errno 2] No such file or directory: '/srv/x'")
     assert "inbox" not in sentence(*other, facts=Facts(unmade=unmade))
