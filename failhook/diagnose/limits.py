@@ -18,7 +18,9 @@ from failhook.diagnose.text import Message
 _TOO_LARGE = re.compile(r"\bfile too large\b|\bEFBIG\b|errno[ =:]*27\b", re.IGNORECASE)
 _CPU, _SIZE = "LimitCPU", "LimitFSIZE"
 _SIGNALS = {"XCPU": _CPU, "XFSZ": _SIZE}
-_MOST_OF_IT = 0.8  # the kernel counts ticks for the limit, and nanoseconds for the control group
+# The kernel counts ticks for the limit of one process, and nanoseconds for the control group: who used
+# much more has several processes, of which none need have reached it.
+_ABOUT_IT = 0.8, 1.5
 
 
 def _signal_of(case: Case) -> str:
@@ -46,6 +48,7 @@ def _by_signal(case: Case) -> Iterator[Finding]:
     if setting == _SIZE:
         what = f"{program} wrote a larger file than {shown} allows (bytes)"
     what += f", and the kernel ended it with SIG{sent}"
+    what += ", as it seems" if sent == "KILL" else ""
     line = case.said("rocess exited")
     sure = SEEN if limit is not None else SAID
     yield of_manager(
@@ -54,8 +57,10 @@ def _by_signal(case: Case) -> Iterator[Finding]:
 
 
 def _used_up(case: Case) -> bool:
+    """The hard limit, by all that is known: SIGKILL has no sender's name."""
     limit, used = case.unit.number(_CPU), case.unit.number("CPUUsageNSec")
-    return limit is not None and used is not None and used / 1e9 >= _MOST_OF_IT * limit
+    least, most = _ABOUT_IT
+    return limit is not None and used is not None and least * limit <= used / 1e9 <= most * limit
 
 
 def _said(case: Case) -> Iterator[Finding]:

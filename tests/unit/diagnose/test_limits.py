@@ -55,6 +55,7 @@ def test_the_hard_limit_kills() -> None:
     [
         _killed("KILL", {**ONE_SECOND, "CPUUsageNSec": "20000000"}),
         _killed("KILL", ONE_SECOND),  # nothing is known of what it used
+        _killed("KILL", {**ONE_SECOND, "CPUUsageNSec": "7000000000"}),  # of several processes
         _killed("KILL", {"CPUUsageNSec": "865717000"}),
         _killed("TERM", {**ONE_SECOND, "CPUUsageNSec": "865717000"}),
         _killed("XCPU", ONE_SECOND, control=control("ExecStartPost", "7")),
