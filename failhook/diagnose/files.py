@@ -321,7 +321,7 @@ def _perhaps_protected(case: Case, message: Message) -> Finding | None:
     for one in reversed(case.messages[max(0, message.number - 4) : message.number]):
         for path in paths_in(one.raw) if one.pid == message.pid else ():
             setting = write_protected(case, path)
-            return sandboxed(case, message, path, setting) if setting else None
+            return sandboxed(case, message, path, setting, SAID) if setting else None
     return None
 
 

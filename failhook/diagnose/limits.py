@@ -50,7 +50,7 @@ def _by_signal(case: Case) -> Iterator[Finding]:
     what += f", and the kernel ended it with SIG{sent}"
     what += ", as it seems" if sent == "KILL" else ""
     line = case.said("rocess exited")
-    sure = SEEN if limit is not None else SAID
+    sure = SEEN if limit is not None and sent != "KILL" else SAID
     yield of_manager(
         case, "limit", what, f"raise {setting}=, or see why it needs so much", line, sure
     )

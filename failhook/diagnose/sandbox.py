@@ -58,16 +58,27 @@ def _let_through(case: Case, path: str) -> bool:
     return any(path == place or path.startswith(f"{place.rstrip('/')}/") for place in places)
 
 
-def sandboxed(case: Case, message: Message, path: str, setting: str) -> Finding:
+def sandboxed(
+    case: Case, message: Message, path: str, setting: str, confidence: float = SEEN
+) -> Finding:
     """The finding that this setting is what stands in the way."""
     read_only = setting.startswith(("ReadOnly", "ProtectSystem", "ProtectHome=read"))
     effect = "makes it read-only for the unit" if read_only else "hides it from the unit"
-    advice = f"ReadWritePaths={path} (or StateDirectory=)" if read_only else f"change {setting}"
+    advice = f"change {setting}"
+    if read_only:
+        advice = f"ReadWritePaths={_to_be_let_through(case, path)} (or StateDirectory=)"
     return from_message(
         case, message, "sandbox",
         what=f"{path}: {setting} {effect}: “{quote(message.text, 140)}”",
-        advice=advice, confidence=SEEN, more=[case.checked(setting, "unit/show.txt")],
+        advice=advice, confidence=confidence, more=[case.checked(setting, "unit/show.txt")],
     )  # fmt: skip
+
+
+def _to_be_let_through(case: Case, path: str) -> str:
+    """The directory: with a path that is not there no unit starts (systemd.exec(5), 226/NAMESPACE)."""
+    fact = case.path(path)
+    is_directory = fact is not None and fact.kind == "directory"
+    return path if is_directory or not path.startswith("/") else path.rpartition("/")[0] or "/"
 
 
 _REFUSES = re.compile(

@@ -19,7 +19,8 @@ from failhook import diagnose
 
 _LENGTHS = (4000, 8000)
 _FAST_S = 0.02
-_GROWTH = 3.0
+_GROWTH = 3.0  # of one that is quadratic: 4
+_TRIES = 5
 _PIECES = (
     "a", "/", " ", '"', "'", "[/", ":1", "a.", "at ", "0", "-", "_", "\t", "(", "A", "a ", "a-", "/a",
     "./", "a/", "a:", "1.", "1:", ": ", ", ", "a=", "<", "{", "\\", "|", "*", "line ", "line 1 ", "file ",
@@ -112,10 +113,17 @@ def test_a_hostile_line_costs_no_more_than_a_long_one(name: str) -> None:
         heads = _HEADS if number % 16 == 0 else _HEADS[:1]
         for head in heads:
             tail = _TAILS[(number + len(head)) % len(_TAILS)]
-            double = _took(pattern, _line(head, piece, tail, _LENGTHS[1]), anchored=anchored)
+            lines = [_line(head, piece, tail, length) for length in _LENGTHS]
+            double = _took(pattern, lines[1], anchored=anchored)
             if double < _FAST_S:
                 continue
-            single = _took(pattern, _line(head, piece, tail, _LENGTHS[0]), anchored=anchored)
+            single = _took(pattern, lines[0], anchored=anchored)
+            for _ in range(_TRIES):
+                if double <= _GROWTH * single:
+                    break
+                # A machine that is busy elsewhere slows one of the two down: the least of each.
+                single = min(single, _took(pattern, lines[0], anchored=anchored))
+                double = min(double, _took(pattern, lines[1], anchored=anchored))
             assert double <= _GROWTH * single, (
                 f"{piece!r} after {head!r}: {single:.3f}, {double:.3f} s"
             )

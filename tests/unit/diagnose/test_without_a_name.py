@@ -7,6 +7,7 @@ import pytest
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import HOME, USUAL, Facts
+from failhook.diagnose.finding import SEEN
 from tests.unit.diagnose.cases import PROGRAM, UID, case, command, gone, judge, there
 
 MIB = 1 << 20
@@ -90,6 +91,10 @@ def test_the_last_file_that_it_worked_on_lies_in_a_sandbox() -> None:
     strict = {"ProtectSystem": "strict"}
     said = sentence(*lines, show=strict)
     assert "/srv/shop/logo.png: ProtectSystem=strict makes it read-only for the unit" in said
+    # a path that is not there would keep the unit from starting at all
+    verdict = judge(case(*lines, show=strict))
+    assert str(verdict.advice).startswith("ReadWritePaths=/srv/shop (")
+    assert (verdict.confidence or 1) < SEEN
     assert "ProtectSystem" not in sentence(*lines, show={**strict, "ReadWritePaths": "/srv/shop"})
     reason = (*lines[:2], "Can't back up the output file: it is not a picture")
     assert "ProtectSystem" not in sentence(*reason, show=strict)
