@@ -85,7 +85,8 @@ class Bed:
         """What the receiver got there, oldest first."""
         if not self.machine.exists("/var/received"):
             return []
-        found = [json.loads(line) for line in self.machine.read("/var/received").splitlines()]
+        whole, _, _ = self.machine.read("/var/received").rpartition(b"\n")  # it may just be writing
+        found = [json.loads(line) for line in whole.splitlines()]
         return [one for one in found if one["path"] == path]
 
     def wait_received(self, path: str, count: int, timeout: float = 20) -> list[dict[str, Any]]:
