@@ -19,7 +19,7 @@ class Failure:
     name: str  # of the fixture: letters, digits, "-"
     program: str
     unit: str  # the unit that fails and whose evidence is kept
-    script: str  # sh, as root in a bed with the packages: breaks it; must not start `unit`
+    script: str  # sh, as root, with the packages there: breaks it; must not start `unit`
     truth: str  # what is at fault, for people
     names: tuple[str, ...]  # regular expressions, all of which a right sentence matches
     documented: str  # where the program's own documentation says so
@@ -28,6 +28,10 @@ class Failure:
     tree: str = "bookworm"
     start: str = ""  # sh; default: systemctl start UNIT
     incident: str = "last"  # which incident of the unit: "first" or "last" (after its restarts)
+    hooked: bool = True  # by `failhook enable`; False: the unit's own file does it
+    kernel: bool = False  # needs a kernel of its own: a virtual machine instead of a bed
+    disk_mib: int = 0  # with a second disk of that size, /dev/nvme1n1 (`kernel`)
+    bad_sector: int | None = None  # of 512 bytes, which that disk cannot read
     calm: str = "2s"  # how long no further incident of the unit must come before one is taken
     near_miss: tuple[str, ...] = ()  # causes that look likely and must not be found
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Break a program in a bed of its own and keep the bundle that failhook makes of it."""
+"""Break a program in a machine of its own and keep the bundle that failhook makes of it."""
 
 import json
 import sys
@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from tests.bed import BedError, Machine, Tree, failhook_tree, trees
+from tests.bed import BedError
 from tests.corpus.failures import Failure
+from tests.corpus.machines import Broken, machine_for
 
 _WAIT_S = 60.0
+_SLOW_WAIT_S = 240.0  # where the processor is emulated
 _START_S = 120.0
 
 
@@ -29,31 +31,28 @@ def record(failures: Sequence[Failure]) -> list[str]:
     return problems
 
 
-def _tree(failure: Failure) -> Tree:
-    base = trees.ensure(failure.tree)
-    return failhook_tree(trees.install(base, *failure.packages) if failure.packages else base)
-
-
 def _record(failure: Failure) -> str:
-    with Machine(_tree(failure)) as bed:
-        bed.shell(failure.script, timeout=_START_S)
-        bed.systemctl("daemon-reload")
-        bed.run(["failhook", "enable", failure.unit], timeout=60)
+    with machine_for(failure) as machine:
+        machine.sh(failure.script, _START_S)
+        machine.sh("systemctl daemon-reload", _START_S)
+        if failure.hooked:
+            machine.sh(f"failhook enable {failure.unit}", _START_S)
         command = failure.start or f"systemctl start {failure.unit}"
-        bed.shell(f"{command} || :", timeout=_START_S)
-        incident = _wait(bed, failure)
-        bundle = bed.read(incident["bundle"]["path"])
+        machine.sh(f"{{\n{command}\n}} || :", _START_S)
+        incident = _wait(machine, failure)
+        bundle = machine.read(incident["bundle"]["path"])
     failure.bundle.write_bytes(bundle)
     return str(incident["verdict"]["summary"])
 
 
-def _wait(bed: Machine, failure: Failure) -> dict[str, Any]:
+def _wait(machine: Broken, failure: Failure) -> dict[str, Any]:
     """The unit's first or last incident, once it is worked off and no further one comes."""
     calm_s = float(failure.calm.removesuffix("s"))
-    until = time.monotonic() + _WAIT_S
+    wait_s = _SLOW_WAIT_S if failure.kernel else _WAIT_S
+    until = time.monotonic() + wait_s
     known, since = -1, time.monotonic()
     while time.monotonic() < until:
-        listed = bed.run(["failhook", "list", "--json", "--unit", failure.unit]).stdout
+        listed = machine.sh(f"failhook list --json --unit {failure.unit}", wait_s)
         found: list[dict[str, Any]] = json.loads(listed)["incidents"]
         if len(found) != known:
             known, since = len(found), time.monotonic()
@@ -62,4 +61,4 @@ def _wait(bed: Machine, failure: Failure) -> dict[str, Any]:
             with_bundle = [one for one in found if one["bundle"]]
             return with_bundle[-1 if failure.incident == "first" else 0]
         time.sleep(0.2)
-    raise BedError(f"no finished incident of {failure.unit} within {_WAIT_S:.0f} s")
+    raise BedError(f"no finished incident of {failure.unit} within {wait_s:.0f} s")

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bed import cache, failhook_tree
+from tests.bed import cache, failhook_tree, trees
 from tests.bed.namespaces import BedError, host_environment, run_on_host
 from tests.bed.trees import Tree
 from tests.vm.layers import machine_tree
@@ -62,13 +62,18 @@ def directory() -> Path:
     return path
 
 
-def template(release: str) -> Template:
-    """The image of a Debian release with this checkout's failhook in it, made on first use."""
-    tree = failhook_tree(machine_tree(release))
-    root = directory() / f"{release}-{tree.key}.img"
-    with cache.lock(f"vm-{release}"):
+def template(release: str, packages: Sequence[str] = ()) -> Template:
+    """The image of a Debian release with this checkout's failhook in it, made on first use.
+
+    One image is kept of each release, and one with more packages.
+    """
+    tree = machine_tree(release)
+    tree = failhook_tree(trees.install(tree, *packages) if packages else tree)
+    kind = f"{'packages-' if packages else ''}{release}"
+    root = directory() / f"{kind}-{tree.key}.img"
+    with cache.lock(f"vm-{kind}"):
         if not root.exists():
-            for old in directory().glob(f"{release}-*.img"):
+            for old in directory().glob(f"{kind}-*.img"):
                 old.unlink()
             _make_root(tree, root)
     return Template(release, root, tree)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -47,8 +47,8 @@ class Entry:
 class Machine:
     """One machine. What is written stays over `boot`, however the boot before it ended."""
 
-    def __init__(self, release: str, name: str, note: Note) -> None:
-        self.template: Template = image.template(release)
+    def __init__(self, release: str, name: str, note: Note, packages: Sequence[str] = ()) -> None:
+        self.template: Template = image.template(release, packages)
         self.boots = 0
         self.last: Run | None = None
         self._note = note
