@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the kernel said at the time that can end a process: memory, traps, disks, hangs, denials.
 
-Only lines that speak of such things, and the whole report of an OOM kill. The kernel names no unit:
+Only lines that speak of such things, the whole report of an OOM kill, and the frames of a call
+trace: they tell what a task that hangs waits for. The kernel names no unit:
 whether a line concerns this one is for the reader (or the diagnosis) to see.
 """
 
@@ -37,6 +38,7 @@ _TELLING = re.compile(
     | critical\ (?:target|medium|space) | ext[234]-fs | \bxfs\b | \bbtrfs\b | \bjbd2\b | buffer\ i/o
     | remount | \bfuse\b | \bnfs[d:4 ] | \bcifs\b | \bceph\b | device-mapper | \bmd\d+:
     | blocked\ for\ more\ than | hung\ task | soft\ lockup | hard\ lockup | rcu.*stall
+    | fat-fs | f2fs | device\ offline | memory\ failure: | hardware\ memory
     | \bmce: | machine\ check | hardware\ error | \bedac\b
     | apparmor= | avc: | audit: | denied | \bseccomp\b | lockdown
     | kernel\ bug | \boops\b | \bbug: | call\ trace | panic | thermal | throttl
@@ -45,6 +47,8 @@ _TELLING = re.compile(
     """,
     re.VERBOSE,
 )
+_MAX_TRACE = 60
+_TRACE_BEGINS, _TRACE_ENDS = "Call Trace:", "</TASK>"
 _OOM_BEGINS = "invoked oom-killer"
 _OOM_ENDS = ("Killed process", "oom_reaper:")
 
@@ -118,8 +122,8 @@ def _records(fd: int, started: float) -> Iterator[Line]:
 
 
 def telling(lines: Iterable[Line]) -> Iterator[Line]:
-    """The lines that matter, and all lines of an OOM report."""
-    inside = 0
+    """The lines that matter, all lines of an OOM report, and the frames of a call trace."""
+    inside, frames = 0, 0
     for line in lines:
         if _OOM_BEGINS in line.text:
             inside = _MAX_BLOCK
@@ -128,8 +132,13 @@ def telling(lines: Iterable[Line]) -> Iterator[Line]:
             yield line
             if any(end in line.text for end in _OOM_ENDS):
                 inside = 0
-        elif _TELLING.search(line.text.lower(), 0, _LOOKED_AT):
+        elif frames > 0 and line.text.startswith(" "):
+            frames = 0 if _TRACE_ENDS in line.text else frames - 1
             yield line
+        else:
+            frames = _MAX_TRACE if _TRACE_BEGINS in line.text else 0
+            if _TELLING.search(line.text.lower(), 0, _LOOKED_AT):
+                yield line
 
 
 COLLECTOR = Collector(

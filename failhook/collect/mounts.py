@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from failhook.collect.columns import size, table
@@ -36,8 +37,9 @@ _HEADER = (
     "OPTIONS",
 )
 _RIGHT = "...rrrrrrr"
-_MAX_MOUNTS = 500
+_MAX_MOUNTS, _MAX_DISKS = 500, 16
 _TABLES = (Path("/proc/1/mountinfo"), Path("/proc/self/mountinfo"))
+_BLOCK = Path("/sys/dev/block")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Mount:
     source: str
     type: str
     options: str
+    device: str = ""  # major:minor
     bytes: int | None = None
     free: int | None = None  # for ordinary users
     used: int | None = None
     inodes: int | None = None
     inodes_free: int | None = None
+    disks: tuple[str, ...] = ()  # the kernel's names of what it lies on
 
     @property
     def remote(self) -> bool:
@@ -89,7 +93,7 @@ def parse(line: str) -> Mount | None:
     if not dash or len(fields) < 6 or len(after) < 3:
         return None
     options = dict.fromkeys(f"{fields[5]},{after[2]}".split(","))
-    return Mount(_plain(fields[4]), _plain(after[1]), after[0], ",".join(options))
+    return Mount(_plain(fields[4]), _plain(after[1]), after[0], ",".join(options), fields[2])
 
 
 def _plain(text: str) -> str:
@@ -97,7 +101,8 @@ def _plain(text: str) -> str:
 
 
 def measure(mount: Mount) -> Mount:
-    """How full ``mount`` is; unchanged where it cannot say (no space of its own, no permission)."""
+    """How full ``mount`` is, and its disks; unchanged where it cannot say (no space of its own, no
+    permission)."""
     try:
         state = os.statvfs(mount.point)
     except OSError:
@@ -105,14 +110,38 @@ def measure(mount: Mount) -> Mount:
     if not state.f_blocks:
         return mount
     block = state.f_frsize
-    return Mount(
-        mount.point, mount.source, mount.type, mount.options,
+    return replace(
+        mount,
         bytes=state.f_blocks * block,
         free=state.f_bavail * block,
         used=(state.f_blocks - state.f_bfree) * block,
         inodes=state.f_files or None,
         inodes_free=state.f_favail if state.f_files else None,
-    )  # fmt: skip
+        disks=disks(mount.device),
+    )
+
+
+def disks(device: str, block: Path = _BLOCK) -> tuple[str, ...]:
+    """What the block device ``major:minor`` lies on, itself first: ``dm-0``, ``sda3``, ``sda``.
+
+    The kernel names these in its log, where a mount's source may be /dev/mapper/… (sysfs: the
+    directory ``slaves``, and a partition's parent).
+    """
+    return tuple(dict.fromkeys(islice(_below(Path(os.path.realpath(block / device))), _MAX_DISKS)))
+
+
+def _below(place: Path) -> Iterator[str]:
+    if not (place / "dev").is_file():
+        return  # of no disk
+    yield place.name
+    if (place / "partition").is_file():
+        yield from _below(place.parent)
+    try:
+        slaves = sorted((place / "slaves").iterdir())
+    except OSError:
+        return
+    for slave in slaves:
+        yield from _below(Path(os.path.realpath(slave)))
 
 
 def text(mounts: Iterable[Mount]) -> str:

@@ -7,11 +7,13 @@ Read from the bundle's items ``system/system.json`` and ``unit/dependencies.txt`
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MAX_TABLE = 4000
+_PARTITION = re.compile(r"p?\d{1,4}")  # sdb1, nvme0n1p2
 _NEARLY = 15  # percent that are left
 
 
@@ -46,6 +48,15 @@ class Mount:
     free: int | None
     inodes: int | None
     inodes_free: int | None
+    source: str = ""
+    disks: tuple[str, ...] = ()  # the kernel's names of what it lies on
+
+    def lies_on(self, device: str) -> bool:
+        """Whether the kernel means this one by ``sdb1``, or by the ``sdb`` that it is a part of."""
+        if self.disks:
+            return device in self.disks
+        name = self.source.rpartition("/")[2]  # of a bundle that does not say which disks
+        return name == device or bool(_PARTITION.fullmatch(name.removeprefix(device)))
 
     @property
     def full(self) -> str | None:
@@ -115,8 +126,19 @@ def mounts(system: Mapping[str, Any]) -> Iterable[Mount]:
         point = raw.get("point")
         if isinstance(point, str):
             numbers = [raw.get(name) for name in ("bytes", "free", "inodes", "inodes_free")]
-            whole = [number if isinstance(number, int) else None for number in numbers]
-            yield Mount(point, str(raw.get("type") or ""), str(raw.get("options") or ""), *whole)
+            size, free, inodes, inodes_free = (n if isinstance(n, int) else None for n in numbers)
+            disks = raw.get("disks")
+            yield Mount(
+                point,
+                str(raw.get("type") or ""),
+                str(raw.get("options") or ""),
+                size,
+                free,
+                inodes,
+                inodes_free,
+                source=str(raw.get("source") or ""),
+                disks=tuple(map(str, disks)) if isinstance(disks, list) else (),
+            )
 
 
 def _objects(raw: object) -> list[dict[str, Any]]:

@@ -27,16 +27,15 @@ _WRITE_ERROR = re.compile(
 _READS = re.compile(r"\bread(?:ing)?:? ", re.IGNORECASE)
 _OF_THE_SYSTEM = ("/", "/usr", "/run", "/tmp")  # noqa: S108 - names, nothing is made there
 _AROUND = 12  # lines
+# As mount(8) and xfs(5) spell them: usrquota, uquota, usrjquota=…, grpquota, prjquota, pquota.
+_QUOTA_OPTION = re.compile(r"(?:^|,)([ugp])(?:sr|rp|rj)?j?quota\b")
 _QUOTA = re.compile(r"disk quota exceeded|\bEDQUOT\b|errno[ =:]*122\b", re.IGNORECASE)
 
 
 def full(case: Case, message: Message) -> Finding | None:
     """No space, no inodes, or no quota."""
     if _QUOTA.search(message.text):
-        return from_message(
-            case, message, "quota", what=f"a disk quota is used up: “{quote(message.text)}”",
-            advice="quota, repquota -a", confidence=SAID + 0.05,
-        )  # fmt: skip
+        return _over_quota(case, message)
     if not _FULL.search(message.text) or WATCHES.search(message.text):
         return _without_its_name(case, message)
     paths = named_paths(case, message)
@@ -64,6 +63,28 @@ def full(case: Case, message: Message) -> Finding | None:
         case, message, "disk-full",
         what=f"there was no space left{named}: “{quote(message.text, 180)}”",
         advice="df -h, df -i", confidence=SAID + 0.08,
+    )  # fmt: skip
+
+
+def _over_quota(case: Case, message: Message) -> Finding:
+    """Whose quota, where the mount's options leave only one kind (mount(8): usrquota, grpquota,
+    prjquota); how much of it is in use only root may ask."""
+    paths = named_paths(case, message)
+    mount = case.mount(paths[0]) if paths else None
+    kinds = set(_QUOTA_OPTION.findall(mount.options)) if mount is not None else set()
+    of, who = "", ""
+    if mount is not None and mount.point != "/":
+        of = f" on {mount.point}"
+        if kinds == {"u"} and case.uid is not None:
+            who = f" of the user {case.facts.names.get(case.uid, case.uid)}"
+        elif kinds == {"g"} and case.unit.get("Group"):
+            who = f" of the group {case.unit.get('Group')}"
+    subject = f"the disk quota{who}{of}" if of else "a disk quota"
+    return from_message(
+        case, message, "quota", what=f"{subject} is used up: “{quote(message.text, 180)}”",
+        advice=f"repquota{' ' + mount.point if mount is not None and of else ' -a'}; raise it with setquota(8)",
+        confidence=SAID + 0.05,
+        more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")] if mount is not None and of else (),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from failhook.diagnose import (
     files,
     general,
     hardware,
+    kernel_log,
     limits,
     logins,
     memory,
@@ -50,7 +51,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, limits, crashes, configuration, hardware,
+    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, limits, crashes, configuration, kernel_log, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)

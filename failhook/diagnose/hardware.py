@@ -1,32 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Disks that fail, file systems that are damaged, clocks that are wrong.
-
-What the kernel logged around the failure: a consequence in the program's log has its root there.
-"""
+"""Disks that fail, file systems that are damaged, clocks that are wrong, as the program says it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, each, fails, from_message, quote
+from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, each, from_message, quote
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
-from failhook.incident import Proof
 
-_KERNEL = (
-    ("disk", re.compile(r"I/O error, dev (?P<what>\w+)|Buffer I/O error on dev (?P<dev>[\w-]+)"
-                        r"|critical medium error, dev (?P<m>\w+)"),
-     "the disk {} has I/O errors", "replace it: smartctl -a /dev/{}; keep a backup"),
-    ("file-system", re.compile(r"(?:EXT4-fs error|XFS|BTRFS(?: error)?) \(?(?:device )?(?P<what>[\w-]+)\)?:?"
-                               r".{0,120}(?:error|corrupt|shutdown|Corruption)"),
-     "the file system on {} is damaged", "unmount it and run fsck on /dev/{}"),
-    ("hang", re.compile(r"task (?P<what>[^\s:]+):\d+ blocked for more than \d+ seconds"),
-     "{} hung in the kernel", "see the stack in kernel/kernel.txt; a dead disk or mount, mostly"),
-    ("hardware", re.compile(r"(?P<what>Machine check|Hardware Error|mce: \[Hardware Error\])"),
-     "the hardware reported an error ({})", "rasdaemon, mcelog; test the memory"),
-)  # fmt: skip
 _IO = re.compile(r"input/output error|\bEIO\b|errno[ =:]*5\b|os error 5\b", re.IGNORECASE)
 # EIO of a connection or a terminal is no disk's.
 _NO_DISK = re.compile(
@@ -42,25 +25,6 @@ _CLOCK = re.compile(
     r"|clock skew|(?:set|step|adjust|chang)\w{0,5} (?:the )?system (?:time|clock)|not yet valid|timestamp.{0,30}in the future|adjtimex|CAP_SYS_TIME",
     re.IGNORECASE,
 )
-
-
-def _kernel(case: Case) -> Iterator[Finding]:
-    for cause, pattern, sentence, advice in _KERNEL:
-        for line in case.kernel:
-            match = pattern.search(line)
-            if match is None:
-                continue
-            what = next(filter(None, match.groups()))
-            sure = (
-                LIKELY + 0.1
-                if any(_IO.search(one.text) for one in case.messages)
-                else LIKELY - 0.25
-            )
-            proof = (Proof("kernel", line, "kernel/kernel.txt"),)
-            yield Finding(
-                cause, fails(case, sentence.format(what)), advice.format(what), sure, proof
-            )
-            break
 
 
 def _io(case: Case, message: Message) -> Finding | None:
@@ -107,7 +71,4 @@ def _said(case: Case) -> list[Finding]:
     return list(each(case, _io, _clock, _checked))
 
 
-CAUSES = (
-    Cause("kernel", "disks, file systems, hangs and hardware in the kernel log", _kernel),
-    Cause("io", "I/O errors and clocks in the program's log", _said),
-)
+CAUSES = (Cause("io", "I/O errors and clocks in the program's log", _said),)

@@ -93,17 +93,15 @@ def _by_kernel(case: Case) -> Iterator[Finding]:
     if kill is None:
         return
     match, line = kill
-    rss = f", {_size(int(match['rss']) * 1024)} of it in" if match["rss"] else " reached by"
+    who, rss = f"{match['name']} {match['pid']}", _size(int(match["rss"] or 0) * 1024)
     limit = _limits(case)
     own = match["kind"].startswith("Memory cgroup") and limit is not None
-    reason = (
-        f"{limit} reached{rss}"
-        if own
-        else f"the machine had none left; largest was{rss.strip(',')}"
-    )
-    sentence = (
-        f"{unit} was killed by the kernel for memory: {reason} {match['name']} {match['pid']}"
-    )
+    if own:
+        reason = f"{limit} reached" + (f", {rss} of it in {who}" if match["rss"] else f" by {who}")
+    else:
+        held = f"held {rss} of it" if match["rss"] else "was chosen"
+        reason = f"the machine had none left, {who} {held}"
+    sentence = f"{unit} was killed by the kernel for memory: {reason}"
     advice = (
         "raise MemoryMax= or find what grows"
         if own

@@ -17,7 +17,7 @@ from tests.corpus.failures import Failure
 from tests.vm.machine import Machine as Virtual
 from tests.vm.qemu import Run
 
-_BAD_SECTOR = '[inject-error]\niotype = "read"\nerrno = "5"\nsector = "{}"\n'
+_BAD_SECTOR = '[inject-error]\nevent = "none"\niotype = "read"\nerrno = "5"\nsector = "{}"\n'
 
 
 class Broken(Protocol):

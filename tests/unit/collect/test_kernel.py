@@ -39,6 +39,9 @@ TELLING = [
     "INFO: task acme:812 blocked for more than 120 seconds.",
     "watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [acme:812]",
     "mce: [Hardware Error]: Machine check events logged",
+    "Memory failure: 0x1f2: Sending SIGBUS to acme:812 due to hardware memory corruption",
+    "FAT-fs (sdb1): error, fat_get_cluster: invalid cluster chain (i_pos 0)",
+    "device offline error, dev sdb, sector 8 op 0x0:(READ) flags 0x0",
     'audit: type=1400 audit(1.2:3): apparmor="DENIED" operation="open" profile="acme"',
     "TCP: request_sock_TCP: Possible SYN flooding on port 80. Sending cookies.",
     "nf_conntrack: nf_conntrack: table full, dropping packet",
@@ -68,6 +71,23 @@ def test_an_oom_report_is_kept_whole() -> None:
 
 def test_an_oom_report_without_end_is_bounded() -> None:
     assert len(_texts([OOM[0], *OTHER * 1000])) == kernel._MAX_BLOCK
+
+
+TRACE = """INFO: task tar:247 blocked for more than 120 seconds.
+Call Trace:
+ <TASK>
+ __schedule+0x34d/0x9e0
+ percpu_rwsem_wait+0x112/0x130
+ </TASK>""".splitlines()
+
+
+def test_the_frames_of_a_call_trace_are_kept() -> None:
+    assert _texts([*OTHER, *TRACE, " not of it", *OTHER]) == TRACE
+    assert _texts([*TRACE[:-1], *OTHER, " not of it"]) == TRACE[:-1]
+
+
+def test_a_call_trace_without_end_is_bounded() -> None:
+    assert len(_texts(["Call Trace:", *[" f+0x1/0x2"] * 1000])) == kernel._MAX_TRACE + 1
 
 
 def test_from_the_journal(programs: Programs) -> None:

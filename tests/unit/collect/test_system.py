@@ -76,6 +76,31 @@ def test_space_and_inodes() -> None:
     assert line.split()[3:10] == ["1000", "990", "10", "99%", "10", "0", "100%"]
 
 
+def test_the_disks_below_a_mount(tmp_path: Path) -> None:
+    """As sysfs has a logical volume on a partition: slaves/ and the partition's parent."""
+    disk, volume = tmp_path / "devices/sda", tmp_path / "devices/dm-0"
+    for place in (disk / "sda3", volume / "slaves"):
+        place.mkdir(parents=True)
+    for place in (disk, disk / "sda3", volume):
+        (place / "dev").touch()
+    (disk / "sda3" / "partition").touch()
+    (volume / "slaves" / "sda3").symlink_to(disk / "sda3")
+    block = tmp_path / "block"
+    block.mkdir()
+    (block / "252:0").symlink_to(volume)
+    assert mounts.disks("252:0", block) == ("dm-0", "sda3", "sda")
+    assert mounts.disks("0:35", block) == ()
+    assert mounts.disks("", block) == ()
+
+
+def test_disks_that_lie_on_each_other_without_end(tmp_path: Path) -> None:
+    volume = tmp_path / "dm-0"
+    (volume / "slaves").mkdir(parents=True)
+    (volume / "dev").touch()
+    (volume / "slaves" / "dm-0").symlink_to(volume)
+    assert mounts.disks("dm-0", tmp_path) == ("dm-0",)
+
+
 def test_listeners_from_proc_with_owners(tmp_path: Path, listener: socket.socket) -> None:
     inode = os.fstat(listener.fileno()).st_ino
     (tmp_path / "tcp").write_text(TCP.format(inode=inode))

@@ -28,6 +28,13 @@ def by_user(text: str, *, paths: dict[str, PathFact] | None = None, **how: Any) 
 CLOSED = PathFact(
     "missing", missing_at="/srv/a/x", access=(Access(UID, False, False, False, "/srv"),)
 )
+
+
+def with_quota(options: str) -> dict[str, Any]:
+    """A mount with these options."""
+    return {"mounts": [{"point": "/srv/a", "type": "ext4", "options": f"rw,quota,{options}"}]}
+
+
 FULL = {"mounts": [{"point": "/", "type": "ext4", "options": "rw", "bytes": 1000000, "free": 0, "inodes": 99, "inodes_free": 50}]}  # fmt: skip
 NO_INODES = {"mounts": [{"point": "/srv", "type": "ext4", "options": "rw", "bytes": 10**9, "free": 10**8, "inodes": 99, "inodes_free": 0}]}  # fmt: skip
 READ_ONLY = {"mounts": [{"point": "/", "type": "ext4", "options": "rw"}, {"point": "/srv", "type": "ext4", "options": "ro,nosuid"}]}  # fmt: skip
@@ -57,6 +64,10 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("read-only", case("open /srv/a/x: read-only file system", system=READ_ONLY), '/srv is mounted read-only, /srv/a/x cannot be written: “open /srv/a/x: read-only file system”'),
     ("read-only", case("open /srv/a/x: Read-only file system"), 'a file system is read-only: “open /srv/a/x: Read-only file system”'),
     ("quota", case("write /srv/a/x: Disk quota exceeded"), 'a disk quota is used up: “write /srv/a/x: Disk quota exceeded”'),
+    ("quota", case("write /srv/a/x: Disk quota exceeded", system=with_quota("usrquota"), facts=Facts(names={0: "root"})), 'the disk quota of the user root on /srv/a is used up: “write /srv/a/x: Disk quota exceeded”'),
+    ("quota", case("write /srv/a/x: Disk quota exceeded", system=with_quota("grpjquota=aquota.group"), show={"Group": "staff"}), 'the disk quota of the group staff on /srv/a is used up: “write /srv/a/x: Disk quota exceeded”'),
+    ("quota", case("write /srv/a/x: Disk quota exceeded", system=with_quota("uquota,prjquota"), facts=Facts(names={0: "root"})), 'the disk quota on /srv/a is used up: “write /srv/a/x: Disk quota exceeded”'),
+    ("quota", case("Disk quota exceeded", system=with_quota("usrquota")), 'a disk quota is used up: “Disk quota exceeded”'),
     ("disk-full", case("write /srv/a/x: No space left on device", system=FULL), '/ has no space left: “write /srv/a/x: No space left on device”'),
     ("disk-full", case("write /srv/a/x: no space left on device", system=NO_INODES), '/srv has no inodes left: “write /srv/a/x: no space left on device”'),
     ("disk-full", case("write failed: No space left on device"), 'there was no space left: “write failed: No space left on device”'),
