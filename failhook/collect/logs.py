@@ -77,8 +77,7 @@ def _files(context: Context, since: float) -> Iterator[tuple[float, str]]:
     """(time of the last change, path) of what was written since."""
     seen = 0
     for name in _names(context):
-        short = name.removesuffix("ctl") or name
-        for place in (LOG / name, LOG / f"{name}.log", LOG / short, LOG / "private" / name):
+        for place in _places(name, context.incident.unit):
             for path, state in _below(place):
                 seen += 1
                 if seen > _MAX_ENTRIES:
@@ -86,6 +85,19 @@ def _files(context: Context, since: float) -> Iterator[tuple[float, str]]:
                 fresh = stat.S_ISREG(state.st_mode) and state.st_mtime >= since
                 if fresh and state.st_size and not path.endswith(_COMPRESSED):
                     yield state.st_mtime, path
+
+
+def _places(name: str, unit: str) -> Iterator[Path]:
+    """Where programs of that name keep theirs: their own directory, that of an instance in it, a
+    file of their name there or in the directory of the suite that they are of."""
+    short = name.removesuffix("ctl") or name
+    yield from (LOG / name, LOG / f"{name}.log", LOG / short, LOG / "private" / name)
+    instance = unit.rpartition(".")[0].partition("@")[2]
+    if instance and "/" not in instance and not instance.startswith("."):
+        yield LOG / name / instance
+    for path, state in _below(LOG):
+        if stat.S_ISDIR(state.st_mode) and path != str(LOG / name):
+            yield Path(path) / f"{name}.log"
 
 
 def _below(place: Path) -> Iterator[tuple[str, os.stat_result]]:

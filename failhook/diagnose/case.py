@@ -358,9 +358,10 @@ def _lost(text: str, names: frozenset[str], known: Sequence[Message]) -> list[Me
 
 
 def _own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) -> list[Message]:
-    """The last lines of the program's own log files: they stand after the journal's."""
+    """The last lines of the program's own log files: they stand after the journal's, the newest
+    file last, which the collector gives first."""
     found: list[Message] = []
-    for item in [item for item in items if item.startswith(LOGS)][:_MAX_FILES]:
+    for item in reversed([item for item in items if item.startswith(LOGS)][:_MAX_FILES]):
         for line in _text(items, item).splitlines()[-_OF_A_FILE:]:
             raw = without_escapes(line[:MAX_LINE])
             text, level = peel(raw, names)

@@ -12,7 +12,7 @@ from failhook.diagnose.text import Message
 LIBRARY_PATH = re.compile(
     r"/(?:site|dist)-packages/|/usr/(?:local/)?lib(?:64|exec)?/|/usr/share/(?:perl|ruby|php|nodejs|java)"
     r"|/usr/local/go/|/go/pkg/mod/|node_modules/|node:|^<|/\.cargo/|/rustc/|/gems/|/vendor/|^internal/"
-    r"|^runtime/|/library/(?:std|core|alloc)/|/etc/perl|<frozen",
+    r"|^runtime/|/library/(?:std|core|alloc)/|/etc/perl|<frozen|\.p(?:yx|xd)$",
 )
 
 

@@ -22,6 +22,9 @@ from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 
 _BY_DEFAULT = re.compile(r"\busing (?:the |its )?(?:built-?in )?defaults?\b", re.IGNORECASE)
+# What scripts ask such a one may be there or not; they go on without an answer.
+_READER = re.compile(r"(?:head|tail|cat|z?grep|sed|g?awk|ls|stat|readlink|wc|cut): ")
+_SHELL = re.compile(r"(?:^|/)(?:ba|da|k|z|a)?sh$|(?:^|/)env$")
 _NEAR_S = 30.0
 _ENOUGH = 0.72  # of a line that was only talk
 _SURVIVED, _EACH_HEALTHY = 0.55, 0.14
@@ -98,6 +101,8 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
         weight -= 0.15
     if case.of_another_command(message):
         weight -= 0.3
+    if _was_passed(case, message) or _only_asked(case, message):
+        weight -= 0.6
     if gave_up:
         return weight  # what it tried lasted as long as it had patience
     return weight - _behind_it(case, message)
@@ -155,6 +160,41 @@ def _of_a_helper(case: Case, message: Message) -> bool:
         one.identifier in programs and FAILURE.search(one.text[:600])
         for one in case.messages[: message.number]
     )
+
+
+def _was_passed(case: Case, message: Message) -> bool:
+    """Said by a command before the start or after the end, where it is the main process that
+    failed, and said something of that as well."""
+    if case.incident.control is not None or case.incident.main.pid is None:
+        return False
+    ran = [(setting, path.rpartition("/")[2]) for setting, path, _ in commands(case.unit)]
+    main = {name for setting, name in ran if setting == "ExecStart"}
+    beside = {name for _, name in ran} - main
+    return message.identifier in beside and any(
+        one.identifier not in beside and FAILURE.search(one.text[:600]) for one in case.messages
+    )
+
+
+def _only_asked(case: Case, message: Message) -> bool:
+    """A helper that only reads, run by a program, and no script of a shell, that went on and
+    complained of something else."""
+    if not _READER.match(message.raw) or _is_of_a_shell(case):
+        return False
+    return any(
+        one.pid == str(case.incident.main.pid)
+        and (NAMES_A_THING.search(one.text[:600]) or not is_consequence(one.text))
+        for one in case.messages[message.number + 1 :]
+    )
+
+
+def _is_of_a_shell(case: Case) -> bool:
+    """What the unit starts is a shell or one's script: what that reads, it goes on with."""
+    for setting, path, _ in commands(case.unit):
+        fact = case.facts.programs.get(path)
+        interpreter = (fact.interpreter if fact is not None else None) or path
+        if setting == "ExecStart" and _SHELL.search(interpreter):
+            return True
+    return False
 
 
 def _is_old_news(case: Case, message: Message) -> bool:

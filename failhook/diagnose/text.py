@@ -47,7 +47,7 @@ _WORD_LEVEL = re.compile(
 # Levels of some (java.util.logging, PostgreSQL) in capitals; "config: line 8: …" is a part of the program.
 _PARTS = ("config", "status", "context", "detail", "progress", "log", "statement")
 _KLOG = re.compile(
-    r"(?P<word>[IWEF])\d{4} [\d:.]{8,20} {1,8}\d{1,8} [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
+    r"(?P<word>[IWEF])\d{4} [\d:.]{8,20}(?: {1,8}\d{1,8})? [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
 )
 _SOURCE = re.compile(r"\([\w./-]{1,60}\.(?:c|cc|cpp|h|go|py|rs)[.:]\d{1,6}\)")
 _MARK = re.compile(

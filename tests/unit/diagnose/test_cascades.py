@@ -9,9 +9,20 @@ import re
 import pytest
 
 from failhook.diagnose.course import is_consequence, says_nothing
+from failhook.diagnose.facts import Facts
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import peel
-from tests.unit.diagnose.cases import STARTED, case, found, judge
+from tests.unit.diagnose.cases import (
+    STARTED,
+    case,
+    command,
+    control,
+    entry,
+    found,
+    gone,
+    judge,
+    process,
+)
 
 WARN = '{"level":"warn","attempt":%d,"error":"Put \\"https://vault.example:8200/v1/login\\": x509: certificate signed by unknown authority","message":"login failed, retrying"}'
 RETRIED = [
@@ -310,3 +321,79 @@ def test_an_error_of_the_system_about_a_configuration_is_no_mistake_in_it() -> N
     assert judge(case("cannot load the configuration database: Operation not permitted")).cause != "configuration"  # fmt: skip
     assert judge(case("entry for /mnt/a not found in /etc/mtab")).cause != "configuration"
     assert judge(case("1 renew failure(s), 0 parse failure(s) of /etc/a.conf")).cause != "configuration"  # fmt: skip
+
+
+ASKED = entry(
+    "head: cannot open '/etc/mailname' for reading: No such file or directory", 1, _PID="105"
+)
+OWN = entry(
+    'Error in config file "/etc/a/50-user": syntax error at /etc/a/50-user line 5, near "$level"', 2
+)
+NO_MAILNAME = Facts(paths={"/etc/mailname": gone("/etc/mailname")})
+
+
+def test_what_a_helper_could_not_read_is_not_what_its_program_died_of() -> None:
+    """amavisd asks head(1) for the name of the host, and goes on without it."""
+    one = case(ASKED, OWN, facts=NO_MAILNAME, main=process(100))
+    assert "/etc/a/50-user line 5" in judge(one).summary
+
+
+def test_what_a_script_could_not_read_may_be_it() -> None:
+    show = {"ExecStart": command("/bin/sh", "/srv/job.sh")}
+    one = case(ASKED, OWN, facts=NO_MAILNAME, main=process(100), show=show)
+    assert found(one)["file-missing"].confidence > 0.9
+    assert judge(one).summary != judge(case(OWN)).summary
+
+
+def test_what_a_helper_could_not_read_is_told_where_nothing_else_is() -> None:
+    one = case(ASKED, facts=NO_MAILNAME, main=process(100))
+    assert "/etc/mailname does not exist" in judge(one).summary
+
+
+SETUP = entry(
+    "/usr/sbin/a-setup: 15: /usr/libexec/a/table: not found",
+    1,
+    _PID="90",
+    SYSLOG_IDENTIFIER="a-setup",
+    _COMM="a-setup",
+)
+INTERFACE = entry("CRIT: Fatal error: Invalid interface specification: 'ens192'", 2)
+
+
+@pytest.mark.parametrize("setting", ["ExecStartPre", "ExecStopPost"])
+def test_a_command_beside_the_main_process_that_failed(setting: str) -> None:
+    """rtpengine: its set-up of the firewall complains of a program that it can do without."""
+    show = {setting: command("/usr/sbin/a-setup", status="0")}
+    missing = Facts(paths={"/usr/libexec/a/table": gone("/usr/libexec/a")})
+    one = case(SETUP, INTERFACE, show=show, facts=missing, main=process(100))
+    assert "ens192" in judge(one).summary
+    failed = case(SETUP, show=show, facts=missing, control=control(setting, "127"))
+    assert "/usr/libexec/a" in judge(failed).summary
+
+
+def test_the_frame_of_a_cython_module_is_a_librarys() -> None:
+    """It gives its files without a directory, as if they stood where the program does."""
+    said = judge(
+        case(
+            "Traceback (most recent call last):",
+            '  File "/srv/broker.py", line 7, in <module>',
+            '    frontend.bind(os.environ["BROKER_ENDPOINT"])',
+            '  File "zmq/backend/cython/socket.pyx", line 568, in zmq.backend.cython.socket.bind',
+            '  File "zmq/backend/cython/checkrc.pxd", line 28, in zmq.backend.cython._check_rc',
+            "zmq.error.ZMQError: No such device",
+        )
+    ).summary
+    assert "/srv/broker.py line 7" in said
+    assert "BROKER_ENDPOINT" in said
+
+
+def test_the_newest_of_its_log_files_has_the_last_word() -> None:
+    """Each run of some programs has a file of its own; the collector gives the newest first."""
+    items = {
+        "logs/a/2": b"W1128 02:20:53.907 main.cpp:18] starting\n"
+        b"E1128 02:20:53.908 main.cpp:20] cannot open the index /srv/new\n",
+        "logs/a/1": b"E1128 02:20:52.548 main.cpp:20] cannot open the index /srv/old\n",
+    }
+    one = case(items=items)
+    assert [message.level for message in one.messages] == [Level.ERROR, Level.WARNING, Level.ERROR]
+    assert one.messages[-1].text == "cannot open the index /srv/new"
