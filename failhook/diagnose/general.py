@@ -24,7 +24,14 @@ from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message
-from failhook.diagnose.together import OF_FEW_LINES, SOURCE_PLACE, all_of_it, taken_back, together
+from failhook.diagnose.together import (
+    OF_FEW_LINES,
+    SOURCE_PLACE,
+    all_of_it,
+    begun_above,
+    taken_back,
+    together,
+)
 
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
 # What may come, not what came.
@@ -209,7 +216,10 @@ def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
     is_end = all(len(case.messages) - one.number <= _OF_THE_END for one in lines)
     if len(lines) < 2 or not is_end:
         return ""
-    texts = [one.text for one in sorted(lines, key=lambda each: each.number)]
+    texts = [
+        f"{begun_above(case, one)} {one.text}".strip()
+        for one in sorted(lines, key=lambda each: each.number)
+    ]
     return " / ".join(texts) if sum(map(len, texts)) <= OF_FEW_LINES else ""
 
 

@@ -16,7 +16,7 @@ from failhook.diagnose.text import Message
 _IN_USE = re.compile(
     r"address (?:is )?already (?:in use|used)|EADDRINUSE|errno[ =:]*98\b|port .{0,30}(?:already|in use|taken)"
     r"|(?:already|being) (?:in use|used).{0,40}(?:port|address|socket)|OSError: \[Errno 98\]"
-    r"|(?:no|any) (?:available|free) ports?\b|address in use|another (?:process|instance|server).{0,40}(?:port|listening)",
+    r"|(?:no|any) (?:available|free) ports?\b|address in use|another (?:process|program|application|instance|server).{0,40}(?:port|listening)",
     re.IGNORECASE,
 )
 _DENIED = re.compile(

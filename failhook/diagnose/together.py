@@ -58,6 +58,7 @@ _WORKS_ON = re.compile(
 )
 _CLOSE_ABOVE = 2  # lines
 _TWO_WORDS = 7  # letters
+_OF_A_HALF = 4  # words
 # Letters: where a quote has no room for both, what follows is what matters.
 _OF_A_QUOTE, _OF_THE_HEAD = 230, 110
 # "ParseError at [row,col]:[3,7]" / "Message: …", as Java's readers of XML have it.
@@ -71,9 +72,10 @@ _FEW_LINES, OF_FEW_LINES = 5, 220  # characters
 def together(case: Case, message: Message) -> str:
     """What the line says with what belongs to it from the lines after, or the one just before."""
     after = _after(case, message)
-    subject = _subject_above(case, message)
-    if subject or not after:
-        return f"{subject}: {message.text}" if subject else message.text
+    begun, subject = begun_above(case, message), _subject_above(case, message)
+    if begun or subject or not after:
+        before = f"{subject}:" if subject else begun
+        return f"{before} {message.text}".lstrip()
     if causes := _causes(after):
         return ": ".join((message.text.rstrip(": "), *causes))
     following = after[0]
@@ -114,6 +116,16 @@ def taken_back(case: Case, message: Message) -> bool:
     speaker = _SPEAKER.match(message.text)
     by_the_same = speaker is not None and following.text.startswith(speaker[0])
     return by_the_same or any(one in following.text for one in named)
+
+
+def begun_above(case: Case, message: Message) -> str:
+    """``All files of disk 'd2'`` / ``are missing or rewritten!``: the sentence's first half."""
+    if not message.number or not _GOES_ON.match(message.raw):
+        return ""
+    above = case.messages[message.number - 1]
+    is_half = len(above.text.split()) >= _OF_A_HALF and FAILURE.search(message.text[:600])
+    ended = _ENDS.search(above.text) or _OPENS.search(above.text)
+    return above.text if is_half and not ended and above.pid == message.pid else ""
 
 
 def _subject_above(case: Case, message: Message) -> str:

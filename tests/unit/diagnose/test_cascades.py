@@ -397,3 +397,22 @@ def test_the_newest_of_its_log_files_has_the_last_word() -> None:
     one = case(items=items)
     assert [message.level for message in one.messages] == [Level.ERROR, Level.WARNING, Level.ERROR]
     assert one.messages[-1].text == "cannot open the index /srv/new"
+
+
+def test_the_first_half_of_a_sentence_stands_above() -> None:
+    """snapraid: each line is half of what it says."""
+    lines = (
+        "WARNING! All the files previously present in disk 'd2' at dir '/mnt/disk2/'",
+        "are now missing or rewritten!",
+        "This could happen when some disks are not mounted",
+        "in the expected directory.",
+        "If you want to 'sync' anyway, use 'snapraid --force-empty sync'.",
+    )
+    said = judge(case(*lines)).summary
+    assert "'d2' at dir '/mnt/disk2/' are now missing or rewritten" in said
+
+
+def test_another_program_on_a_port_that_it_does_not_name() -> None:
+    """supervisord says no more; the warning before it is no reason."""
+    line = "Error: Another program is already listening on a port that one of our HTTP servers is configured to use."
+    assert found(case("CRIT Server is running as root.", line))["port-taken"].at == 1
