@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 from failhook.collect.now import of_this_boot
@@ -26,6 +27,7 @@ _TAIL_BYTES = 32 << 10
 _SLACK_S = 1.0
 _START_S = 90.0  # how long before its failure a run began, where nobody knows
 _PATH = re.compile(r"\{ path=(\S+) ;")
+_Entry = tuple[str, os.stat_result]
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".journal", ".lz4")
 
 
@@ -75,32 +77,45 @@ def _names(context: Context) -> list[str]:
 
 def _files(context: Context, since: float) -> Iterator[tuple[float, str]]:
     """(time of the last change, path) of what was written since."""
-    seen = 0
-    for name in _names(context):
-        for place in _places(name, context.incident.unit):
-            for path, state in _below(place):
-                seen += 1
-                if seen > _MAX_ENTRIES:
-                    return
-                fresh = stat.S_ISREG(state.st_mode) and state.st_mtime >= since
-                if fresh and state.st_size and not path.endswith(_COMPRESSED):
-                    yield state.st_mtime, path
+    names = _names(context)
+    found = chain(
+        (each for name in names for each in _of_name(name, context.incident.unit)),
+        _of_suites(names, context.unit.number("UID") or 0),
+    )
+    for path, state in islice(found, _MAX_ENTRIES):
+        fresh = stat.S_ISREG(state.st_mode) and state.st_mtime >= since
+        if fresh and state.st_size and not path.endswith(_COMPRESSED):
+            yield state.st_mtime, path
 
 
-def _places(name: str, unit: str) -> Iterator[Path]:
-    """Where programs of that name keep theirs: their own directory, that of an instance in it, a
-    file of their name there or in the directory of the suite that they are of."""
+def _of_name(name: str, unit: str) -> Iterator[_Entry]:
+    """What programs of that name keep: a file, a directory, that of an instance in it."""
     short = name.removesuffix("ctl") or name
-    yield from (LOG / name, LOG / f"{name}.log", LOG / short, LOG / "private" / name)
+    places = [LOG / name, LOG / f"{name}.log", LOG / short, LOG / "private" / name]
     instance = unit.rpartition(".")[0].partition("@")[2]
     if instance and "/" not in instance and not instance.startswith("."):
-        yield LOG / name / instance
-    for path, state in _below(LOG):
-        if stat.S_ISDIR(state.st_mode) and path != str(LOG / name):
-            yield Path(path) / f"{name}.log"
+        places.append(LOG / name / instance)
+    for place in places:
+        yield from _below(place)
 
 
-def _below(place: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _of_suites(names: Sequence[str], uid: int) -> Iterator[_Entry]:
+    """Files of their name in the directory of the suite that they are of: glusterfs/glusterd.log.
+
+    Only root's and the unit's own: in a directory of its own any other user could say something in
+    the name of this one.
+    """
+    own = {0, uid}
+    for directory, state in _below(LOG):
+        if not stat.S_ISDIR(state.st_mode) or state.st_uid not in own:
+            continue
+        for name in names:
+            yield from (
+                (p, s) for p, s in _below(Path(directory, f"{name}.log")) if s.st_uid in own
+            )
+
+
+def _below(place: Path) -> Iterator[_Entry]:
     """A file itself, or the entries of a directory; never through a link."""
     try:
         state = place.lstat()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_TABLE = 4000
-_PARTITION = re.compile(r"p?\d{1,4}")  # sdb1, nvme0n1p2
+_PARTITION = re.compile(r"p?\d{1,4}")
 _NEARLY = 15  # percent that are left
 
 
@@ -56,7 +56,10 @@ class Mount:
         if self.disks:
             return device in self.disks
         name = self.source.rpartition("/")[2]  # of a bundle that does not say which disks
-        return name == device or bool(_PARTITION.fullmatch(name.removeprefix(device)))
+        rest = name.removeprefix(device)
+        is_part = rest != name and _PARTITION.fullmatch(rest) is not None
+        # sdb1, but nvme0n1p2: sdb11 is no part of sdb1
+        return name == device or (is_part and device[-1:].isdigit() == rest.startswith("p"))
 
     @property
     def full(self) -> str | None:

@@ -67,25 +67,27 @@ def full(case: Case, message: Message) -> Finding | None:
 
 
 def _over_quota(case: Case, message: Message) -> Finding:
-    """Whose quota, where the mount's options leave only one kind (mount(8): usrquota, grpquota,
-    prjquota); how much of it is in use only root may ask."""
+    """Whose quota, and where; how much of it is in use only root may ask (quotactl(2))."""
     paths = named_paths(case, message)
     mount = case.mount(paths[0]) if paths else None
-    kinds = set(_QUOTA_OPTION.findall(mount.options)) if mount is not None else set()
-    of, who = "", ""
-    if mount is not None and mount.point != "/":
-        of = f" on {mount.point}"
-        if kinds == {"u"} and case.uid is not None:
-            who = f" of the user {case.facts.names.get(case.uid, case.uid)}"
-        elif kinds == {"g"} and case.unit.get("Group"):
-            who = f" of the group {case.unit.get('Group')}"
-    subject = f"the disk quota{who}{of}" if of else "a disk quota"
+    if mount is None or mount.point == "/":
+        subject, place, more = "a disk quota", "-a", []
+    else:
+        subject, place = f"the disk quota{_whose(case, mount)} on {mount.point}", mount.point
+        more = [case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")]
     return from_message(
         case, message, "quota", what=f"{subject} is used up: “{quote(message.text, 180)}”",
-        advice=f"repquota{' ' + mount.point if mount is not None and of else ' -a'}; raise it with setquota(8)",
-        confidence=SAID + 0.05,
-        more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")] if mount is not None and of else (),
+        advice=f"repquota {place}; setquota(8) raises it", confidence=SAID + 0.05, more=more,
     )  # fmt: skip
+
+
+def _whose(case: Case, mount: Mount) -> str:
+    """The user or the group, where the mount's options leave only one kind (mount(8))."""
+    kinds = set(_QUOTA_OPTION.findall(mount.options))
+    if kinds == {"u"} and case.uid is not None:
+        return f" of the user {case.facts.names.get(case.uid, case.uid)}"
+    group = case.unit.get("Group")
+    return f" of the group {group}" if kinds == {"g"} and group else ""
 
 
 def _without_its_name(case: Case, message: Message) -> Finding | None:

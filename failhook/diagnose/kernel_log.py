@@ -16,6 +16,7 @@ from failhook.diagnose.around import Mount
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SEEN, Cause, Finding, fails
 from failhook.diagnose.subjects import commands, own_directories, paths_in
+from failhook.diagnose.text import Message
 from failhook.incident import Proof
 
 _WHERE = "kernel/kernel.txt"
@@ -29,7 +30,8 @@ _DISK = re.compile(
 _FILE_SYSTEM = re.compile(
     r"(?:EXT[234]-fs error|BTRFS:? (?:error|critical)) \(device (?P<named>[\w-]{1,32})[) ]"
     r"|XFS \((?P<xfs>[\w-]{1,32})\): .{0,120}(?:error|corrupt|shut ?down|Corruption)"
-    r"|(?:FAT|F2FS)-fs \((?P<other>[\w-]{1,32})\): .{0,80}(?:error|corrupt|Inconsistent)"
+    # "Volume was not properly unmounted. Some data may be corrupt" is said of many a healthy one.
+    r"|(?:FAT|F2FS)-fs \((?P<other>[\w-]{1,32})\): (?!Volume was not).{0,80}(?:error|corrupt|Inconsistent)"
 )
 _MADE_READ_ONLY = re.compile(
     r"\((?:device )?(?P<device>[\w-]{1,32})[^)]{0,20}\):? .{0,80}"
@@ -140,17 +142,23 @@ def _by_device(case: Case, pattern: re.Pattern[str]) -> dict[str, tuple[str, re.
 
 
 def _tie(case: Case, device: str) -> _Tie:
-    used, suffers = case.once("mounts of the unit", lambda: _used(case))
+    used = case.once("mounts of the unit", lambda: _used(case))
     mount = next((one for one in used if one.lies_on(device)), None)
     others = [one for one in case.mounts if one.lies_on(device)]
     elsewhere = bool(others) and all(one.point not in _OF_THE_SYSTEM for one in others)
-    return _Tie(mount, elsewhere, suffers)
+    return _Tie(mount, elsewhere, bool(_complaints(case)))
 
 
-def _used(case: Case) -> tuple[list[Mount], bool]:
-    """The mounts that the unit names, those of lines that complain of data first; and whether any
-    line complains so."""
-    complaints = [one for one in case.messages if _SUFFERS.search(one.text)]
+def _complaints(case: Case) -> list[Message]:
+    """The program's lines about data that is not as it should be."""
+    return case.once(
+        "complaints of data", lambda: [one for one in case.messages if _SUFFERS.search(one.text)]
+    )
+
+
+def _used(case: Case) -> list[Mount]:
+    """The mounts that the unit names, those of lines that complain of data first."""
+    complaints = _complaints(case)
     complained = [path for one in complaints for path in paths_in(one.raw)]
     texts = [argv for _, _, argv in commands(case.unit)] + [one.raw for one in complaints]
     told = [path for text in texts for path in _paths(case, text)]
@@ -162,7 +170,7 @@ def _used(case: Case) -> tuple[list[Mount], bool]:
         for path in told
         if (mount := case.mount(path)) is not None and mount.point not in _OF_THE_SYSTEM
     ]
-    return list(dict.fromkeys(found)), bool(complaints)
+    return list(dict.fromkeys(found))
 
 
 def _paths(case: Case, text: str) -> list[str]:
@@ -181,10 +189,8 @@ def _hangs(case: Case) -> Iterator[Finding]:
             first = hung.get(match["pid"], (line, match, ""))
             reason = first[2] or _waits_for(case.kernel[number + 1 : number + 60])
             hung[match["pid"]] = (first[0], match, reason)
-    suffers = any(_SUFFERS.search(one.text) for one in case.messages)
     for line, match, reason in hung.values():
-        own = _is_ours(case, match["name"], match["pid"])
-        sure = SEEN if own else LIKELY + 0.1 if suffers else LIKELY - 0.25
+        sure = _how_much_ours(case, match)
         what = f"{match['name']} (pid {match['pid']}) hung in the kernel for more than {match['seconds']} s"
         what += f": it waited for {reason}" if reason else ""
         advice = f"see the stack in {_WHERE}; a dead disk or mount, mostly"
@@ -205,7 +211,7 @@ def _hardware(case: Case) -> Iterator[Finding]:
     """Machine checks, and who was killed for memory that they found to be corrupt."""
     for line in case.kernel:
         match = _BAD_MEMORY.search(line)
-        if match is not None and _is_ours(case, match["name"], match["pid"]):
+        if match is not None and _is_ours(case, match):
             what = (
                 f"memory of {match['name']} (pid {match['pid']}) is corrupt, by the report of the "
                 "hardware: the kernel killed it (SIGBUS)"
@@ -218,8 +224,7 @@ def _hardware(case: Case) -> Iterator[Finding]:
         match = _HARDWARE.search(line)
         if match is not None:
             what = f"the hardware reported an error ({match.group()})"
-            suffers = any(_SUFFERS.search(one.text) for one in case.messages)
-            sure = LIKELY + 0.1 if suffers else LIKELY - 0.25
+            sure = LIKELY + 0.1 if _complaints(case) else LIKELY - 0.25
             proof = (Proof("kernel", line, _WHERE),)
             yield Finding(
                 "hardware", fails(case, what), "rasdaemon, mcelog; test the memory", sure, proof
@@ -227,12 +232,24 @@ def _hardware(case: Case) -> Iterator[Finding]:
             return
 
 
-def _is_ours(case: Case, name: str, pid: str) -> bool:
-    """By its pid, or by the name of the unit's program as the kernel cuts it (comm, proc(5))."""
-    pids = {str(case.incident.main.pid), *(one.pid for one in case.messages)}
+def _is_ours(case: Case, process: re.Match[str]) -> bool:
+    """By its pid, which systemd or a line of the program gives."""
+    pid, name = process["pid"], process["name"]
+    return (
+        pid == str(case.incident.main.pid)
+        or any(pid == one.pid for one in case.messages)
+        or any(f"process {pid} ({name})" in line.message for line in case.manager)
+    )
+
+
+def _how_much_ours(case: Case, process: re.Match[str]) -> float:
+    """Of another one with the name of our program (comm, proc(5)) nobody knows whose it is: half of
+    a machine's services are python3."""
+    if _is_ours(case, process):
+        return SEEN
     named = {program.rpartition("/")[2][:15] for _, program, _ in commands(case.unit)}
-    killed = any(f"process {pid} ({name})" in line.message for line in case.manager)
-    return pid in pids or killed or name in named
+    is_alike = process["name"] in named or bool(_complaints(case))
+    return LIKELY + 0.1 if is_alike else LIKELY - 0.25
 
 
 CAUSES = (

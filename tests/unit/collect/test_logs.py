@@ -28,9 +28,13 @@ def write(path: Path, text: str = "it failed\n", *, after_s: float = 0.05) -> No
     os.utime(path, (STARTED + after_s, STARTED + after_s))
 
 
-def kept(unit: str = "talker.service", program: str = "/usr/sbin/talkerd") -> dict[str, str]:
+def kept(unit: str = "talker.service", uid: str | None = None) -> dict[str, str]:
     """What the collector gives, by the names of the items."""
-    properties = {"ExecStart": f"{{ path={program} ; argv[]={program} }}"}
+    program = "/usr/sbin/talkerd"
+    properties = {
+        "UID": uid or str(os.geteuid()),
+        "ExecStart": f"{{ path={program} ; argv[]={program} }}",
+    }
     gave = run(COLLECTOR, context(replace(BASE, unit=unit), properties))
     return {name: gave.text(name) for name in gave.items}
 
@@ -83,6 +87,17 @@ def test_no_way_through_a_link(place: Path, tmp_path_factory: pytest.TempPathFac
     (place / "talker").symlink_to(secret)
     (place / "talker.log").symlink_to(secret / "talkerd.log")
     assert kept() == {}
+
+
+@pytest.mark.parametrize("whose", ["suite", "suite/talkerd.log"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_nobody_else_speaks_for_it(place: Path, whose: str) -> None:
+    """A service's own log directory is its user's, who can put a file of any name there."""
+    write(place / "suite/talkerd.log")
+    assert kept() != {}
+    os.chown(place / whose, 4711, 4711)
+    assert kept() == {}
+    assert kept(uid="4711") != {}
 
 
 def test_the_newest_first_and_only_their_ends(place: Path) -> None:

@@ -7,6 +7,7 @@ As Linux 6.1 wrote them in a virtual machine with a disk that was broken on purp
 
 import pytest
 
+from failhook.diagnose.around import Mount
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SEEN
 from tests.unit.diagnose.cases import PROGRAM, case, command, found, judge, process, what
@@ -38,7 +39,7 @@ OWN = {"ExecStart": command(PROGRAM, "/srv/a/data")}
 def kernel(*lines: str, said: str = "read /srv/a/data: Input/output error", **how: object) -> Case:
     """What the kernel wrote, and what the program did."""
     text = "".join(f"2026-11-27T22:14:57.087312+00:00 {line}\n" for line in lines).encode()
-    how.setdefault("system", MOUNTS)
+    how = {"system": MOUNTS, "main": process(100)} | how
     return case(said, items={"kernel/kernel.txt": text}, **how)  # type: ignore[arg-type]
 
 
@@ -61,7 +62,7 @@ SURE: tuple[tuple[str, Case, str], ...] = (
     ("file-system", kernel("XFS (dm-3): Metadata corruption detected at xfs_agf_verify+0x1",
                            said="write /srv/lv/x: Input/output error"),
      "the xfs file system on dm-3 (/srv/lv) is damaged"),
-    ("hang", kernel(HUNG, HUNG.replace("120", "241"), said="", main=process(100)),
+    ("hang", kernel(HUNG, HUNG.replace("120", "241"), said=""),
      "a (pid 100) hung in the kernel for more than 241 s"),
     ("hang", kernel(HUNG, *FROZEN, said=""),
      "a (pid 100) hung in the kernel for more than 120 s: it waited for a file system that is frozen, to write to it (fsfreeze)"),
@@ -82,6 +83,7 @@ UNSURE: tuple[tuple[str, Case], ...] = (
     ("file-system", kernel(DAMAGED, said="open /etc/a: Read-only file system")),
     ("file-system", kernel(DAMAGED, said=PORT, show=OWN)),
     ("hang", kernel(HUNG.replace("a:100", "backup:77"), *FROZEN, said="gave up")),
+    ("hang", kernel(HUNG.replace("a:100", "a:77"), *FROZEN, said="gave up")),
     ("hardware", kernel("mce: [Hardware Error]: Machine check events logged", said="gave up")),
 )
 
@@ -92,6 +94,14 @@ NOT_FOUND: tuple[tuple[str, Case], ...] = (
     ("file-system", kernel(MADE_READ_ONLY)),
     ("hang", kernel("task a:100 ran for more than 120 seconds")),
     ("hardware", kernel(KILLED.replace("a:100", "backup:77"), said="gave up")),
+    ("hardware", kernel(KILLED.replace("a:100", "a:77"), said="gave up")),
+    (
+        "file-system",
+        kernel(
+            "FAT-fs (sdb1): Volume was not properly unmounted. Some data may be corrupt. Please run fsck.",
+            show=OWN,
+        ),
+    ),
     ("hardware", kernel("mce: CPU0: Thermal monitoring enabled")),
 )
 
@@ -132,3 +142,26 @@ def test_each_of_several_disks() -> None:
 def test_the_trace_of_another_task_is_not_its_own() -> None:
     one = kernel(HUNG, HUNG.replace("a:100", "b:7"), *FROZEN, said="")
     assert "frozen" not in (what(one, "hang") or "frozen")
+
+
+@pytest.mark.parametrize(
+    ("source", "device", "is_there"),
+    [
+        ("/dev/sdb1", "sdb1", True),
+        ("/dev/sdb1", "sdb", True),
+        ("/dev/sdb11", "sdb1", False),
+        ("/dev/sdb", "sdb1", False),
+        ("/dev/nvme0n1p2", "nvme0n1", True),
+        ("/dev/nvme0n12", "nvme0n1", False),
+        ("/dev/mapper/p1", "sdb", False),
+        ("tmpfs", "sdb", False),
+    ],
+)
+def test_which_disk_a_source_is_on(source: str, device: str, *, is_there: bool) -> None:
+    """Of a bundle that does not say it: by the names that the kernel gives to partitions."""
+    assert Mount("/srv", "ext4", "rw", None, None, None, None, source).lies_on(device) is is_there
+
+
+def test_another_service_of_the_same_program_that_hung_is_not_the_cause() -> None:
+    one = kernel(HUNG.replace("a:100", "a:77"), said=PORT)
+    assert judge(one).cause == "port-taken"
