@@ -93,6 +93,14 @@ def test_the_disks_below_a_mount(tmp_path: Path) -> None:
     assert mounts.disks("", block) == ()
 
 
+def test_what_is_measured_knows_its_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "disks", lambda device: (f"of {device}",))
+    (line,) = (line for line in MOUNTINFO.splitlines() if line.startswith("27 "))
+    mount = mounts.parse(line)
+    assert mount is not None
+    assert mounts.to_json(mounts.measure(mount))["disks"] == ["of 254:0"]
+
+
 def test_disks_that_lie_on_each_other_without_end(tmp_path: Path) -> None:
     volume = tmp_path / "dm-0"
     (volume / "slaves").mkdir(parents=True)

@@ -10,6 +10,7 @@ import pytest
 
 from failhook.diagnose.course import is_consequence, says_nothing
 from failhook.diagnose.facts import Facts
+from failhook.diagnose.finding import SAID
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import peel
 from tests.unit.diagnose.cases import (
@@ -368,8 +369,10 @@ def test_a_command_beside_the_main_process_that_failed(setting: str) -> None:
     missing = Facts(paths={"/usr/libexec/a/table": gone("/usr/libexec/a")})
     one = case(SETUP, INTERFACE, show=show, facts=missing, main=process(100))
     assert "ens192" in judge(one).summary
-    failed = case(SETUP, show=show, facts=missing, control=control(setting, "127"))
-    assert "/usr/libexec/a" in judge(failed).summary
+    helper = entry("no table 'ens192', failed", 2, _PID="91", SYSLOG_IDENTIFIER="ip", _COMM="ip")
+    failed = case(SETUP, helper, show=show, facts=missing, control=control(setting, "127"))
+    assert judge(failed).cause == "file-missing"
+    assert (judge(failed).confidence or 0) > SAID
 
 
 def test_the_frame_of_a_cython_module_is_a_librarys() -> None:
@@ -417,3 +420,12 @@ def test_another_program_on_a_port_that_it_does_not_name() -> None:
     """supervisord says no more; the warning before it is no reason."""
     line = "Error: Another program is already listening on a port that one of our HTTP servers is configured to use."
     assert found(case("CRIT Server is running as root.", line))["port-taken"].at == 1
+
+
+def test_a_sentence_that_has_ended_is_no_first_half() -> None:
+    lines = (
+        "The store was opened at /srv/a by the user a.",
+        "at least one file is missing: 'x.db'",
+    )
+    rest = ["a line that tells nothing of it, and is as long as the others are"] * 4
+    assert "The store was opened" not in judge(case(*rest, *lines)).summary

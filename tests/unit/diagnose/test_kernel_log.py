@@ -59,6 +59,8 @@ SURE: tuple[tuple[str, Case, str], ...] = (
      "the ext4 file system on sdb1 (/srv/a) is damaged"),
     ("file-system", kernel(DAMAGED, MADE_READ_ONLY, said="open /srv/a/x: Read-only file system"),
      "the ext4 file system on sdb1 (/srv/a) is damaged, and the kernel has made it read-only"),
+    ("file-system", kernel(DAMAGED, MADE_READ_ONLY.replace("sdb1", "sda1"), said="/srv/a/x: Input/output error"),
+     "the ext4 file system on sdb1 (/srv/a) is damaged"),
     ("file-system", kernel("XFS (dm-3): Metadata corruption detected at xfs_agf_verify+0x1",
                            said="write /srv/lv/x: Input/output error"),
      "the xfs file system on dm-3 (/srv/lv) is damaged"),
