@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from failhook.ascii import without_escapes
+from failhook.diagnose import cores, settings
 from failhook.diagnose import facts as facts_of
-from failhook.diagnose import settings
 from failhook.diagnose.around import (
     Listener,
     Mount,
@@ -26,6 +26,7 @@ from failhook.diagnose.around import (
     neighbours,
     objects_of,
 )
+from failhook.diagnose.cores import Core
 from failhook.diagnose.course import Course
 from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.level import Level, of_priority
@@ -39,6 +40,7 @@ from failhook.diagnose.text import (
 )
 from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of
+from failhook.systemd.journal import COREDUMP
 from failhook.systemd.unit import UnitState
 
 _SKIPPED = " missing, skipping: "
@@ -51,6 +53,7 @@ _OF_AN_ENTRY = 200
 _MAX_KERNEL, _MAX_FILES = 2000, 8
 _LOST = re.compile(r"^(?P<at>\S+) (?P<name>[^\s\[]{1,60})(?:\[(?P<pid>\d+)\])?: (?P<text>.*)$")
 _BEFORE = _LOST
+_PROCESS = re.compile(r"\bprocess (\d{1,8}) \(")
 _STRANGERS = ("systemd", "failhook", "kernel", "systemd-logind", "dbus-daemon", "CRON", "sudo")
 
 
@@ -71,7 +74,7 @@ class Case:
     mounts: tuple[Mount, ...] = ()
     links: tuple[str, ...] = ()  # network interfaces
     neighbours: tuple[Neighbour, ...] = ()
-    core: str = ""
+    cores: tuple[Core, ...] = ()
     journal_text: str = field(default="", repr=False)
     unit_text: str = field(default="", repr=False)  # its files
     memory: Mapping[str, int] = field(default_factory=dict)
@@ -183,6 +186,14 @@ class Case:
         """How the run went on after each of its lines."""
         return Course(self.messages, ran_out_of_time=self.incident.result == "timeout")
 
+    @cached_property
+    def pids(self) -> frozenset[str]:
+        """Processes of the run: of those that said something, that systemd named, or that crashed."""
+        named = {pid for line in self.manager for pid in _PROCESS.findall(line.message)}
+        spoke = {message.pid for message in self.messages}
+        dumped = {core.pid for core in self.cores}
+        return frozenset((named | spoke | dumped | {str(self.incident.main.pid or "")}) - {""})
+
     @property
     def ended_badly(self) -> bool:
         """What failed gave a status other than 0."""
@@ -232,9 +243,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
         mounts=tuple(mounts(system)),
         links=tuple(links(system)),
         neighbours=tuple(neighbours(_text(items, "unit/dependencies.txt"))),
-        core="\n".join(
-            _text(items, name) for name in items if name.startswith("coredump/") and ".txt" in name
-        )[:65536],
+        cores=cores.load(items),
         journal_text=_text(items, "journal/journal.txt"),
         unit_text=_text(items, "unit/cat.txt"),
         memory=_memory(items),
@@ -275,6 +284,8 @@ def _sorted(
         identifier = line.get("SYSLOG_IDENTIFIER") or ""
         if is_managers(line):
             manager.append(line)
+        elif identifier == "systemd-coredump" and line.get("MESSAGE_ID") == COREDUMP:
+            continue  # about the program, not of it: it is in `cores`
         elif identifier in ("failhook", "(failhook)") or line.get("_COMM") == "(failhook)":
             continue  # our own hook's, in the unit's own cgroup
         elif identifier.startswith("(") and _SKIPPED in line.message:

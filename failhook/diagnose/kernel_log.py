@@ -233,13 +233,8 @@ def _hardware(case: Case) -> Iterator[Finding]:
 
 
 def _is_ours(case: Case, process: re.Match[str]) -> bool:
-    """By its pid, which systemd or a line of the program gives."""
-    pid, name = process["pid"], process["name"]
-    return (
-        pid == str(case.incident.main.pid)
-        or any(pid == one.pid for one in case.messages)
-        or any(f"process {pid} ({name})" in line.message for line in case.manager)
-    )
+    """By its pid, which systemd, a line of the program or its core gives."""
+    return process["pid"] in case.pids
 
 
 def _how_much_ours(case: Case, process: re.Match[str]) -> float:

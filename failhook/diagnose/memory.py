@@ -113,7 +113,7 @@ def _by_kernel(case: Case) -> Iterator[Finding]:
 
 
 def _is_ours(case: Case, pid: str, memcg: str) -> bool:
-    return case.incident.unit in memcg.split("/") or pid == str(case.incident.main.pid)
+    return case.incident.unit in memcg.split("/") or pid in case.pids
 
 
 def _by_result(case: Case) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.cores import Core
 from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import is_concrete, telling, work_of
@@ -26,6 +27,7 @@ from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
 
 _JUST_BEFORE = 3  # lines
+_INNERMOST = re.compile(r"#0\s+0x[0-9a-f]+ (?P<function>\S+)")
 
 _OF_SETUP = frozenset(str(number) for number in range(200, 247))
 # Alone it says nothing about what was run.
@@ -150,11 +152,13 @@ def _crashed(case: Case, program: str, signal: str) -> Finding:
         "BUS": "a bus error (SIGBUS)", "FPE": "an arithmetic error (SIGFPE)",
         "ILL": "an illegal instruction (SIGILL)",
     }  # fmt: skip
-    frame = re.search(r"#0\s+0x[0-9a-f]+ (?P<function>\S+) (?:\((?P<module>[^)]+)\))?", case.core)
+    own = _core_of_main(case)
+    frame = _INNERMOST.search(own.text) if own is not None else None
     where = f" in {frame['function']}" if frame is not None and frame["function"] != "n/a" else ""
     fault = next(
         (line for line in case.kernel if "segfault at" in line and _names(case, line)), None
     )
+    program = (own.program if own is not None else "") or program
     what = f"{program} crashed with {names.get(signal, f'SIG{signal}')}{where}{core}"
     if not where and (said := _complaint(case)):
         what += f", after “{quote(said, 160)}”"
@@ -177,8 +181,15 @@ def _complaint(case: Case) -> str:
     return next((one.text for one in (*reversed(named), *best)), "")
 
 
+def _core_of_main(case: Case) -> Core | None:
+    """That of the main process; by the collector's rule the last one where nobody knows its pid."""
+    pid = case.incident.main.pid
+    found = [core for core in case.cores if pid is None or core.pid in ("", str(pid))]
+    return found[-1] if found else None
+
+
 def _names(case: Case, line: str) -> bool:
-    return f"[{case.incident.main.pid}]" in line
+    return any(f"[{pid}]" in line for pid in case.pids)
 
 
 def _control(case: Case) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ class Failure:
     incident: str = "last"  # which incident of the unit: "first" or "last" (after its restarts)
     hooked: bool = True  # by `failhook enable`; False: the unit's own file does it
     kernel: bool = False  # needs a kernel of its own: a virtual machine instead of a bed
+    generic_kernel: bool = False  # and that one knows the hardware: machine checks, bad memory
     disk_mib: int = 0  # with a second disk of that size, /dev/nvme1n1 (`kernel`)
     bad_sector: int | None = None  # of 512 bytes, which that disk cannot read
     calm: str = "2s"  # how long no further incident of the unit must come before one is taken

@@ -71,7 +71,13 @@ def _tree(failure: Failure) -> Tree:
 @contextmanager
 def _virtual(failure: Failure) -> Iterator[Broken]:
     with tempfile.TemporaryDirectory(prefix="failhook-corpus-") as made:
-        machine = Virtual(failure.tree, "corpus", _note, failure.packages)
+        machine = Virtual(
+            failure.tree,
+            "corpus",
+            _note,
+            failure.packages,
+            generic_kernel=failure.generic_kernel,
+        )
         try:
             yield _InVirtual(machine.boot_up(more=_second_disk(failure, Path(made))))
         finally:

@@ -54,6 +54,12 @@ class Template:
         """What is booted without firmware."""
         return self.file("boot/vmlinuz")
 
+    @property
+    def initrd(self) -> Path | None:
+        """What that kernel needs to find its root; None where all of it is built in."""
+        found = (layer / "boot/initrd" for layer in self.tree.layers)
+        return next((path for path in found if path.is_file()), None)
+
 
 def directory() -> Path:
     """Where the images are: $FAILHOOK_VM_CACHE or /var/cache/failhook-vm."""
@@ -62,14 +68,16 @@ def directory() -> Path:
     return path
 
 
-def template(release: str, packages: Sequence[str] = ()) -> Template:
+def template(
+    release: str, packages: Sequence[str] = (), *, generic_kernel: bool = False
+) -> Template:
     """The image of a Debian release with this checkout's failhook in it, made on first use.
 
-    One image is kept of each release, and one with more packages.
+    One image is kept of each release, and one with more packages or the other kernel.
     """
-    tree = machine_tree(release)
+    tree = machine_tree(release, generic_kernel=generic_kernel)
     tree = failhook_tree(trees.install(tree, *packages) if packages else tree)
-    kind = f"{'packages-' if packages else ''}{release}"
+    kind = f"{'more-' if packages or generic_kernel else ''}{release}"
     root = directory() / f"{kind}-{tree.key}.img"
     with cache.lock(f"vm-{kind}"):
         if not root.exists():

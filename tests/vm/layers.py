@@ -41,6 +41,25 @@ apt-get clean
 rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/* /usr/share/locale/*
 """
 
+# Debian's kernel for real hardware, which knows machine checks and memory failures; even the disk's
+# driver is a module of it, so it comes with Debian's initrd.
+_GENERIC_KERNEL = """
+mkdir -p /etc/initramfs-tools/conf.d
+printf '%s\\n' nvme ext4 virtio_pci virtio_console >/etc/initramfs-tools/modules
+printf '%s\\n' MODULES=list COMPRESS=gzip FSTYPE=ext4 >/etc/initramfs-tools/conf.d/vm
+apt-get -q update
+apt-get -q install -y --no-install-recommends initramfs-tools linux-image-amd64
+rm -rf /usr/lib/modules/*cloud*
+mv /boot/vmlinuz-* /boot/vmlinuz
+mv /boot/initrd.img-* /boot/initrd
+cd /usr/lib/modules/*/kernel
+rm -rf sound drivers net
+find fs -mindepth 1 -maxdepth 1 ! -name fat ! -name nls -exec rm -r {} +
+depmod "$(basename "$(dirname "$PWD")")"
+apt-get clean
+rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/* /usr/share/locale/*
+"""
+
 # Upkeep that costs an emulated processor its seconds, and what waits for hardware.
 _MASKED = """
 apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
@@ -88,9 +107,14 @@ touch /etc/.updated /var/.updated
 """
 
 
-def machine_tree(release: str) -> Tree:
-    """The tree of a Debian release with all that it takes to boot, built on first use."""
+def machine_tree(release: str, *, generic_kernel: bool = False) -> Tree:
+    """The tree of a Debian release with all that it takes to boot, built on first use.
+
+    Debian's kernel for virtual machines, or the generic one and its initrd.
+    """
     tree = trees.extend(trees.ensure(release), "vm-system", _SCRIPT, keep_enabled=True)
+    if generic_kernel:
+        tree = trees.extend(tree, "vm-generic-kernel", _GENERIC_KERNEL, keep_enabled=True)
     script = _CONFIGURE.replace("MASKED", " ".join(_MASKED.split()))
     files = {"/usr/local/sbin/vm-agent": _AGENT}
     return trees.extend(tree, "vm", script, files=files, keep_enabled=True)

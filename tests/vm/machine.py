@@ -47,8 +47,16 @@ class Entry:
 class Machine:
     """One machine. What is written stays over `boot`, however the boot before it ended."""
 
-    def __init__(self, release: str, name: str, note: Note, packages: Sequence[str] = ()) -> None:
-        self.template: Template = image.template(release, packages)
+    def __init__(
+        self,
+        release: str,
+        name: str,
+        note: Note,
+        packages: Sequence[str] = (),
+        *,
+        generic_kernel: bool = False,
+    ) -> None:
+        self.template: Template = image.template(release, packages, generic_kernel=generic_kernel)
         self.boots = 0
         self.last: Run | None = None
         self._note = note

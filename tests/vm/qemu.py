@@ -95,7 +95,8 @@ class Run:
     def _kernel(template: Template | None, options: str) -> list[str]:
         if template is None:
             raise BedError("neither firmware nor a kernel to boot")
-        return ["-kernel", str(template.kernel), "-append", f"{KERNEL_OPTIONS} {options}"]
+        argv = ["-kernel", str(template.kernel), "-append", f"{KERNEL_OPTIONS} {options}"]
+        return [*argv, "-initrd", str(template.initrd)] if template.initrd else argv
 
     def _start(self, argv: list[str]) -> subprocess.Popen[bytes]:
         inner: list[socket.socket] = []

@@ -58,7 +58,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("signal", case(exit_code="killed", exit_status="KILL", result="signal"), '/usr/sbin/a was ended by SIGKILL: somebody (not the kernel for memory, not systemd) killed it'),
     ("signal", case(exit_code="killed", exit_status="PIPE", result="signal"), '/usr/sbin/a was ended by SIGPIPE: it wrote to a pipe or socket that nobody reads any more'),
     ("sandbox", case(exit_code="killed", exit_status="SYS", result="signal", show={"SystemCallFilter": "read write"}, items={"kernel/kernel.txt": b"audit: type=1326 audit(1.2:3): syscall=41 compat=0"}), '/usr/sbin/a made a system call (number 41) that SystemCallFilter=read write forbids, and was killed by SIGSYS'),
-    ("crash", case(exit_code="dumped", exit_status="SEGV", result="core-dump", items={"coredump/info.txt": b"#0  0x000055d0c0ffee00 frob (a + 0x1139)\n"}), '/usr/sbin/a crashed with a segmentation fault (SIGSEGV) in frob and left a core'),
+    ("crash", case(exit_code="dumped", exit_status="SEGV", result="core-dump", items={"coredump/core.txt": b"#0  0x000055d0c0ffee00 frob (a + 0x1139)\n"}), '/usr/sbin/a crashed with a segmentation fault (SIGSEGV) in frob and left a core'),
     ("crash", case(exit_code="killed", exit_status="ABRT", result="signal"), '/usr/sbin/a crashed with its own abort (SIGABRT)'),
     ("unclear", case(), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED and wrote nothing, it is unclear why (by convention: something is not implemented)'),
     ("unclear", case(manager=()), '/usr/sbin/a ended with status 3/NOTIMPLEMENTED; the journal has nothing of this run, it is unclear why (by convention: something is not implemented)'),
