@@ -18,6 +18,7 @@ from failhook.incident import Control, Incident, Phase, Process, State
 from failhook.systemd import history
 from failhook.systemd.exit_status import signal_name, status_name, status_text
 from failhook.systemd.history import Line
+from failhook.systemd.journal import COREDUMP
 from failhook.systemd.unit import Command, UnitState
 
 _MAX_WORDS = 8
@@ -44,7 +45,7 @@ def classify(
     known = _with_main(incident, state if current else None, about)
     known = replace(known, control=_control(known, state if current else None, about))
     name = status_name(known.exit_code, known.exit_status)
-    known = replace(known, exit_status_name=name, dying_words=dying_words(lines, known.main.pid))
+    known = replace(known, exit_status_name=name, dying_words=dying_words(lines))
     return with_phase(known, state, about, stopping=stopping)
 
 
@@ -220,15 +221,29 @@ def _failed(command: Command) -> bool:
     return command.code is not None and command.pid > 0 and not command.status.startswith("0")
 
 
-def dying_words(lines: Sequence[Line], pid: int | None) -> tuple[str, ...]:
-    """The program's own last lines, oldest first; its main process' if it said anything."""
-    said = [line for line in lines if not _is_managers(line) and line.message.strip()]
-    said = [line for line in said if line.get("SYSLOG_IDENTIFIER") != "failhook"]
-    words: list[str] = []
-    for line in said[-_MAX_WORDS:]:
-        rows = (without_escapes(row[: 2 * _MAX_WORD_CHARS]) for row in line.message.splitlines())
-        words += [row[:_MAX_WORD_CHARS] for row in rows if row.strip()]
-    return tuple(words[-_MAX_WORDS:])
+def dying_words(lines: Sequence[Line]) -> tuple[str, ...]:
+    """The program's own last lines, oldest first."""
+    said = [line for line in lines if not _is_of_others(line) and line.message.strip()]
+    return _last_rows([row for line in said[-_MAX_WORDS:] for row in line.message.splitlines()])
+
+
+def dying_words_of_file(text: str) -> tuple[str, ...]:
+    """The last lines of a log file, oldest first: the words of a program that writes its own."""
+    return _last_rows(text.splitlines())
+
+
+def _last_rows(rows: Sequence[str]) -> tuple[str, ...]:
+    words = (without_escapes(row[: 2 * _MAX_WORD_CHARS]) for row in rows if row.strip())
+    return tuple([row[:_MAX_WORD_CHARS] for row in words if row.strip()][-_MAX_WORDS:])
+
+
+def _is_of_others(line: Line) -> bool:
+    """Of systemd, of our hook, or of systemd-coredump about the program."""
+    return (
+        _is_managers(line)
+        or line.get("SYSLOG_IDENTIFIER") == "failhook"
+        or line.get("MESSAGE_ID") == COREDUMP
+    )
 
 
 def normalised(words: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 
 from failhook import files, plugins
 from failhook.changes import stage as changes
-from failhook.classify import classify, normalised
+from failhook.classify import classify, dying_words_of_file, normalised
 from failhook.collect import processes, table
 from failhook.collector import Collector, Context, CpuTimes
 from failhook.config.model import Configuration
@@ -57,6 +57,12 @@ class _Haul:
     def journal(self) -> bytes:
         """The run's lines as JSON."""
         return self.kept.get("journal/journal.json", b"")
+
+    @property
+    def newest_log(self) -> str:
+        """The program's own log file that was written last; empty where there is none."""
+        logs = [data for path, data in self.kept.items() if path.startswith("logs/")]
+        return logs[0].decode("utf-8", "replace") if logs else ""
 
     def take(self, item: Item) -> None:
         """Remember what a reduced bundle and the verdict need."""
@@ -246,6 +252,8 @@ def _classified(incident: Incident, before: UnitState, haul: _Haul) -> Incident:
     lines = [line for text in haul.journal.splitlines() if (line := history.line_of(text))]
     state = _settled(incident, before)
     known = classify(incident, state, lines, stopping=_stopping(lines, incident))
+    if not known.dying_words:
+        known = replace(known, dying_words=dying_words_of_file(haul.newest_log))
     return replace(known, verdict=Verdict(summary(known, state, lines)))
 
 

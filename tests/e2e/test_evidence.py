@@ -236,6 +236,28 @@ def test_log_namespace(hooked: Hooked) -> None:
     assert "said apart" in incident["dying_words"]
 
 
+def test_last_words_in_a_log_file(hooked: Hooked) -> None:
+    """The journal has none of them; a secret among them is masked there as well."""
+    bed = hooked.machine
+    unit = "ledger.service"
+    script = (
+        "echo 2026-11-28 10:00:00 INFO opening the books >>/var/log/ledger/ledger.log; "
+        "echo 2026-11-28 10:00:01 DEBUG password=tales-of-7-Brave >>/var/log/ledger/ledger.log; "
+        "echo 2026-11-28 10:00:01 ERROR no such branch: north >>/var/log/ledger/ledger.log; exit 3"
+    )
+    bed.units({unit: service("stop-post", f"LogsDirectory=ledger\nExecStart=sh -c '{script}'\n")})
+    bed.systemctl("start", unit, check=False)
+    (incident,) = hooked.wait_done(unit)
+    files = hooked.bundle_files(incident)
+    assert b"north" not in files["journal/journal.txt"]
+    assert b"no such branch: north" in files["logs/ledger/ledger.log"]
+    assert incident["dying_words"][-1].endswith("ERROR no such branch: north")
+    assert "no such branch: north" in incident["verdict"]["summary"]
+    shown = bed.run(["failhook", "show", unit]).text
+    assert "Last words" in shown
+    assert "tales-of-7-Brave" not in shown + json.dumps(incident)
+
+
 def test_collecting_by_hand_needs_no_failure(hooked: Hooked) -> None:
     bed = hooked.machine
     bed.units({"healthy.service": "[Service]\nExecStart=sleep 99\n"})

@@ -5,11 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from failhook.classify import classify, dying_words, normalised, timestamp
+from failhook.classify import (
+    classify,
+    dying_words,
+    dying_words_of_file,
+    normalised,
+    timestamp,
+)
 from failhook.describe import summary
 from failhook.incident import Incident, Phase, State
 from failhook.systemd import history
 from failhook.systemd.history import Line
+from failhook.systemd.journal import COREDUMP
 from failhook.systemd.unit import UnitState
 
 RUN = "a" * 32
@@ -134,11 +141,19 @@ def test_last_words_are_the_programs_own() -> None:
         Line(2.0, "two\nlines", {"_PID": "7"}),
         Line(3.0, "<3>failhook: cannot report", {"_PID": "8", "SYSLOG_IDENTIFIER": "failhook"}),
         _manager("Main process exited", 4.0),
+        Line(5.0, "Process 7 (a) dumped core.", {"_PID": "9", "MESSAGE_ID": COREDUMP}),
     ]
-    assert dying_words(lines, 7) == ("starting up", "two", "lines")
-    assert dying_words([Line(1.0, "x" * 9999, {"_PID": "7"})], 7) == ("x" * 500,)
+    assert dying_words(lines) == ("starting up", "two", "lines")
+    assert dying_words([Line(1.0, "x" * 9999, {"_PID": "7"})]) == ("x" * 500,)
     coloured = Line(1.0, "\x1b[1;31mERROR\x1b[0m no table\n\x1b[0m\n", {"_PID": "7"})
-    assert dying_words([coloured], 7) == ("ERROR no table",)
+    assert dying_words([coloured]) == ("ERROR no table",)
+
+
+def test_last_words_of_a_log_file() -> None:
+    text = "".join(f"line {number}\n\n" for number in range(20)) + "\x1b[31mFATAL\x1b[0m no table\n"
+    words = dying_words_of_file(text)
+    assert words[0] == "line 13" and words[-1] == "FATAL no table" and len(words) == 8
+    assert dying_words_of_file(" \n") == ()
 
 
 @pytest.mark.parametrize(
