@@ -215,7 +215,11 @@ class Runner:
             if self._staff.busy:
                 self._warm()
         limit_s = self._configuration.collect.deadline_s + _GRACE_S
-        self._staff.give(job, limit_s + max(1, len(job.incidents) + len(job.triggers)))
+        limit_s += max(1, len(job.incidents) + len(job.triggers))
+        others_wait = any(
+            unit.triggers or unit.incidents for other, unit in self._units.items() if other != name
+        )
+        self._staff.give(job, limit_s, others_wait=others_wait)
 
     def _warm(self) -> None:
         """Once, when a second worker is needed: it and the next ones then share our memory instead

@@ -34,8 +34,8 @@ NO_SPACE = 75  # how a worker ends that could not write (EX_TEMPFAIL of sysexits
 MOST_JOBS = 50  # of one worker: what leaks ends with it
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _MAX_JOB = 64 << 10
-# Collectors side by side. Where several workers are busy, these keep the processors busy: more
-# would only be more processes.
+# Collectors side by side. Where several workers are busy, or will be, they keep the processors
+# busy: more would only be more processes.
 _LANES, _LANES_OF_MANY = 3, 1
 _DONE = b"done"
 
@@ -102,10 +102,10 @@ class Staff:
         """The next job needs a fork."""
         return all(one.job is not None for one in self._workers)
 
-    def give(self, job: Job, limit_s: float) -> None:
+    def give(self, job: Job, limit_s: float, *, others_wait: bool = False) -> None:
         """Have ``job`` done, by one who waits or by a new one. Raises OSError."""
         one = next((each for each in self._workers if each.job is None), None) or self.hire()
-        alone = not self.busy
+        alone = not (self.busy or others_wait)
         one.job, one.until, one.jobs = job, time.monotonic() + limit_s, one.jobs + 1
         with contextlib.suppress(OSError):  # it has ended, which `ended` tells
             one.channel.send(pickle.dumps((job, _LANES if alone else _LANES_OF_MANY)))
@@ -201,7 +201,7 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
         offspring.close_all_but(channel.fileno())  # a peer would wait for us as well
         hands, head = Crew(_LANES), Crew(1, _warm_head)
         with contextlib.closing(hands), contextlib.closing(head):
-            crews = Crews(hands, head)
+            side_by_side, one_by_one = Crews(hands, head), Crews(head, head)
             if is_warm := _warm(channel):
                 head.prepare()
             gc.freeze()
@@ -209,7 +209,9 @@ def serve(places: Places, configuration: Configuration, channel: socket.socket) 
             while message := _next(channel):
                 job, concurrency = pickle.loads(message)  # noqa: S301 - of the runner, our parent
                 unit = job.unit
-                hands.keep(concurrency)  # in a storm none waits that has nothing to do
+                is_storm = concurrency == _LANES_OF_MANY
+                hands.keep(0 if is_storm else concurrency)  # none waits that has nothing to do
+                crews = one_by_one if is_storm else side_by_side
                 worker.run(places, configuration, job, concurrency=concurrency, crews=crews)
                 with contextlib.suppress(ConnectionError):  # the runner has gone meanwhile
                     channel.send(_DONE)

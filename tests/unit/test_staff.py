@@ -107,6 +107,32 @@ def test_two_at_a_time_and_the_second_with_one_lane(crowd: Staff, told: Path) ->
     assert shares == {"hangs.service": "3", "a.service": "1"}
 
 
+def test_one_that_is_not_the_last_to_wait_has_one_lane(crowd: Staff, told: Path) -> None:
+    crowd.give(Job("a.service"), 20.0, others_wait=True)
+    assert wait(crowd).code == 0
+    assert do(crowd, "b.service").code == 0
+    assert [line.split()[1:] for line in told.read_text().splitlines()] == [
+        ["a.service", "1"],
+        ["b.service", "3"],
+    ]
+
+
+def test_in_a_storm_one_process_collects_and_judges(
+    crowd: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+
+    def run(_: Places, __: Configuration, job: Job, *, concurrency: int, crews: Crews) -> None:
+        with kept.open("a") as file:
+            file.write(f"{job.unit} {crews.collectors is crews.causes}\n")
+
+    monkeypatch.setattr(worker, "run", run)
+    crowd.give(Job("a.service"), 20.0, others_wait=True)
+    assert wait(crowd).code == 0
+    assert do(crowd, "b.service").code == 0
+    assert kept.read_text() == "a.service True\nb.service False\n"
+
+
 def test_no_more_processes_are_kept_than_have_work(
     crowd: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
