@@ -53,10 +53,23 @@ _OPENING = re.compile(
     r"|ended badly while the machine went down): "
 )
 
+_AT_WORK = " was at work)"
+
 
 def reason(unit: str, sentence: str) -> str:
     """A sentence without the unit and that it failed: what is new in it."""
     return _OPENING.sub("", sentence.removeprefix(unit).lstrip(": "))
+
+
+def with_circumstance(sentence: str, who: str) -> str:
+    """A sentence and who changed the machine meanwhile, such as ``dpkg (pid 7)``."""
+    return f"{sentence} (while {who}{_AT_WORK}"
+
+
+def essence(unit: str, sentence: str) -> str:
+    """What makes it the same failure when it happens again: the reason without a circumstance."""
+    head, _, circumstance = sentence.rpartition(" (while ")
+    return reason(unit, head if circumstance.endswith(_AT_WORK) else sentence)
 
 
 def summary(incident: Incident, state: UnitState, about: Sequence[Line] = ()) -> str:

@@ -20,7 +20,7 @@ from failhook.classify import classify, dying_words_of_file, normalised
 from failhook.collect import processes, table
 from failhook.collector import Collector, Context, CpuTimes
 from failhook.config.model import Configuration
-from failhook.describe import reason, summary
+from failhook.describe import essence, summary
 from failhook.diagnose import stage as diagnosis
 from failhook.gather.lane import Crews
 from failhook.gather.stage import Gathered, Last, gather
@@ -267,7 +267,7 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
     changed, last_well = incident.changes, incident.last_well
     with contextlib.suppress(codec.CodecError):
         changed, last_well = codec.load_changes(haul.kept.get(changes.ITEM, b""))
-    why = reason(incident.unit, verdict.summary) if verdict is not None else ""
+    why = essence(incident.unit, verdict.summary) if verdict is not None else ""
     sentence = normalised([why])
     signature = counts.signature_of(incident, normalised(incident.dying_words), sentence)
     tally = counts.count(store, incident, signature)

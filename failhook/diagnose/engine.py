@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from failhook.collector import Sink
+from failhook.describe import with_circumstance
 from failhook.diagnose import (
     absent,
     accounts,
@@ -150,4 +151,4 @@ def _with_upgrade(case: Case, sentence: str) -> str:
     """A package manager at work explains much that is over a minute later."""
     if not case.facts.upgrading:
         return sentence
-    return f"{sentence} (while {case.facts.upgrading[0]} was at work)"
+    return with_circumstance(sentence, case.facts.upgrading[0])

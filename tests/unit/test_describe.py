@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failhook.describe import summary
+from failhook.describe import essence, summary, with_circumstance
 from failhook.incident import Control, Phase, TriggerNote
 from failhook.systemd.history import Line
 from failhook.systemd.unit import UnitState
@@ -172,3 +172,12 @@ def test_whatever_is_known_it_is_one_sentence(
     assert "\n" not in said
     assert "None" not in said
     assert len(said) < 200
+
+
+def test_a_circumstance_does_not_make_another_failure_of_it() -> None:
+    said = "a.service failed to start: no port (while it rained)"
+    circumstances = [with_circumstance(said, who) for who in ("dpkg (pid 7)", "apt-get (pid 91)")]
+    assert circumstances[0].endswith("(while it rained) (while dpkg (pid 7) was at work)")
+    assert {essence("a.service", one) for one in (said, *circumstances)} == {
+        "no port (while it rained)"
+    }
