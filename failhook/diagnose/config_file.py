@@ -148,6 +148,7 @@ def with_configuration(
         subjects,
         configurations=(*candidates(unit), *libraries),
         usual=not on_command_line(unit),
+        called=tuple(_names(unit)),
         data=tuple(f"{base}/{name}" for base in _DATA for name in _names(unit)),
         lone_lines=lines,
     )

@@ -107,7 +107,7 @@ class Facts:
     name_servers: tuple[str, ...] | None = None
     addresses: tuple[str, ...] | None = None  # of this machine
     lines: Mapping[str, str] = field(default_factory=dict)  # "file:number" -> that line of root's
-    configurations: tuple[str, ...] = ()  # that its environment files name
+    configurations: tuple[str, ...] = ()  # that its environment files name, or its package brought
     absent: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, missing: path -> file:line

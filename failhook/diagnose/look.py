@@ -41,6 +41,8 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     paths = {path: machine.path(path, users) for path in subjects.paths}
     named_there = machine.of_environment(subjects)
     configurations = _configurations(subjects, named_there)
+    if subjects.usual and not named_there and not machine.configurations(configurations, users):
+        named_there = configurations = machine.shipped(subjects.called)
     paths |= {path: machine.path(path, users) for path in named_there}
     paths |= machine.configurations(configurations, users)
     lines = machine.lines([*subjects.places, *_lone(configurations, subjects, paths)], users)

@@ -21,6 +21,7 @@ from failhook.diagnose.config_file import configurations_of, includes_others, pa
 from failhook.diagnose.endpoints import MOST, endpoints_of, is_code, sets_secret
 from failhook.diagnose.facts import HOME, USUAL, CertificateFact, PathFact, ProgramFact
 from failhook.diagnose.place import CONFIGS, DATABASES, SYSTEM_PLACES, Place
+from failhook.diagnose.shipped import shipped
 from failhook.diagnose.subjects import SCRIPTS, Subjects
 from failhook.diagnose.walk import Mount, User, Walk, mounts
 from failhook.safe_open import open_regular
@@ -95,6 +96,10 @@ class Machine:
         """Those that are there: most of the usual places are empty."""
         seen = {path: self.path(path, users) for path in names}
         return {path: fact for path, fact in seen.items() if fact.exists}
+
+    def shipped(self, names: Iterable[str]) -> list[str]:
+        """The configurations that are there of the package that these names fit."""
+        return [path for path in shipped(names, self._open) if self.path(path, ()).kind == "file"]
 
     def with_entries(self, names: Iterable[str]) -> list[str]:
         """With the configurations that lie in those that are directories (``--config-dir``)."""

@@ -45,7 +45,7 @@ _LOCAL = re.compile(
     r"(?<![\w.])(?:\[?127(?:\.\d{1,3}){3}\]?|localhost|\[::1\]):(?P<port>\d{1,5})(?!\d)"
 )
 _REFUSED = re.compile(
-    r"connection refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|ECONNREFUSED|actively refused|can't connect to (?:(?:local )?(?:mysql|mariadb) )?server on '[^']{1,80}' \((?:111|115)\)|errno[ =:]*111\b",
+    r"connection (?:refused(?!:? ?(?:not auth|bad user|identifier|unacceptable))|(?:to|with)\b.{1,80}? (?:was|is|got|has been) (?:actively )?refused)|ECONNREFUSED|actively refused|can't connect to (?:(?:local )?(?:mysql|mariadb) )?server on '[^']{1,80}' \((?:111|115)\)|errno[ =:]*111\b",
     re.IGNORECASE,
 )
 _TIMED_OUT = re.compile(

@@ -28,6 +28,7 @@ _CANNOT = re.compile(
     r"|\bread-?only database\b",
     re.IGNORECASE,
 )
+_NOT_OPENED = re.compile(r"\(\) on (?:closed|unopened) filehandle\b")  # what perldiag(1) warns of
 _WRITES = re.compile(
     r"writ|creat|access|data|dir\b|director|\blog|cache|stor|lock|sav|spool|journal|persist|state",
     re.IGNORECASE,
@@ -54,21 +55,22 @@ def _look(case: Case) -> Iterator[Finding]:
         proof = (case.checked(f"{path}: {_seen(case, path)}"),)
         yield Finding("permission", fails(case, what), advice, LIKELY - 0.03, proof)
     for message in case.messages:
-        if named_paths(case, message):
+        unopened = _NOT_OPENED.search(message.text) is not None
+        if named_paths(case, message) and not unopened:
             continue
-        if not _CANNOT.search(message.text) and not _is_of_key(message, known):
+        if not (unopened or _CANNOT.search(message.text) or _is_of_key(message, known)):
             continue
         yield from _configuration(case, message)
         yield from _in_its_code(case, message)
         yield from _of_its_command_line(case, message)
-        fits = not _is_to_write(case, known) or _WRITES.search(message.text)
+        fits = unopened or not _is_to_write(case, known) or _WRITES.search(message.text)
         if len(known) == 1 and fits:
             (path, place), *_ = known.items()
             what, advice = _sentence(case, path, place)
             yield from_message(
                 case, message, "permission",
                 what=f"{what}: “{quote(message.text, 140)}”", advice=advice,
-                confidence=_how_sure(case, path, place), more=[case.checked(f"{path}: {_seen(case, path)}")],
+                confidence=SAID + 0.02 if unopened else _how_sure(case, path, place), more=[case.checked(f"{path}: {_seen(case, path)}")],
             )  # fmt: skip
 
 

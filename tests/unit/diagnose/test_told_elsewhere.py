@@ -434,6 +434,8 @@ def test_only_programs_of_root_are_opened(tmp_path: Path) -> None:
         ("modprobe: ERROR: could not insert 'wireguard': Operation not permitted", {"ProtectKernelModules": "yes"}, "ProtectKernelModules=yes forbids loading kernel modules"),
         ('sudo: The "no new privileges" flag is set, which prevents sudo from running as root.', {"NoNewPrivileges": "yes"}, "NoNewPrivileges=yes forbids what sudo"),
         ("[Errno 111] Connection refused", {"PrivateNetwork": "yes"}, "PrivateNetwork=yes gives it a network of its own"),
+        ("The connection to the server 127.0.0.1:8001 was refused - did you specify the right port?",
+         {"PrivateNetwork": "yes"}, "PrivateNetwork=yes gives it a network of its own"),
         ("Name or service not known", {"PrivateNetwork": "yes"}, "PrivateNetwork=yes gives it a network of its own"),
         ("cannot reach a at /tmp/a.sock: No such file or directory", {"PrivateTmp": "yes"}, "/tmp/a.sock: PrivateTmp=yes hides it from the unit"),
         ("error in call to Lua API (runtime code generation failed, restricted kernel?)", {"MemoryDenyWriteExecute": "yes"}, "MemoryDenyWriteExecute=yes denies it memory"),

@@ -37,6 +37,17 @@ def test_a_complaint_without_a_name() -> None:
     assert verdict.advice == "chown acme /srv/a/data"
 
 
+def test_a_file_that_could_not_be_opened_is_why_a_lock_seems_to_be_held() -> None:
+    """Perl warns of the handle, the program of an instance that is not there."""
+    lines = (
+        "flock() on closed filehandle LOCK_FILE at /usr/sbin/a line 214.",
+        "a is already running, exiting at /usr/sbin/a line 217.",
+    )
+    assert "acme may not write /srv/a/data" in judge(run(*lines, facts=FACTS)).summary
+    assert "already running" in judge(run(*lines, facts=Facts(users={"a": UID}))).summary
+    assert "already running" in judge(run(lines[1], facts=FACTS)).summary
+
+
 def test_a_program_that_says_nothing() -> None:
     closed = there(0o600, "root", read=False, write=False)
     facts = Facts(paths={DATA: closed}, withheld=FACTS.withheld, names={UID: "acme"})
