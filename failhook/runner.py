@@ -54,10 +54,20 @@ class _Unit:
     incidents: list[str] = field(default_factory=list)
     batches: list[float] = field(default_factory=list)
 
+    @property
+    def waits(self) -> bool:
+        """There is work."""
+        return bool(self.triggers or self.incidents)
+
+    @property
+    def loops(self) -> bool:
+        """It keeps failing."""
+        return len(self.batches) >= worker.FULL_IN_A_ROW
+
     def pause(self, now: float) -> float:
-        """Seconds until the next batch may start: none, unless the unit keeps failing."""
+        """Seconds until the next batch may start: none, unless the unit loops."""
         self.batches = [at for at in self.batches if now - at < 30.0]
-        if len(self.batches) < worker.FULL_IN_A_ROW:
+        if not self.loops:
             return 0.0
         return max(0.0, self.batches[-1] + LOOP_PAUSE_S - now)
 
@@ -199,8 +209,7 @@ class Runner:
         for name, waiting in list(self._units.items()):
             if self._staff.is_full:
                 return
-            has_work = bool(waiting.triggers or waiting.incidents)
-            if name in busy_units or not has_work or waiting.pause(time.monotonic()):
+            if name in busy_units or not waiting.waits or waiting.pause(time.monotonic()):
                 continue
             self._start(name, waiting)
 
@@ -216,10 +225,9 @@ class Runner:
                 self._warm()
         limit_s = self._configuration.collect.deadline_s + _GRACE_S
         limit_s += max(1, len(job.incidents) + len(job.triggers))
-        others_wait = any(
-            unit.triggers or unit.incidents for other, unit in self._units.items() if other != name
-        )
-        self._staff.give(job, limit_s, others_wait=others_wait)
+        others = (unit for other, unit in self._units.items() if other != name)
+        in_storm = waiting.loops or any(unit.waits for unit in others)
+        self._staff.give(job, limit_s, in_storm=in_storm)
 
     def _warm(self) -> None:
         """Once, when a second worker is needed: it and the next ones then share our memory instead
@@ -228,6 +236,15 @@ class Runner:
             self._is_warm = True
             worker.warm()
             gc.freeze()
+
+    def _make_ready(self) -> None:
+        """A unit that loops keeps one busy: the first failure of another finds a second one."""
+        if not self._is_warm and any(unit.loops for unit in self._units.values()):
+            self._warm()
+            if self._staff.size < WORKERS:
+                self._store.close()  # an SQLite connection must not cross a fork
+                with contextlib.suppress(OSError):  # who needs it tries again, and says so
+                    self._staff.hire()
 
     def _reap(self) -> None:
         self._watcher.reap()
@@ -244,7 +261,7 @@ class Runner:
             self._again(job, counts=code != NO_SPACE)
         self._seen -= set(job.triggers) if code == 0 else set()
         waiting = self._units.get(job.unit)
-        if waiting and not (waiting.triggers or waiting.incidents or waiting.batches):
+        if waiting and not (waiting.waits or waiting.batches):
             del self._units[job.unit]
 
     def _again(self, job: Job, *, counts: bool) -> None:
@@ -286,9 +303,7 @@ class Runner:
             return 0.1
         if self._blocked_until > now:
             return self._blocked_until - now
-        pauses = [
-            unit.pause(now) for unit in self._units.values() if unit.triggers or unit.incidents
-        ]
+        pauses = [unit.pause(now) for unit in self._units.values() if unit.waits]
         due = [pause for pause in pauses if pause > 0]
         if self._staff.busy:
             return max(0.01, min([5.0, *due]))
@@ -299,7 +314,7 @@ class Runner:
     def _has_work(self) -> bool:
         if self._staff.busy or self._blocked_until > time.monotonic():
             return True
-        return any(unit.triggers or unit.incidents for unit in self._units.values())
+        return any(unit.waits for unit in self._units.values())
 
     def _rest(self) -> None:
         """Between the work: the list of units that are waited for, a later look, retention."""
@@ -307,6 +322,7 @@ class Runner:
             self._write_open_list()
         if self._since_prune >= 200:
             self._prune()
+        self._make_ready()
         quiet = time.monotonic() - self._last_work
         if not self._has_work() and not self._settled and quiet >= SETTLE_S:
             self._settled = 1

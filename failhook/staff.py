@@ -98,14 +98,20 @@ class Staff:
         return len(self.busy) >= self._most
 
     @property
+    def size(self) -> int:
+        """How many there are, busy or not."""
+        return len(self._workers)
+
+    @property
     def would_hire(self) -> bool:
         """The next job needs a fork."""
         return all(one.job is not None for one in self._workers)
 
-    def give(self, job: Job, limit_s: float, *, others_wait: bool = False) -> None:
-        """Have ``job`` done, by one who waits or by a new one. Raises OSError."""
+    def give(self, job: Job, limit_s: float, *, in_storm: bool = False) -> None:
+        """Have ``job`` done, by one who waits or by a new one; ``in_storm``: there is more where it
+        came from. Raises OSError."""
         one = next((each for each in self._workers if each.job is None), None) or self.hire()
-        alone = not (self.busy or others_wait)
+        alone = not (self.busy or in_storm)
         one.job, one.until, one.jobs = job, time.monotonic() + limit_s, one.jobs + 1
         with contextlib.suppress(OSError):  # it has ended, which `ended` tells
             one.channel.send(pickle.dumps((job, _LANES if alone else _LANES_OF_MANY)))

@@ -108,7 +108,7 @@ def test_two_at_a_time_and_the_second_with_one_lane(crowd: Staff, told: Path) ->
 
 
 def test_one_that_is_not_the_last_to_wait_has_one_lane(crowd: Staff, told: Path) -> None:
-    crowd.give(Job("a.service"), 20.0, others_wait=True)
+    crowd.give(Job("a.service"), 20.0, in_storm=True)
     assert wait(crowd).code == 0
     assert do(crowd, "b.service").code == 0
     assert [line.split()[1:] for line in told.read_text().splitlines()] == [
@@ -127,7 +127,7 @@ def test_in_a_storm_one_process_collects_and_judges(
             file.write(f"{job.unit} {crews.collectors is crews.causes}\n")
 
     monkeypatch.setattr(worker, "run", run)
-    crowd.give(Job("a.service"), 20.0, others_wait=True)
+    crowd.give(Job("a.service"), 20.0, in_storm=True)
     assert wait(crowd).code == 0
     assert do(crowd, "b.service").code == 0
     assert kept.read_text() == "a.service True\nb.service False\n"
