@@ -12,8 +12,9 @@ that `dataclasses` calls. An interpreter that has them no more gets no help and 
 damaged pattern is refused by `_sre.compile` itself (``_validate`` in CPython's Modules/_sre/sre.c),
 and the file lies where only those can write who can write our code.
 
-`dataclasses` imports `inspect` as well, and with it what can read Python's own code, for the
-docstrings of classes that have none: `_later` has it wait for the first who asks.
+Some modules import what they hardly ever use: `dataclasses` takes `inspect` for the docstrings of
+classes that have none, `pathlib` `ipaddress` for URLs, `logging` `traceback`, `subprocess`
+`locale`. `_later` has those wait for the first who asks.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ def _later(name: str) -> None:
         sys.modules[name] = stand_in
 
 
-_later("inspect")
-import dataclasses  # noqa: E402 - it is the one who imports that
+for _module in ("inspect", "ipaddress", "traceback", "locale"):
+    _later(_module)
+import dataclasses  # noqa: E402 - it would import the first of them
 
 PATH = os.path.join(  # noqa: PTH118 - read before anything large is imported
     os.path.dirname(os.path.abspath(__file__)),  # noqa: PTH100, PTH120

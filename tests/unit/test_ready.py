@@ -179,6 +179,35 @@ assert getdoc(Said) == "One."
     _python(code)
 
 
+WAITING = ("ipaddress", "traceback", "locale")
+
+
+def test_others_that_hardly_anybody_wants_wait_as_well() -> None:
+    """Those who import them, `pathlib`, `logging` and `subprocess`, do not use them at once."""
+    _python(f"""
+import logging, pathlib, subprocess
+real = [name for name in {WAITING} if "__file__" in vars(sys.modules[name])]
+assert real == [], real
+""")
+
+
+def test_who_uses_them_sees_no_difference() -> None:
+    code = """
+import logging, pathlib, subprocess
+from ipaddress import ip_address
+assert ip_address("::1").is_loopback
+try:
+    raise ValueError("told")
+except ValueError:
+    logging.exception("said")
+import traceback, locale
+assert traceback.__file__ and locale.getlocale()
+assert subprocess.run(["printf", "x"], capture_output=True, text=True).stdout == "x"
+assert pathlib.Path("/a b").as_uri() == "file:///a%20b"
+"""
+    _python(code)
+
+
 def test_a_module_that_is_there_already_stays() -> None:
     done = subprocess.run(
         [
