@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.place import stands_at
 from failhook.diagnose.text import Message
 
 _MISSING = re.compile(
@@ -28,6 +29,7 @@ _NAMED = re.compile(
     r"|\bget(?P<call>pw|gr)nam(?:_r)?\(['\"]?(?P<called>[a-z_][\w.-]{0,30})['\"]?\)"
     r"|\b[Nn]o (?P<before>[a-z_][\w.-]{1,30}) (?P<of>user|group)\b"
 )
+_OF_A_USER = re.compile(r"\buser(?:[ _-]?(?:id|name))?\b|\buid\b", re.IGNORECASE)
 _OF_CALL = {"pw": "user", "gr": "group"}
 _OF_A_LOGIN = re.compile(
     r"passw|auth|log ?in|\brole\b|database|\bsql|denied|grant|ldap|sasl|account|connect|@",
@@ -45,14 +47,18 @@ def _absent(case: Case, message: Message) -> Finding | None:
         known = case.facts.users if kind == "user" else case.facts.groups
         if name in known and known[name] is None:
             return _not_there(case, message, kind, name)
+    strangers = case.facts.strangers
+    if len(strangers) == 1 and _OF_A_USER.search(text):
+        ((name, place),) = strangers.items()
+        return _not_there(case, message, "user", name, f" ({stands_at(place)})")
     return None
 
 
-def _not_there(case: Case, message: Message, kind: str, name: str) -> Finding:
+def _not_there(case: Case, message: Message, kind: str, name: str, place: str = "") -> Finding:
     make = "useradd --system" if kind == "user" else "groupadd --system"
     return from_message(
         case, message, "user-missing" if kind == "user" else "group-missing",
-        what=f"the {kind} {name} does not exist: “{quote(message.text, 160)}”",
+        what=f"the {kind} {name}{place} does not exist: “{quote(message.text, 160)}”",
         advice=f"{make} {name}, or correct the name in its configuration", confidence=SEEN,
         more=[case.checked(f"no {kind} {name}")],
     )  # fmt: skip

@@ -63,6 +63,14 @@ _INCLUDES = re.compile(
     r"^\s{0,20}[.@!$%]?[\[(<\"']?(?:include(?:[_-]?(?:dir|file|config|once)|s)?|import|source|[\w-]{1,20}[._-]?include[\w-]{0,10}|includes?dir|conf(?:ig)?[._-]?dir(?:ectory)?)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+# ``user = acme``, ``"run-as-user": "acme",``, ``User acme;``
+_USER = re.compile(
+    r"\s{0,40}['\"]?(?:[\w.]{1,30}[-_.])?(?:user|username|run[-_]?as(?:[-_]?user)?|setuid)['\"]?"
+    r"(?:\s{0,20}[:=]\s{0,20}|\s{1,20})['\"]?(?P<name>[a-z_][\w-]{0,30})['\"]?\s{0,20}[,;]?\s{0,20}$",
+    re.IGNORECASE,
+)
+_NO_USERS = ("true", "false", "yes", "no", "on", "off", "none", "null", "default")
+_OF_A_USER = 160  # characters
 _ENDINGS = ("conf", "cfg", "cnf", "ini", "yml", "yaml", "toml", "json", "xml")
 _DATA = ("/var/lib", "/var/log", "/var/cache", "/var/spool")  # hier(7), file-hierarchy(7)
 _MAX = 60
@@ -196,6 +204,14 @@ def content_lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines()[:_MAX_CONFIGURATION_LINES], 1):
         if not _COMMENT.match(line):
             yield number, _COMMENT_AFTER.sub("", line)[:1000]
+
+
+def users_of(text: str) -> Iterator[tuple[int, str]]:
+    """(line, name) of the users that a configuration tells its program to become."""
+    for number, line in content_lines(text):
+        match = _USER.match(line[:_OF_A_USER])
+        if match is not None and match["name"] not in _NO_USERS:
+            yield number, match["name"]
 
 
 def is_input(path: str) -> bool:

@@ -24,6 +24,7 @@ from failhook.diagnose.course import FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
+from failhook.diagnose.manager import program_of
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
 from failhook.diagnose.subjects import commands, environment_files, paths_in, variables_in
 from failhook.diagnose.text import Message
@@ -104,6 +105,16 @@ _CHECKED = re.compile(
     r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
     re.IGNORECASE,
 )
+# "Please fix fatal configuration errors, exiting..."
+_OF_A_RESULT_ONLY = re.compile(
+    r"\b(?:bad|invalid|wrong|broken|conf(?:ig(?:uration)?)?s?|files?|errors?|fatal|please|fix|correct|check|exit(?:ing|ed)?"
+    r"|abort(?:ing|ed)?|quit(?:ting)?|giving up|stop(?:ping|ped)?|read(?:ing)?|pars(?:e|ed|ing)|load(?:ed|ing)?"
+    r"|process(?:ed|ing)?|fail(?:ed|s|ure)?|with|in|of|the|an?|to|from|due|because|ha(?:s|ve|d)|found|there|were|was|is|are"
+    r"|not|cannot|could|couldn't|unable|can't|terminat(?:e|ing)|shutting down|valid(?:at(?:e|ion|ing))?|your|its"
+    r"|settings?|options?|and|try|again|problems?|see|above|before|start(?:ing|up)?|[efw]|main|critical)\b",
+    re.IGNORECASE,
+)
+_OF_A_RESULT, _RESULT_BELOW = 200, 8  # characters; lines
 _FILES = 2
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
@@ -224,6 +235,9 @@ def _at_place(
     sure: float | None = None,
 ) -> Finding:
     where = _around(case, message, place)
+    told = _told_above(case, message, text) if where.line is None else []
+    if told:
+        text, plain = ": ".join(one.text.rstrip(": ") for one in told), False
     if where.line is None and (reason := _reason_below(case, message, text, place.file)):
         text, plain = f"{text.rstrip(': .')}: {reason}", False
     line = case.facts.lines.get(f"{where.file}:{where.line}", "")
@@ -239,7 +253,34 @@ def _at_place(
         what=f"a mistake in {where}: “{quote(text)}”{shown}",
         advice=f"correct {where}",
         confidence=sure,
+        more=[case.proof(one) for one in told],
     )
+
+
+def _told_above(case: Case, message: Message, text: str) -> list[Message]:
+    """``Symbolic name "ws2" not defined!`` / ``bad config file: /etc/x.cfg``: where a line says only
+    that there are mistakes, the first of those above it."""
+    if not _is_only_a_result(case, text):
+        return []
+    above = case.messages[max(0, message.number - _RESULT_BELOW) : message.number]
+    told = [
+        one
+        for one in above
+        if one.pid == message.pid
+        and (one.level >= Level.WARNING or _WRONG.search(one.text[:600]))
+        and not _is_only_a_result(case, one.text)
+    ]
+    return told[:_REASONS]
+
+
+def _is_only_a_result(case: Case, text: str) -> bool:
+    """It has no word of its own beside "bad", "configuration", "exiting" and the like."""
+    if len(text) > _OF_A_RESULT or lone_line(text):
+        return False
+    rest = _ANY_FILE.sub(" ", text)
+    for name in {case.incident.unit.partition(".")[0], program_of(case).rpartition("/")[2]}:
+        rest = re.sub(rf"\b{re.escape(name)}[\w.:]*", " ", rest, flags=re.IGNORECASE)
+    return not re.search(r"\w", _OF_A_RESULT_ONLY.sub(" ", rest))
 
 
 def _reason_below(case: Case, message: Message, text: str, file: str) -> str:

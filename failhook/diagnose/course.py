@@ -69,10 +69,12 @@ _LAST_WORD = re.compile(
     re.IGNORECASE,
 )
 _A_REASON = re.compile(
-    r"(?:cannot|can't|denied|refused|in use|no such|not found|exists?)\b[^:]*$", re.IGNORECASE
+    r"(?:cannot|can't|unable|denied|refused|in use|no such|not found|exists?)\b[^:]*$",
+    re.IGNORECASE,
 )
 _ADVICE = re.compile(
-    r"(?<=[\w'\")\]])[.!;] {1,2}(?:please|for more|see|try|check|run|use|refer|consult)\b.*",
+    r"(?<=[\w'\")\]])[.!;] {1,2}(?:please|for more|see|try|check|run|use|refer|consult"
+    r"|to (?:fix|solve|resolve|avoid|change|correct) (?:this|that|it))\b.*",
     re.IGNORECASE,
 )
 # Says of a whole configuration that it is not to be read: the line above says what is wrong in it.
@@ -322,6 +324,11 @@ class Course:
     def _last_complaint(self) -> Message | None:
         """The error that came last, and no mere consequence."""
         return self._complaints[-1] if self._complaints else None
+
+
+def without_last_word(text: str) -> str:
+    """What it says, without ``- giving up`` and the like after it."""
+    return _LAST_WORD.sub("", text)
 
 
 def without_advice(text: str) -> str:

@@ -24,6 +24,11 @@ _WRITE_ERROR = re.compile(
     r"\bwrite (?:error|fail)|\b(?:error|failed|failure|unable|cannot|can't|could ?n[o']t)\b.{0,30}\bwrit(?:e|ing)\b",
     re.IGNORECASE,
 )
+_HALF = re.compile(
+    r"\bnot an? .{0,30}(?:database|file|archive|image)|malformed|corrupt|truncated|incomplete|damaged"
+    r"|unexpected end|checksum|\b(?:cannot|can't|could not|unable to|failed to) (?:use|open|load|initiali[sz]e)\b.{0,30}\b(?:database|db|store|index|queue|spool)\b",
+    re.IGNORECASE,
+)
 _READS = re.compile(r"\bread(?:ing)?:? ", re.IGNORECASE)
 _OF_THE_SYSTEM = ("/", "/usr", "/run", "/tmp")  # noqa: S108 - names, nothing is made there
 _AROUND = 12  # lines
@@ -91,12 +96,24 @@ def _whose(case: Case, mount: Mount) -> str:
 
 
 def _without_its_name(case: Case, message: Message) -> Finding | None:
-    """``Write error``, without the reason, and the disk that it writes to is full."""
+    """``Write error``, without the reason, and the disk that it writes to is full; or data that is
+    not as it should be, since there was no room for all of it."""
     last = message.text.rpartition(": ")[2]  # "write error: Connection reset" has its reason
-    if not _WRITE_ERROR.search(last) or WATCHES.search(message.text):
+    if WATCHES.search(message.text):
         return None
+    if not _WRITE_ERROR.search(last):
+        return _left_half_done(case, message)
     own = case.mount(paths[0]) if (paths := named_paths(case, message)) else _own_disk(case)
     return _seen_full(case, message, own) if own is not None and own.full is not None else None
+
+
+def _left_half_done(case: Case, message: Message) -> Finding | None:
+    paths = paths_in(message.raw) if _HALF.search(message.text) else []
+    for path in paths:
+        mount = case.mount(path)
+        if mount is not None and mount.full is not None and mount.point not in _OF_THE_SYSTEM:
+            return _seen_full(case, message, mount)
+    return None
 
 
 def _seen_full(case: Case, message: Message, mount: Mount) -> Finding:

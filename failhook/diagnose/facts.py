@@ -120,6 +120,9 @@ class Facts:
     data: Mapping[str, str] = field(
         default_factory=dict
     )  # files of data that its own scripts name and that are there -> script:line
+    strangers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # users that the configurations name and that do not exist: FILE:LINE
     empty: Mapping[str, str] = field(
         default_factory=dict
     )  # named there, of no content: path -> file:line
@@ -179,6 +182,7 @@ def load(data: bytes) -> Facts:
         withheld={path: str(place) for path, place in _object(raw.get("withheld")).items()},
         data={path: str(place) for path, place in _object(raw.get("data")).items()},
         empty={path: str(place) for path, place in _object(raw.get("empty")).items()},
+        strangers={name: str(place) for name, place in _object(raw.get("strangers")).items()},
         endpoints={one: str(place) for one, place in _object(raw.get("endpoints")).items()},
         listens=_texts(raw.get("listens")) or (),
         including=_texts(raw.get("including")) or (),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, NAMES_A_THING
+from failhook.diagnose.course import FAILURE, NAMES_A_THING, without_advice
 from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
@@ -359,7 +359,7 @@ def explained(case: Case, message: Message) -> Finding | None:
     """A line that complains of a path without saying why; the look at the machine does."""
     if not _COMPLAINS.search(message.text):
         return None
-    for path in paths_in(message.raw):
+    for path in paths_in(without_advice(message.raw)):
         fact = case.path(path)
         if fact is None or is_program(case, path):
             continue

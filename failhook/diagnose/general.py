@@ -19,6 +19,7 @@ from failhook.diagnose.course import (
     NAMES_A_THING,
     is_consequence,
     says_nothing,
+    without_last_word,
 )
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
 from failhook.diagnose.level import Level
@@ -106,7 +107,7 @@ def _by_words(text: str, failures: int) -> float:
         score += 0.4
     if is_consequence(text):
         score -= 1.0 if NAMES_A_THING.search(text) or failures else 1.6
-    if GAVE_UP.search(text):
+    if GAVE_UP.search(without_last_word(text)):
         score -= 1.0
     if says_nothing(text):
         score -= 1.2
@@ -127,12 +128,29 @@ def _by_course(case: Case, message: Message) -> float:
     score -= (
         1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
     )
+    score -= 2.0 if _went_on_beside(case, message) else 0.0
     score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
     hung = case.incident.result == "timeout"
     if message.at and end - message.at > _NEAR_END_S and not hung:
         score -= 1.2
     return score
+
+
+def _went_on_beside(case: Case, message: Message) -> bool:
+    """Of another process than the main one, that still spoke after the main one's last complaint:
+    it was not what that one died of."""
+    main = str(case.incident.main.pid or "")
+    if not main or message.pid in ("", main):
+        return False
+    last, ends = case.once("who spoke last", lambda: _last_words(case, main))
+    return message.number < last < ends.get(message.pid, 0)
+
+
+def _last_words(case: Case, main: str) -> tuple[int, dict[str, int]]:
+    """The number of the main process's last complaint, and of each process's last line."""
+    complaints = [m.number for m in case.messages if m.pid == main and FAILURE.search(m.text[:600])]
+    return max(complaints, default=-1), {one.pid: one.number for one in case.messages}
 
 
 def _only_lost_its_reader(case: Case, message: Message) -> bool:

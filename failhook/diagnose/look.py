@@ -15,6 +15,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.machine import Machine
 from failhook.diagnose.place import SYSTEM_PLACES, Place
 from failhook.diagnose.subjects import Subjects, paths_in
-from failhook.diagnose.walk import gid_of, name_of, uid_of
+from failhook.diagnose.walk import User, gid_of, name_of, uid_of
 
 T = TypeVar("T")
 _ROOT = Path("/proc/1/root")  # as PID 1 sees the machine, not as our sandbox shows it
@@ -51,12 +52,9 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     own_texts = [*scripts, *environment]
     named_by_them = machine.named_by(own_texts)
     texts = [*own_texts, *named_by_them, *machine.with_entries(configurations)]
-    absent = {**machine.missing_of(subjects, users), **machine.absent(texts, users)}
-    withheld = machine.withheld(texts, own, subjects.data)
-    empty = machine.empty(texts)
-    endpoints, listens = machine.endpoints([*subjects.environment_files, *texts])
+    told = _told(machine, subjects, texts, users, own)
     inside = subjects.programs if subjects.root else ()
-    paths |= {path: machine.path(path, users) for path in (*absent, *withheld, *inside)}
+    paths |= {path: machine.path(path, users) for path in (*told.absent, *told.withheld, *inside)}
     foreign = machine.foreign(subjects.directories, own, users)
     named = [path for line in lines.values() for path in paths_in(line)]
     closed = [one.blocked_at for fact in paths.values() for one in fact.access if one.blocked_at]
@@ -80,17 +78,44 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         addresses=_addresses(),
         lines=lines,
         configurations=tuple(named_there),
-        absent=absent,
+        absent=told.absent,
         unmade=machine.unmade(scripts),
-        withheld=withheld,
+        withheld=told.withheld,
         data=machine.data(own_texts),
-        empty=empty,
-        endpoints=endpoints,
-        listens=listens,
+        empty=told.empty,
+        strangers=told.strangers,
+        endpoints=told.endpoints,
+        listens=told.listens,
         including=machine.including(configurations) if subjects.lone_lines else (),
         foreign=foreign,
         upgrading=_upgrading(),
         machine=os.uname().machine,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the texts name that only root writes, by what is wrong with it; see `Facts`."""
+
+    absent: dict[str, str]
+    withheld: dict[str, str]
+    empty: dict[str, str]
+    strangers: dict[str, str]
+    endpoints: dict[str, str]
+    listens: tuple[str, ...]
+
+
+def _told(
+    machine: Machine, subjects: Subjects, texts: Sequence[str], users: list[User], own: int | None
+) -> _Told:
+    endpoints, listens = machine.endpoints([*subjects.environment_files, *texts])
+    return _Told(
+        absent={**machine.missing_of(subjects, users), **machine.absent(texts, users)},
+        withheld=machine.withheld(texts, own, subjects.data),
+        empty=machine.empty(texts),
+        strangers=machine.strangers(texts),
+        endpoints=endpoints,
+        listens=listens,
     )
 
 

@@ -17,13 +17,13 @@ from itertools import islice
 from pathlib import Path
 
 from failhook.diagnose.certificate import validity
-from failhook.diagnose.config_file import configurations_of, includes_others, paths_of
+from failhook.diagnose.config_file import configurations_of, includes_others, paths_of, users_of
 from failhook.diagnose.endpoints import MOST, endpoints_of, is_code, sets_secret
 from failhook.diagnose.facts import HOME, USUAL, CertificateFact, PathFact, ProgramFact
 from failhook.diagnose.place import CONFIGS, DATABASES, SYSTEM_PLACES, Place
 from failhook.diagnose.shipped import shipped
 from failhook.diagnose.subjects import SCRIPTS, Subjects
-from failhook.diagnose.walk import Mount, User, Walk, mounts
+from failhook.diagnose.walk import Mount, User, Walk, mounts, uid_of
 from failhook.safe_open import open_regular
 
 _VARIABLE = re.compile(
@@ -328,6 +328,15 @@ class Machine:
             seen = self.path(path, ()) if needed else None
             if seen is not None and seen.kind == "file" and seen.size == 0:
                 found.setdefault(path, place)
+        return dict(islice(found.items(), _MAX_CONFIGURATIONS))
+
+    def strangers(self, files: Iterable[str]) -> dict[str, str]:
+        """The users that the configurations name and that there are none of."""
+        found: dict[str, str] = {}
+        for file, text in self._texts(files):
+            for number, name in islice(users_of(text), _MAX_ENTRIES):
+                if name not in found and uid_of(name) is None:
+                    found[name] = f"{file}:{number}"
         return dict(islice(found.items(), _MAX_CONFIGURATIONS))
 
     def endpoints(self, files: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -258,10 +258,12 @@ def _asked_for(case: Case) -> list[int]:
 def privileged(case: Case, message: Message) -> Finding | None:
     """A port below 1024, and a user who has no right to it (ip(7)); less surely where the line says
     nothing but that it was denied."""
-    if "cap_net_bind_service" in (case.unit.get("AmbientCapabilities") or "").lower():
+    in_own_namespace = case.unit.get("PrivateUsers") == "yes"  # no capability counts out of it
+    granted = "cap_net_bind_service" in (case.unit.get("AmbientCapabilities") or "").lower()
+    if granted and not in_own_namespace:
         return None
     plain = _PATHS.sub(" ", message.text)  # /etc/bind is no bind(2), x.conf:2 no port
-    if not _DENIED.search(plain) or (case.uid or 0) == 0:
+    if not _DENIED.search(plain) or ((case.uid or 0) == 0 and not in_own_namespace):
         return None
     called = _called_bind(case, message)
     binds = called or _BINDS.search(plain) is not None
@@ -271,13 +273,15 @@ def privileged(case: Case, message: Message) -> Finding | None:
     low = [port for port in ports if 0 < port < _PRIVILEGED]
     if not low:
         return None
-    user = case.facts.user(case.uid)
+    user, why, grant = case.facts.user(case.uid), "", "AmbientCapabilities=CAP_NET_BIND_SERVICE"
+    if in_own_namespace:
+        why, grant = ", which PrivateUsers=yes takes from it", "PrivateUsers=no"
     return from_message(
         case,
         message,
         "privileged-port",
-        what=f"{user} may not bind port {low[0]}: ports below 1024 need CAP_NET_BIND_SERVICE",
-        advice="AmbientCapabilities=CAP_NET_BIND_SERVICE, a socket unit, or a port above 1023",
+        what=f"{user} may not bind port {low[0]}: ports below 1024 need CAP_NET_BIND_SERVICE{why}",
+        advice=f"{grant}, a socket unit, or a port above 1023",
         confidence=SEEN if binds else LIKELY,
     )
 

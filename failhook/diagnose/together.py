@@ -57,6 +57,7 @@ _WORKS_ON = re.compile(
     re.IGNORECASE,
 )
 _CLOSE_ABOVE = 2  # lines
+_MARGIN = 1 << 16  # nothing is indented so far
 _TWO_WORDS = 7  # letters
 _OF_A_HALF = 4  # words
 # Letters: where a quote has no room for both, what follows is what matters.
@@ -171,12 +172,19 @@ def _until_closed(after: list[Message]) -> str:
     """The next line, and those after it as long as each one is left open: a term over some lines; or
     the second, where only that one says which thing it was."""
     lines: list[str] = []
+    heading = _MARGIN  # how far the last line that ends with a colon is indented
     for one in [one for one in after if any(map(str.isalnum, one.text))][:_MAX_OPEN]:
         is_open = not lines or _OPENS.search(lines[-1]) or _MESSAGE_OF_IT.match(one.text)
-        if not is_open and not _says_which(lines, one):
+        if not is_open and _indent(one) <= heading and not _says_which(lines, one):
             break
         lines.append(one.text)
+        heading = _indent(one) if one.text.endswith(":") else heading
     return " ".join(lines)
+
+
+def _indent(message: Message) -> int:
+    """In characters."""
+    return len(message.raw) - len(message.raw.lstrip())
 
 
 def _says_which(lines: list[str], one: Message) -> bool:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""What programs taught that were broken by somebody who did not know the verdict.
+
+Each with a near miss: the same words where they mean something else.
+"""
+# ruff: noqa: E501 - messages are as long as they are
+
+from failhook.diagnose.config_file import users_of
+from failhook.diagnose.facts import Facts
+from failhook.diagnose.look import look
+from failhook.diagnose.subjects import Subjects
+from tests.unit.diagnose.cases import (
+    UID,
+    case,
+    command,
+    found,
+    gone,
+    judge,
+    process,
+    sentence,
+    there,
+)
+
+CONFIGURED = {"ExecStart": command("/usr/sbin/a", "-c", "/etc/a.cfg")}
+HAS_CONFIGURATION = Facts(paths={"/etc/a.cfg": there()})
+
+
+def test_what_is_wrong_stands_above_the_line_that_says_that_something_is() -> None:
+    """DCMTK's dcmqrscp; mopidy."""
+    lines = (
+        'CONFIG Error: Symbolic name "ws2" not defined!',
+        'CONFIG Error: Reading configuration file "/etc/a.cfg" with errors!',
+        "F: bad config file: /etc/a.cfg",
+    )
+    said = sentence(*lines, show=CONFIGURED, facts=HAS_CONFIGURATION)
+    assert 'a mistake in /etc/a.cfg: “Symbolic name "ws2" not defined!”' in said
+    of_mopidy = (
+        "INFO     a.config Loading config from file:///etc/a.cfg",
+        "WARNING  a.__main__ Found fatal audio configuration errors:",
+        "WARNING  a.__main__   audio/mixer_volume 120 must be smaller than 100.",
+        "ERROR    a.__main__ Please fix fatal configuration errors, exiting...",
+    )
+    said = sentence(*of_mopidy, show=CONFIGURED, facts=HAS_CONFIGURATION)
+    assert "/etc/a.cfg" in said and "audio/mixer_volume 120 must be smaller than 100" in said
+
+
+def test_a_result_with_a_reason_of_its_own_needs_none_from_above() -> None:
+    lines = (
+        "WARNING: no locale, using C",
+        "ERROR: bad config file: /etc/a.cfg: unknown keyword colour",
+    )
+    said = sentence(*lines, show=CONFIGURED, facts=HAS_CONFIGURATION)
+    assert "unknown keyword colour" in said and "locale" not in said
+    other = {"MESSAGE": "WARNING: no such thing as x", "_PID": "77"}
+    said = sentence(other, "bad config file: /etc/a.cfg", show=CONFIGURED, facts=HAS_CONFIGURATION)
+    assert "no such thing" not in said
+
+
+def test_a_path_in_an_advice_is_not_what_is_missing() -> None:
+    """valkey and redis, where nobody has made /etc/sysctl.conf."""
+    warning = (
+        "# WARNING Memory overcommit must be enabled! Without it, a save may fail under low memory condition. "
+        "To fix this issue add 'vm.overcommit_memory = 1' to /etc/sysctl.conf and then reboot"
+    )
+    facts = Facts(paths={"/etc/sysctl.conf": gone("/etc/sysctl.conf")})
+    said = sentence(warning, "# Can't handle RDB format version 12", facts=facts)
+    assert "RDB format version 12" in said
+    assert "/etc/sysctl.conf does not exist" in sentence(
+        "failed to load /etc/sysctl.conf", facts=facts
+    )
+
+
+def test_root_in_a_user_namespace_has_no_right_to_a_low_port() -> None:
+    """endlessh, which says which port it takes, and then only that it was denied."""
+    lines = ("Port 22", "fatal: Permission denied")
+    verdict = judge(case(*lines, show={"PrivateUsers": "yes"}))
+    assert verdict.cause == "privileged-port"
+    assert (
+        "may not bind port 22: ports below 1024 need CAP_NET_BIND_SERVICE, which PrivateUsers=yes"
+        in verdict.summary
+    )
+    granted = {
+        "PrivateUsers": "yes",
+        "AmbientCapabilities": "cap_net_bind_service",
+        "UID": str(UID),
+    }
+    assert "privileged-port" in found(case(*lines, show=granted))
+    assert "privileged-port" not in found(case(*lines))
+    assert "privileged-port" not in found(case(*lines, show=granted | {"PrivateUsers": "no"}))
+
+
+def test_half_a_database_on_a_full_disk() -> None:
+    """zabbix_proxy made its database, had no room for all of it, and says that it is none."""
+    line = 'cannot use database "/srv/a/proxy.db": database is not a Zabbix database'
+    room = {"source": "/dev/sdb1", "type": "ext4", "options": "rw", "bytes": 1 << 20,
+            "inodes": 100, "inodes_free": 50}  # fmt: skip
+    root = {"point": "/", **room, "free": 1 << 19}
+    full = {"mounts": [root, {"point": "/srv/a", **room, "free": 0}]}
+    assert "/srv/a has no space left" in sentence(line, system=full)
+    free = {"mounts": [root, {"point": "/srv/a", **room, "free": 1 << 19}]}
+    assert "has no space" not in sentence(line, system=free)
+    assert "has no space" not in sentence("listening for /srv/a/proxy.db", system=full)
+
+
+def test_another_process_that_went_on_is_not_what_the_main_one_died_of() -> None:
+    """ctdb: its event daemon found no file, and was still there when ctdbd gave up."""
+    helper = {"_PID": "121", "PRIORITY": "3"}
+    lines = (
+        {"MESSAGE": "10.interface: No public addresses file found"} | helper,
+        {"MESSAGE": "Unable to bind to any of the node addresses - giving up", "PRIORITY": "3"},
+        {"MESSAGE": "Failed to start listening on the socket", "PRIORITY": "3"},
+    )
+    ended = {"MESSAGE": "Received signal 15"} | helper | {"PRIORITY": "6"}
+    assert "any of the node addresses" in sentence(*lines, ended, main=process(100))
+    assert "No public addresses" in sentence(*lines, main=process(100))
+
+
+def test_what_a_heading_announces_is_indented_below_it() -> None:
+    """snakemake."""
+    lines = (
+        "MissingInputException in rule count in file /srv/Snakefile, line 6:",
+        "Missing input files for rule count:",
+        "    output: counts.txt",
+        "    affected files:",
+        "        raw/s02.fasta",
+    )
+    assert "raw/s02.fasta" in sentence(*lines)
+    assert "after it all" not in sentence(*lines[:3], "after it all was said")
+
+
+def test_a_user_that_only_the_configuration_names() -> None:
+    """suricata: "unable to get the user ID, check if user exist!!"."""
+    line = "privs: unable to get the user ID, check if user exist!!"
+    facts = Facts(strangers={"ids": "/etc/a/a.yaml:12"})
+    verdict = judge(case(line, facts=facts))
+    assert verdict.cause == "user-missing"
+    assert "the user ids (/etc/a/a.yaml line 12) does not exist" in verdict.summary
+    two = Facts(strangers={"ids": "/etc/a/a.yaml:12", "acme": "/etc/a/a.yaml:40"})
+    assert "user-missing" not in found(case(line, facts=two))
+    assert "user-missing" not in found(case("cannot find the module x", facts=facts))
+    assert "user-missing" not in found(case("unable to get user from the database", facts=facts))
+
+
+def test_the_users_that_a_configuration_names() -> None:
+    text = (
+        "run-as:\n  user: ids\n# user: none-of-these\n"
+        'User acme;\n"username": "b_c",\nserver.username = "d"\nuser = a b\nuser = yes\npassword = x\n'
+    )
+    assert list(users_of(text)) == [(2, "ids"), (4, "acme"), (5, "b_c"), (6, "d")]
+
+
+def test_nothing_is_named_that_was_not_looked_at() -> None:
+    assert look(Subjects()).strangers == {}
