@@ -55,6 +55,37 @@ def test_a_service_gets_both_triggers(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize(
+    ("shown", "setting"),
+    [
+        ("NoExecPaths=/", "NoExecPaths=/"),
+        ("NoExecPaths=/\\nExecPaths=/usr/bin/a /usr/lib", "NoExecPaths=/"),
+        ("NoExecPaths=-/usr/local /opt", "NoExecPaths=-/usr/local /opt"),
+        ("RootDirectory=/srv/jail", "RootDirectory=/srv/jail"),
+        ("RootImage=/srv/a.raw", "RootImage=/srv/a.raw"),
+        ("NoExecPaths=/\\nExecPaths=/usr /lib", None),
+        ("NoExecPaths=/usr/local/binary /tmp", None),
+        ("NoExecPaths=\\nExecPaths=\\nRootDirectory=\\nRootImage=", None),
+    ],
+)
+def test_a_sandbox_in_which_no_hook_can_run(
+    tmp_path: Path, programs: Programs, shown: str, setting: str | None
+) -> None:
+    """systemd would warn at every stop that it cannot find failhook."""
+    programs.add("systemctl", f"printf 'LoadState=loaded\\n{shown}\\n'")
+    changes = _enable(tmp_path, "a.service")
+    settings = _settings((tmp_path / "a.service.d" / NAME).read_text())
+    assert (("Service", "ExecStopPost=-failhook %n") in settings) == (setting is None)
+    assert ("Unit", "OnFailure=failhook@%n.service") in settings
+    told = [line for line in changes.said if "lets no hook run" in line]
+    assert [line.partition(" lets")[0] for line in told] == [f"a.service: {setting}"] * len(told)
+    assert len(told) == (setting is not None)
+    changes = _enable(tmp_path, "a.service", privileged=True)
+    text = (tmp_path / "a.service.d" / NAME).read_text()
+    assert "ExecStopPost=-+failhook %n" in text
+    assert not any("lets no hook run" in line for line in changes.said)
+
+
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind != "service"])
 def test_other_types_get_a_handler(tmp_path: Path, kind: str) -> None:
