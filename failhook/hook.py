@@ -25,6 +25,7 @@ OPEN = "open"
 SPOOL = "spool"
 SOCKET = "socket"
 WAKE = "wake"
+JOURNAL = "/run/systemd/journal/socket"
 # A clean end, and an ExecCondition= that said "not now" (systemd.service(5)): nothing failed.
 NO_FAILURE = ("success", "exec-condition")
 ACKNOWLEDGE_S = 2.0  # a runner that has to start takes 0.3 s, at boot or in a storm more than one
@@ -33,6 +34,7 @@ OURS = ("failhook@", "failhook.", "failhook-")
 BOOT_CHECK = "failhook-boot-check.service"  # not how we work but what was found: an incident
 WAIT_S = 30.0  # `--wait` without a number: well below the default of TimeoutStopSec= (90 s)
 _LOOK_S = 0.02
+_KIND, _REGULAR = 0o170000, 0o100000  # of st_mode (inode(7)); `stat` is not loaded here
 _MAX_FILE = 65536
 _MAX_PROCESSES = 64
 _COUNTERS = (
@@ -93,11 +95,36 @@ def main(environ: Mapping[str, str], arguments: Sequence[str]) -> str:
 
 
 def say(text: str) -> None:
-    """To the journal at priority err; a closed standard error is nobody's problem."""
-    try:  # noqa: SIM105 - contextlib is not loaded here
-        os.write(2, f"<3>failhook: {text}\n".encode("utf-8", "backslashreplace"))
+    """To the journal at priority err; a closed standard error is nobody's problem.
+
+    Where standard error is a file (StandardOutput=append:) it is the service's own: at its end, and
+    only if the journal does not take it.
+    """
+    said = text.encode("utf-8", "backslashreplace")
+    try:
+        if os.fstat(2).st_mode & _KIND == _REGULAR:
+            if _to_journal(said):
+                return
+            os.lseek(2, 0, os.SEEK_END)
+        os.write(2, b"<3>failhook: %b\n" % said)
     except OSError:
         pass
+
+
+def _to_journal(said: bytes) -> bool:
+    """By journald's own protocol (systemd.io, JOURNAL_NATIVE_PROTOCOL)."""
+    import _socket  # who has something to say can wait
+
+    line = b"PRIORITY=3\nSYSLOG_IDENTIFIER=failhook\nMESSAGE=%b\n" % said.replace(b"\n", b" ")
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+    try:
+        channel.setblocking(False)
+        channel.sendto(line, JOURNAL)
+    except OSError:
+        return False
+    finally:
+        channel.close()
+    return True
 
 
 def _report(environ: Mapping[str, str], arguments: Sequence[str]) -> str:

@@ -60,8 +60,9 @@ class _Haul:
 
     @property
     def newest_log(self) -> str:
-        """The program's own log file that was written last; empty where there is none."""
-        logs = [data for path, data in self.kept.items() if path.startswith("logs/")]
+        """Where its output went to a file that one, else the log file of its own that was written
+        last; empty where there is none."""
+        logs = [data for path, data in self.kept.items() if path.startswith(("output/", "logs/"))]
         return logs[0].decode("utf-8", "replace") if logs else ""
 
     def take(self, item: Item) -> None:

@@ -24,6 +24,7 @@ from failhook.config.locate import line_of
 from failhook.config.model import ActionTable, Configuration, Problem
 from failhook.incident import JsonObject
 from failhook.plugins import find
+from failhook.setup.obstacles import emptied
 
 EPILOG = """\
 Reads /etc/failhook/failhook.toml, conf.d/*.toml and causes.d/*.toml, or the
@@ -70,7 +71,9 @@ def run(options: argparse.Namespace) -> int:
     ]
     files = [path for one in configurations for path in one.files]
     # Of this machine, not of a file: no mistakes in the configuration.
-    notes = [] if options.file or options.user else [*detect.others_who_mark(), *silenced()]
+    notes = [] if options.file or options.user else [
+        *detect.others_who_mark(), *silenced(), *emptied(),
+    ]  # fmt: skip
     if options.json:
         terminal.print_json(
             "check",

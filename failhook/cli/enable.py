@@ -22,8 +22,9 @@ A unit gets both triggers: ExecStopPost= sees every failed run and what is
 about to vanish with it, OnFailure= sees what never ran. --all gives OnFailure=
 to every unit that can fail. The hook runs as the unit's own user. --privileged
 runs it as root with the unit's environment: whoever may write that environment
-then runs code as root. Only for sandboxes that leave no way: where a unit's
-own NoExecPaths= or RootDirectory= lets no hook run, it gets OnFailure= alone.
+then runs code as root. Only for sandboxes that leave no way. A unit gets
+OnFailure= alone where its own NoExecPaths= or RootDirectory= lets no hook run,
+or where a hook would empty the file of its StandardOutput=truncate:.
 
   failhook enable nginx postgresql@15-main
   failhook enable --all --dry-run"""

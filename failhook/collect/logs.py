@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The end of log files that the program keeps itself: many say the reason nowhere else.
 
-Looked for where the unit, its program or LogsDirectory= point to below /var/log, and only files
-that were written since the run began. A link is no log file: their directory often belongs to the
-user that the service runs as, and he must not choose which file of root's is read.
+Where StandardOutput= sends its words to a file that one comes first. Others are looked for where
+the unit, its program or LogsDirectory= point to below /var/log, and only files that were written
+since the run began. A link is no log file: their directory often belongs to the user that the
+service runs as, and he must not choose which file of root's is read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -15,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
+from failhook.collect import output
 from failhook.collect.now import of_this_boot
 from failhook.collector import Collector, Context, Sink, Skipped
 from failhook.safe_open import open_regular
@@ -32,20 +35,32 @@ _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".journal", ".lz4")
 
 
 def collect(context: Context, sink: Sink) -> None:
-    """Up to four files, the newest first, their last lines."""
+    """The file of its output, then up to four others, the newest first: their last lines."""
     if not of_this_boot(context):
         raise Skipped("the run is of a former boot")
     incident = context.incident
     since = (incident.main.started or incident.first_seen - _START_S) - _SLACK_S
+    outputs = output.files(context.unit)
     found = sorted(set(_files(context, since)), reverse=True)
-    if not found:
+    others = [path for _, path in found[:_MAX_FILES] if path not in outputs]
+    kept = [_keep_output(sink, path, since) for path in outputs]
+    if not others and not any(kept):
         raise Skipped("the program keeps no log file below /var/log that it wrote in this run")
-    for _, path in found[:_MAX_FILES]:
-        _keep(sink, path)
+    for path in others:
+        _keep(sink, path, f"logs/{Path(path).relative_to(LOG)}")
 
 
-def _keep(sink: Sink, path: str) -> None:
-    name = f"logs/{Path(path).relative_to(LOG)}"
+def _keep_output(sink: Sink, path: str, since: float) -> bool:
+    """False where nothing was written to it in this run."""
+    with contextlib.suppress(OSError):
+        state = Path(path).stat()
+        if stat.S_ISREG(state.st_mode) and state.st_size and state.st_mtime >= since:
+            _keep(sink, path, f"output{path}", only_text=True)
+            return True
+    return False
+
+
+def _keep(sink: Sink, path: str, name: str, *, only_text: bool = False) -> None:
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -57,7 +72,7 @@ def _keep(sink: Sink, path: str) -> None:
     cut = size > _TAIL_BYTES
     if cut:
         data = data.partition(b"\n")[2]
-    lines = data.decode("utf-8", "replace").split("\n")
+    lines = output.plain_lines(data) if only_text else data.decode("utf-8", "replace").split("\n")
     sink.put(name, "\n".join(visible(line) for line in lines), truncated=cut)
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from failhook.ascii import without_escapes
-from failhook.diagnose import cores, settings
+from failhook.diagnose import cores
 from failhook.diagnose import facts as facts_of
 from failhook.diagnose.around import (
     Listener,
@@ -41,12 +41,13 @@ from failhook.diagnose.text import (
 from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of
 from failhook.systemd.journal import COREDUMP
+from failhook.systemd.settings import complete
 from failhook.systemd.unit import UnitState
 
 _SKIPPED = " missing, skipping: "
 T = TypeVar("T")
 REQUIRED = "unit/required.json"
-LOGS = "logs/"
+LOGS, OUTPUT = "logs/", "output/"  # below /var/log; of StandardOutput=, from the root on
 _OF_A_FILE = 60
 _FIRST, _LAST = 150, 600
 _OF_AN_ENTRY = 200
@@ -86,9 +87,10 @@ class Case:
 
     def proof(self, message: Message) -> Proof:
         """The line, and its place in the bundle."""
-        if message.identifier.startswith(LOGS):
-            name = message.identifier.removeprefix(LOGS)
-            return Proof(f"/var/log/{name} said", message.raw[:400], message.identifier)
+        item = message.identifier
+        if item.startswith((LOGS, OUTPUT)):
+            top = "/var/log" if item.startswith(LOGS) else ""
+            return Proof(f"{top}/{item.partition('/')[2]} said", message.raw[:400], item)
         return self.proof_of(message.raw, f"{message.identifier} said")
 
     def proof_of(self, text: str, source: str = "systemd said") -> Proof:
@@ -217,7 +219,7 @@ def _key(text: str) -> str:
 
 def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     """The case that a bundle's items make. Missing or damaged items count as not known."""
-    unit = settings.complete(
+    unit = complete(
         UnitState.parse(incident.unit, _text(items, "unit/show.txt")), _text(items, "unit/cat.txt")
     )
     entries = _entries(items.get("journal/journal.json", b""))
@@ -372,7 +374,8 @@ def _own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) ->
     """The last lines of the program's own log files: they stand after the journal's, the newest
     file last, which the collector gives first."""
     found: list[Message] = []
-    for item in reversed([item for item in items if item.startswith(LOGS)][:_MAX_FILES]):
+    files = [item for item in items if item.startswith((LOGS, OUTPUT))]
+    for item in reversed(files[:_MAX_FILES]):
         for line in _text(items, item).splitlines()[-_OF_A_FILE:]:
             raw = without_escapes(line[:MAX_LINE])
             text, level = peel(raw, names)

@@ -28,7 +28,7 @@ _WANTED = (
     "kernel/kernel.txt", "system/system.json", "failed/units.txt",
     FACTS, VERDICT, VERDICT_PLUGINS,
 )  # fmt: skip
-_WANTED_BELOW = ("cgroup/", "logs/", "coredump/")
+_WANTED_BELOW = ("cgroup/", "logs/", "output/", "coredump/")
 
 
 @dataclass(frozen=True, slots=True)

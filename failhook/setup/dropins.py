@@ -11,10 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from failhook import hook
+from failhook.setup import obstacles
 from failhook.setup.changes import Changes
 from failhook.setup.layout import layout
-from failhook.systemd import unit
-from failhook.systemd.unit import UnitState
 from failhook.trigger import is_unit_name
 
 NAME = "50-failhook.conf"
@@ -43,11 +42,11 @@ class Problem(Exception):
 
 
 def content(name: str, *, privileged: bool = False, hook_runs: bool = True) -> str:
-    """The drop-in of one unit; without ExecStopPost= where its sandbox lets no hook run."""
+    """The drop-in of one unit; without ExecStopPost= where no hook can run in it."""
     lines = [HEADER]
     if len(name) <= LONGEST_FOR_HANDLER:
         lines += ["[Unit]", "OnFailure=failhook@%n.service"]
-    if name.endswith(".service") and (hook_runs or privileged):
+    if name.endswith(".service") and hook_runs:
         prefix = "-+" if privileged else "-"
         lines += ["[Service]", f"ExecStopPost={prefix}failhook %n"]
     return "\n".join(lines) + "\n"
@@ -55,6 +54,35 @@ def content(name: str, *, privileged: bool = False, hook_runs: bool = True) -> s
 
 def enable(directory: Path, name: str, changes: Changes, *, privileged: bool, user: bool) -> None:
     """Hook one unit. Raises Problem where that makes no sense, OSError."""
+    _check_name(name)
+    state = obstacles.state_of(name, user=user)
+    if "@." not in name and not state.found:
+        raise Problem(f"systemd knows no unit {name}; see: systemctl list-unit-files")
+    found = obstacles.obstacle(state, layout(user=user).command)
+    if found is not None and privileged and found.privileged_helps:
+        found = None
+    if found is not None and len(name) > LONGEST_FOR_HANDLER:
+        raise Problem(
+            f"{name}: {found.setting}, {found.why}, and the name is too long for a handler "
+            f"(over {LONGEST_FOR_HANDLER} bytes)"
+        )
+    text = content(name, privileged=privileged, hook_runs=found is None)
+    changes.write(directory / f"{name}.d" / NAME, text)
+    if found is not None:
+        helps = "; --privileged runs the hook outside of it" if found.privileged_helps else ""
+        changes.said.append(
+            f"{name}: {found.setting}, {found.why}; hooked by OnFailure= alone, which may not see "
+            f"a failure that is followed by a restart{helps}"
+        )
+    if len(name) > LONGEST_FOR_HANDLER:
+        changes.said.append(
+            f"{name}: too long for a handler (over {LONGEST_FOR_HANDLER} bytes), hooked by "
+            "ExecStopPost= alone: a failure before anything ran stays unseen"
+        )
+
+
+def _check_name(name: str) -> None:
+    """Raises Problem where no unit of this name can be hooked."""
     if not is_unit_name(name):
         raise Problem(f"{name!r} is not the name of a unit; write it with its type: foo.service")
     if name == hook.BOOT_CHECK:
@@ -74,41 +102,6 @@ def enable(directory: Path, name: str, changes: Changes, *, privileged: bool, us
             f"{name}: the name is longer than {LONGEST_FOR_DROP_IN} bytes, no directory for "
             "drop-ins can be called so; put ExecStopPost=-failhook %n into the unit itself"
         )
-    state = UnitState(name, {}) if "@." in name else unit.show(name, user=user)
-    if "@." not in name and not state.found:
-        raise Problem(f"systemd knows no unit {name}; see: systemctl list-unit-files")
-    setting = _keeps_out_the_hook(state, user=user) if len(name) <= LONGEST_FOR_HANDLER else None
-    text = content(name, privileged=privileged, hook_runs=setting is None)
-    changes.write(directory / f"{name}.d" / NAME, text)
-    if setting is not None and not privileged:
-        changes.said.append(
-            f"{name}: {setting} lets no hook run in it, hooked by OnFailure= alone: failures that "
-            "are followed by a restart may stay unseen; --privileged runs the hook outside of it"
-        )
-    if len(name) > LONGEST_FOR_HANDLER:
-        changes.said.append(
-            f"{name}: too long for a handler (over {LONGEST_FOR_HANDLER} bytes), hooked by "
-            "ExecStopPost= alone: a failure before anything ran stays unseen"
-        )
-
-
-def _keeps_out_the_hook(state: UnitState, *, user: bool) -> str | None:
-    """The setting for which systemd could not execute the hook (systemd.exec(5)), for every stop
-    with a warning in the unit's journal; None where there is none."""
-    for setting in ("RootDirectory", "RootImage"):
-        if value := state.get(setting):
-            return f"{setting}={value}"
-    gate = str(layout(user=user).command)
-    closed = _longest((state.get("NoExecPaths") or "").split(), gate)
-    if closed and closed > _longest((state.get("ExecPaths") or "").split(), gate):
-        return f"NoExecPaths={state.get('NoExecPaths')}"
-    return None
-
-
-def _longest(paths: list[str], inside: str) -> int:
-    """Characters of the longest of ``paths`` that ``inside`` is or is below; 0: of none."""
-    plain = [path.lstrip("-+").rstrip("/") for path in paths]
-    return max((len(p) + 1 for p in plain if f"{inside}/".startswith(f"{p}/")), default=0)
 
 
 def enable_all(directory: Path, changes: Changes) -> None:

@@ -25,6 +25,7 @@ from failhook.mask.quoting import split_words, unescape
 from failhook.mask.unit_text import CREDENTIAL, ENVIRONMENT, mask_environment_file, mask_unit_text
 from failhook.redact import Known
 from failhook.systemd import environment_file
+from failhook.systemd.settings import expanded
 from failhook.systemd.unit import UnitState
 
 __all__ = ["known_values", "mask_environment_file", "mask_unit_text"]
@@ -208,7 +209,7 @@ def _credentials(
     if runtime:
         yield from _tree(root, f"{runtime}/credentials/{unit_name}")
     for name, source, encrypted in unit.load:
-        for path in _sources(root, _expanded(source, unit_name) or name, encrypted):
+        for path in _sources(root, expanded(source, unit_name) or name, encrypted):
             contents = _tree(root, path)
             yield from _decrypted(root, name, path, user, run) if encrypted else contents
     for _, content, encrypted in unit.inline:
@@ -219,15 +220,6 @@ def _credentials(
         for store in _STORES:
             for path in _matching(root, f"/{store}/{pattern.partition(':')[0]}"):
                 yield from _tree(root, path)
-
-
-def _expanded(source: str, unit_name: str) -> str:
-    """The specifiers that paths of credentials are written with (systemd.unit(5))."""
-    bare = unit_name.rpartition(".")[0]
-    prefix, _, instance = bare.partition("@")
-    known = {"%": "%", "n": unit_name, "N": bare, "p": prefix, "i": instance, "E": "/etc"}
-    known |= {"S": "/var/lib", "t": "/run", "h": os.environ.get("HOME", "/root")}
-    return re.sub("%(.)", lambda match: known.get(match[1], match[0]), source)
 
 
 def _sources(root: Path, source: str, encrypted: bool) -> list[str]:

@@ -258,6 +258,48 @@ def test_last_words_in_a_log_file(hooked: Hooked) -> None:
     assert "tales-of-7-Brave" not in shown + json.dumps(incident)
 
 
+def test_last_words_in_the_file_of_its_output(hooked: Hooked) -> None:
+    """StandardError=inherit goes there as well; and nobody empties it, after a good run either."""
+    bed = hooked.machine
+    body = "Type=oneshot\nExecStart=sh -c 'echo sku,price; cat /srv/%p.csv'\n"
+    units = {
+        f"prices-{kind}.service": f"[Service]\n{body}StandardOutput={kind}:/srv/out-{kind}.csv\n"
+        for kind in ("append", "file", "truncate")
+    }
+    bed.units(units)
+    for unit in units:
+        kind = unit.removeprefix("prices-").removesuffix(".service")
+        said = bed.run(["failhook", "enable", unit]).text
+        assert ("a hook would empty that file" in said) == (kind == "truncate")
+        bed.write(f"/srv/prices-{kind}.csv", "17,19.90\n")
+        bed.systemctl("start", unit)
+        assert bed.read(f"/srv/out-{kind}.csv") == b"sku,price\n17,19.90\n"
+        bed.shell(f"rm /srv/prices-{kind}.csv")
+        bed.systemctl("start", unit, check=False)
+        (incident,) = hooked.wait_done(unit)
+        missing = f"cat: /srv/prices-{kind}.csv: No such file or directory"
+        assert incident["dying_words"][-1] == missing
+        assert f"/srv/prices-{kind}.csv does not exist" in incident["verdict"]["summary"]
+        proof = incident["verdict"]["evidence"][0]
+        assert proof["source"] == f"/srv/out-{kind}.csv said"
+        assert proof["ref"] == f"output/srv/out-{kind}.csv"
+        assert missing.encode() in bed.read(f"/srv/out-{kind}.csv")
+        bed.run(["failhook", "disable", unit])
+
+
+def test_who_hooks_a_unit_that_empties_its_output_is_told(hooked: Hooked) -> None:
+    """What systemd does then, and that `check` says so."""
+    bed, unit = hooked.machine, "emptied.service"
+    body = "Type=oneshot\nExecStart=echo result\nStandardOutput=truncate:/srv/result\n"
+    bed.units({unit: f"[Service]\n{body}ExecStopPost=failhook\nRemainAfterExit=yes\n"})
+    bed.systemctl("start", unit)
+    assert bed.read("/srv/result") == b"result\n"
+    checked = bed.run(["failhook", "check"], check=False).text
+    assert f"note: {unit}: ExecStopPost=failhook empties the file of StandardOutput=" in checked
+    bed.systemctl("stop", unit)
+    assert bed.read("/srv/result") == b""
+
+
 def test_collecting_by_hand_needs_no_failure(hooked: Hooked) -> None:
     bed = hooked.machine
     bed.units({"healthy.service": "[Service]\nExecStart=sleep 99\n"})

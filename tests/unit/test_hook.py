@@ -4,6 +4,9 @@
 import contextlib
 import json
 import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -240,3 +243,36 @@ def test_an_odd_number_is_said_and_the_usual_one_taken(
     monkeypatch.setattr(hook, "WAIT_S", 0.05)
     assert _stop(["--wait=soon", "a.service"]) < 20
     assert "--wait=soon: no number of seconds; waiting for 0.05" in capfd.readouterr().err
+
+
+SAY = """
+import sys; sys.path.insert(0, sys.argv[1])
+from failhook import hook
+hook.JOURNAL = sys.argv[2]
+hook.say("no runner\\nhere")
+"""
+
+
+def _say(output: Path, journal: Path) -> str:
+    """What a service's file has after a hook had something to say whose standard error it is."""
+    output.write_text("the service's own\n")
+    with output.open("r+") as file:  # StandardOutput=file:, written from its start on
+        root = Path(hook.__file__).parents[1]
+        argv = [sys.executable, "-I", "-c", SAY, str(root), str(journal)]
+        subprocess.run(argv, stderr=file, check=True)
+    return output.read_text()
+
+
+def test_it_speaks_to_the_journal_and_not_into_the_output_of_the_service(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(tmp_path / "journal"))
+        assert _say(tmp_path / "out", tmp_path / "journal") == "the service's own\n"
+        journal.settimeout(10)
+        assert journal.recv(999) == (
+            b"PRIORITY=3\nSYSLOG_IDENTIFIER=failhook\nMESSAGE=no runner here\n"
+        )
+
+
+def test_where_no_journal_is_it_speaks_at_the_end_of_that_file(tmp_path: Path) -> None:
+    said = _say(tmp_path / "out", tmp_path / "none")
+    assert said == "the service's own\n<3>failhook: no runner\nhere\n"

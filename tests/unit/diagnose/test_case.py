@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from failhook.diagnose import facts as facts_of
-from failhook.diagnose import settings
 from failhook.diagnose.case import make
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.facts import Access, CertificateFact, Facts, PathFact, ProgramFact
+from failhook.systemd import settings
 from failhook.systemd.unit import UnitState
 from tests.unit import samples
 from tests.unit.diagnose.cases import case, entry, of_manager, of_setup
@@ -170,13 +170,13 @@ def test_hostile_facts_count_as_not_seen(name: str, value: object) -> None:
 def test_settings_that_show_leaves_out() -> None:
     files = (
         "# /etc/systemd/system/a.service\n[Service]\nLoadCredential=a:/x\nLoadCredential = b:/y\n"
-        "StandardOutput=append:/srv/log\nStandardError=%t/x:y\nUser=ignored\n"
+        "StandardOutput=append:/srv/log\nStandardError=file:%t/x-%p:y\nUser=ignored\n"
     )
     state = UnitState("a.service", {"StandardOutput": "append", "LoadCredential": ""})
     done = settings.complete(state, files)
     assert done.get("LoadCredential") == "a:/x b:/y"
     assert done.get("StandardOutput") == "append:/srv/log"
-    assert done.get("StandardError") is None
+    assert done.get("StandardError") == "file:/run/x-a:y"
     assert done.get("User") is None
     assert settings.complete(done, "LoadCredential=other").get("LoadCredential") == "a:/x b:/y"
     emptied = settings.complete(state, "LoadCredential=a:/x\nLoadCredential=\n")

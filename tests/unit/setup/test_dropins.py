@@ -12,6 +12,7 @@ import pytest
 from failhook.setup import dropins
 from failhook.setup.changes import Changes
 from failhook.setup.dropins import NAME, OURS, TYPES, Problem
+from failhook.setup.obstacles import emptied
 from tests.unit.collect.bench import Programs
 
 LONG = "x" * 230 + ".service"  # 238 bytes: the longest for which a handler can be named
@@ -56,34 +57,63 @@ def test_a_service_gets_both_triggers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "setting"),
+    ("shown", "setting", "helps"),
     [
-        ("NoExecPaths=/", "NoExecPaths=/"),
-        ("NoExecPaths=/\\nExecPaths=/usr/bin/a /usr/lib", "NoExecPaths=/"),
-        ("NoExecPaths=-/usr/local /opt", "NoExecPaths=-/usr/local /opt"),
-        ("RootDirectory=/srv/jail", "RootDirectory=/srv/jail"),
-        ("RootImage=/srv/a.raw", "RootImage=/srv/a.raw"),
-        ("NoExecPaths=/\\nExecPaths=/usr /lib", None),
-        ("NoExecPaths=/usr/local/binary /tmp", None),
-        ("NoExecPaths=\\nExecPaths=\\nRootDirectory=\\nRootImage=", None),
+        ("NoExecPaths=/", "NoExecPaths=/", True),
+        ("NoExecPaths=/\\nExecPaths=/usr/bin/a /usr/lib", "NoExecPaths=/", True),
+        ("NoExecPaths=-/usr/local /opt", "NoExecPaths=-/usr/local /opt", True),
+        ("RootDirectory=/srv/jail", "RootDirectory=/srv/jail", True),
+        ("RootImage=/srv/a.raw", "RootImage=/srv/a.raw", True),
+        ("StandardOutput=truncate\\nStandardError=inherit", "StandardOutput=truncate", False),
+        ("StandardOutput=journal\\nStandardError=truncate", "StandardError=truncate", False),
+        ("StandardOutput=append\\nStandardError=file", None, True),
+        ("NoExecPaths=/\\nExecPaths=/usr /lib", None, True),
+        ("NoExecPaths=/usr/local/binary /tmp", None, True),
+        ("NoExecPaths=\\nExecPaths=\\nRootDirectory=\\nRootImage=", None, True),
     ],
 )
-def test_a_sandbox_in_which_no_hook_can_run(
-    tmp_path: Path, programs: Programs, shown: str, setting: str | None
+def test_a_unit_in_which_no_hook_can_run_or_does_harm(
+    tmp_path: Path, programs: Programs, shown: str, setting: str | None, helps: bool
 ) -> None:
-    """systemd would warn at every stop that it cannot find failhook."""
+    """systemd would warn at every stop that it cannot find failhook, or empty the output again."""
     programs.add("systemctl", f"printf 'LoadState=loaded\\n{shown}\\n'")
     changes = _enable(tmp_path, "a.service")
     settings = _settings((tmp_path / "a.service.d" / NAME).read_text())
     assert (("Service", "ExecStopPost=-failhook %n") in settings) == (setting is None)
     assert ("Unit", "OnFailure=failhook@%n.service") in settings
-    told = [line for line in changes.said if "lets no hook run" in line]
-    assert [line.partition(" lets")[0] for line in told] == [f"a.service: {setting}"] * len(told)
+    told = [line for line in changes.said if "OnFailure= alone" in line]
     assert len(told) == (setting is not None)
+    assert all(line.startswith(f"a.service: {setting}, ") for line in told)
+    assert all(("--privileged" in line) == helps for line in told)
     changes = _enable(tmp_path, "a.service", privileged=True)
     text = (tmp_path / "a.service.d" / NAME).read_text()
-    assert "ExecStopPost=-+failhook %n" in text
-    assert not any("lets no hook run" in line for line in changes.said)
+    assert ("ExecStopPost=-+failhook %n" in text) == helps
+    assert any("OnFailure= alone" in line for line in changes.said) != helps
+    if setting is not None:
+        with pytest.raises(Problem, match="too long for a handler"):
+            _enable(tmp_path, TOO_LONG)
+
+
+def test_of_a_template_the_files_tell(tmp_path: Path, programs: Programs) -> None:
+    """systemctl shows no template."""
+    text = "[Service]\\nStandardOutput = truncate:/srv/out\\n"
+    programs.add("systemctl", f'[ "$1" = cat ] && printf "{text}"')
+    changes = _enable(tmp_path, "a@.service")
+    assert "a@.service: StandardOutput=truncate:/srv/out, a hook would empty" in changes.said[-1]
+    assert "ExecStopPost" not in (tmp_path / "a@.service.d" / NAME).read_text()
+
+
+def test_who_hooked_such_a_unit_himself_is_told(programs: Programs) -> None:
+    hook = "{ path=failhook ; argv[]=failhook %n ; ignore_errors=yes ; start_time=[n/a] }"
+    units = (
+        f"Id=a.service\nExecStopPost={hook}\nStandardOutput=truncate\nLoadState=loaded\n\n"
+        f"Id=b.service\nExecStopPost={hook}\nStandardOutput=append\nLoadState=loaded\n\n"
+        "Id=c.service\nExecStopPost={ path=/bin/rm ; argv[]=rm failhook ; }\n"
+        "StandardOutput=truncate\nLoadState=loaded\n"
+    )
+    programs.add("systemctl", f"cat <<'END'\n{units}END")
+    (told,) = emptied()
+    assert told.startswith("a.service: ExecStopPost=failhook empties the file of StandardOutput=")
 
 
 @pytest.mark.usefixtures("known")

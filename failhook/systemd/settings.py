@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 
 from failhook.systemd.unit import UnitState
@@ -18,7 +20,7 @@ _EMPTIED = ("CapabilityBoundingSet",)  # with an empty value it is not shown, an
 
 def complete(state: UnitState, files: str) -> UnitState:
     """``state`` with the settings of its ``files`` (``unit/cat.txt``) that it does not have."""
-    found = _assigned(files)
+    found = _assigned(files, state.name)
     more = {
         key: value
         for key, value in found.items()
@@ -29,15 +31,28 @@ def complete(state: UnitState, files: str) -> UnitState:
     return replace(state, properties={**state.properties, **more}) if more else state
 
 
-def _assigned(files: str) -> dict[str, str]:
+def expanded(source: str, unit_name: str) -> str:
+    """The specifiers that paths are written with (systemd.unit(5)); an unknown one stays."""
+    bare = unit_name.rpartition(".")[0]
+    prefix, _, instance = bare.partition("@")
+    known = {"%": "%", "n": unit_name, "N": bare, "p": prefix, "i": instance, "E": "/etc"}
+    known |= {"S": "/var/lib", "t": "/run", "h": os.environ.get("HOME", "/root")}
+    known |= {"L": "/var/log", "C": "/var/cache"}
+    return re.sub("%(.)", lambda match: known.get(match[1], match[0]), source)
+
+
+def _assigned(files: str, unit_name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in files.replace("\\\n", " ").splitlines():
         key, equals, value = line.strip().partition("=")
-        key = key.rstrip()  # "Key = value" is as good (systemd.syntax(7))
-        if not equals or key not in (*_LISTS, *_SINGLE, *_EMPTIED) or "%" in value:
+        key, value = key.rstrip(), value.strip()  # "Key = value" is as good (systemd.syntax(7))
+        if not equals or key not in (*_LISTS, *_SINGLE, *_EMPTIED):
             continue
-        if key in _LISTS and value.strip() and found.get(key):
-            found[key] = f"{found[key]} {value.strip()}"
+        value = expanded(value, unit_name) if key in _SINGLE else value
+        if "%" in value:
+            continue
+        if key in _LISTS and value and found.get(key):
+            found[key] = f"{found[key]} {value}"
         else:
-            found[key] = value.strip()  # an empty list setting starts the list anew
+            found[key] = value  # an empty list setting starts the list anew
     return found

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Units in which ``ExecStopPost=failhook`` cannot run, or would do harm (systemd.exec(5)).
+
+``StandardOutput=truncate:FILE`` is opened anew, and emptied, for each command line: a hook behind
+the service's own would leave nothing of its output, after a good run as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from failhook.systemd import unit
+from failhook.systemd.settings import complete
+from failhook.systemd.unit import UnitState
+
+_OUTPUTS = ("StandardOutput", "StandardError")
+_PROPERTIES = ("ExecStopPost", *_OUTPUTS, "LoadState")
+_PROGRAM = re.compile(r"\bpath=(\S+) ;")
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """``setting`` as it stands in the unit; what is then the matter; does ``+`` help?"""
+
+    setting: str
+    why: str
+    privileged_helps: bool
+
+
+def obstacle(state: UnitState, command: Path) -> Obstacle | None:
+    """What keeps the hook ``command`` out of the unit; None where nothing does."""
+    for setting in _OUTPUTS:
+        output = state.get(setting) or ""
+        if output.partition(":")[0] == "truncate":
+            return Obstacle(f"{setting}={output}", "a hook would empty that file once more", False)
+    for setting in ("RootDirectory", "RootImage"):
+        if value := state.get(setting):
+            return Obstacle(f"{setting}={value}", "no hook can run in there", True)
+    closed = _longest((state.get("NoExecPaths") or "").split(), str(command))
+    if closed and closed > _longest((state.get("ExecPaths") or "").split(), str(command)):
+        return Obstacle(f"NoExecPaths={state.get('NoExecPaths')}", "no hook can run in there", True)
+    return None
+
+
+def _longest(paths: list[str], inside: str) -> int:
+    """Characters of the longest of ``paths`` that ``inside`` is or is below; 0: of none."""
+    plain = [path.lstrip("-+").rstrip("/") for path in paths]
+    return max((len(p) + 1 for p in plain if f"{inside}/".startswith(f"{p}/")), default=0)
+
+
+def state_of(name: str, *, user: bool) -> UnitState:
+    """The unit as systemd has it; of a template, that has no state, what its files say."""
+    if "@." not in name:
+        return unit.show(name, user=user)
+    return complete(UnitState(name, {}), unit.cat(name, user=user))
+
+
+def emptied() -> list[str]:
+    """A sentence for each unit whose output a hook empties that somebody wrote into it; none where
+    systemd does not answer."""
+    return told(unit.show_loaded(_PROPERTIES))
+
+
+def told(states: Mapping[str, UnitState]) -> list[str]:
+    """The sentences for units in these states. Pure."""
+    found = []
+    for name, state in sorted(states.items()):
+        hooked = any(_is_hook(one.text) for one in state.commands)
+        setting = next((one for one in _OUTPUTS if state.get(one) == "truncate"), None)
+        if hooked and setting is not None and state.get("LoadState") == "loaded":
+            found.append(
+                f"{name}: ExecStopPost=failhook empties the file of {setting}=truncate: at every "
+                "stop, since systemd opens it anew for each command; take that line out, "
+                "OnFailure=failhook@%n.service alone is enough"
+            )
+    return found
+
+
+def _is_hook(command: str) -> bool:
+    match = _PROGRAM.search(command)
+    return match is not None and match[1].rpartition("/")[2] == "failhook"
