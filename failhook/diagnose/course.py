@@ -19,7 +19,7 @@ FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
-    r"|must|requir(?:ed?|es)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
+    r"|must|requir(?:ed?|es(?![(:]))|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|running|readable|writable|executable|an?)|too (?:many|few"
     r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
     r"|unterminated|unclosed|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",

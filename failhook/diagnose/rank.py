@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, HARMLESS, NAMES_A_THING, is_consequence
+from failhook.diagnose.course import FAILURE, HARMLESS, NAMES_A_THING, is_consequence, says_nothing
 from failhook.diagnose.finding import GUESS, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import told_paths
@@ -25,6 +25,11 @@ _BY_DEFAULT = re.compile(r"\busing (?:the |its )?(?:built-?in )?defaults?\b", re
 # What scripts ask such a one may be there or not; they go on without an answer.
 _READER = re.compile(r"(?:head|tail|cat|z?grep|sed|g?awk|ls|stat|readlink|wc|cut): ")
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|k|z|a)?sh$|(?:^|/)env$")
+_OF_A_CHILD = re.compile(
+    r"\b(?:exit(?:ed)?|status|code|child|worker|sub-?process|process|command|script|helper|hook|plugin|task|job"
+    r"|signal|returned|ended|executing|running)\b",
+    re.IGNORECASE,
+)
 _NEAR_S = 30.0
 _ENOUGH = 0.72  # of a line that was only talk
 _SURVIVED, _EACH_HEALTHY = 0.55, 0.14
@@ -101,11 +106,29 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
         weight -= 0.15
     if case.of_another_command(message):
         weight -= 0.3
+    if _main_process_went_on(case, message):
+        weight -= 0.45
     if _was_passed(case, message) or _only_asked(case, message):
         weight -= 0.6
     if gave_up:
         return weight  # what it tried lasted as long as it had patience
     return weight - _behind_it(case, message)
+
+
+def _main_process_went_on(case: Case, message: Message) -> bool:
+    """A process beside the main one said it, and that one had an error of its own afterwards, which
+    says something and is no word on how a process of its own ended."""
+    main = str(case.incident.main.pid or "")
+    if not main or message.pid in ("", main):
+        return False
+    return any(
+        one.pid == main
+        and one.level >= Level.ERROR
+        and not is_consequence(one.text)
+        and not says_nothing(one.text)
+        and not _OF_A_CHILD.search(one.text[:600])
+        for one in case.messages[message.number + 1 :]
+    )
 
 
 def _lived_on(case: Case, message: Message) -> float:

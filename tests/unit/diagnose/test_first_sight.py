@@ -149,5 +149,23 @@ def test_the_users_that_a_configuration_names() -> None:
     assert list(users_of(text)) == [(2, "ids"), (4, "acme"), (5, "b_c"), (6, "d")]
 
 
+def test_a_command_that_was_missed_in_passing_is_not_what_the_main_process_complained_of() -> None:
+    """rpmbuild, whose helper scripts call file(1) and go on without it."""
+    missed = {"MESSAGE": "ARG0: 1: file: not found", "_PID": "162"}
+    lines = (
+        missed,
+        "Requires(rpmlib): rpmlib(FileDigests) <= 4.6.0-1",
+        "error: Installed (but unpackaged) file(s) found:",
+        "   /etc/site-tools.conf",
+    )
+    said = sentence(*lines, main=process(100))
+    assert "“Installed (but unpackaged) file(s) found: /etc/site-tools.conf”" in said
+    word = "error: Bad exit status from /var/tmp/rpm-tmp.X (%install)"
+    assert "the command file does not exist" in sentence(missed, word, main=process(100))
+    assert "the command file does not exist" in sentence(
+        missed, *lines[1:]
+    )  # nobody knows who it is
+
+
 def test_nothing_is_named_that_was_not_looked_at() -> None:
     assert look(Subjects()).strangers == {}
