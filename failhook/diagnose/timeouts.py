@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, quote
 from failhook.diagnose.manager import of_manager, program_of
+from failhook.diagnose.subjects import commands
 from failhook.incident import Phase
 from failhook.systemd.history import Line
 
@@ -81,7 +82,9 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
             line,
         )
     else:
-        what = f"it was not up {within}{_last_words(case)}"
+        up = f"it was not up {within}"
+        ended = f"{_called(case)} did not end {within} (Type=oneshot)"
+        what = f"{ended if kind == 'oneshot' else up}{_last_words(case)}"
         yield of_manager(
             case, "timeout-start", what, "see what it waits for, or raise TimeoutStartSec=", line
         )
@@ -95,6 +98,13 @@ _WAS_STOPPED = re.compile(
     r"|\bterminated$|\binterrupted\b",
     re.IGNORECASE,
 )
+
+
+def _called(case: Case) -> str:
+    """The command line that hung, as somebody would type it."""
+    lines = (argv for setting, _, argv in commands(case.unit) if setting == case.failing)
+    argv = next(lines, "")
+    return f"“{quote(argv, 120)}”" if argv else program_of(case)
 
 
 def _last_words(case: Case) -> str:
