@@ -16,7 +16,7 @@ _DISPLAY = re.compile(
     re.IGNORECASE,
 )
 _TERMINAL = re.compile(
-    r"not a (?:tty|terminal)\b|inappropriate ioctl for device|no tty present|must be run (?:from|in) a terminal|(?:cannot|can't|could not|unable to) open /dev/tty|requires? an? (?:interactive )?(?:tty|terminal)",
+    r"not a (?:tty|terminal)\b|inappropriate ioctl for device|no tty present|must be run (?:from|in) a terminal|(?:cannot|can't|could not|unable to) open /dev/tty\b|requires? an? (?:interactive )?(?:tty|terminal)",
     re.IGNORECASE,
 )
 _BUS = re.compile(

@@ -11,7 +11,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.endpoints import addresses_in
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SEEN, Finding, from_message, quote
-from failhook.diagnose.subjects import own_directories
+from failhook.diagnose.subjects import own_directories, paths_in
 from failhook.diagnose.text import Message
 
 
@@ -65,6 +65,10 @@ def sandboxed(
     read_only = setting.startswith(("ReadOnly", "ProtectSystem", "ProtectHome=read"))
     effect = "makes it read-only for the unit" if read_only else "hides it from the unit"
     advice = f"change {setting}"
+    if setting.startswith("DevicePolicy"):
+        effect, advice = "lets the unit not use it", f"DeviceAllow={path} rw"
+    elif setting.startswith("PrivateDevices"):
+        advice = "PrivateDevices=no, and DevicePolicy=closed with DeviceAllow= for what it needs"
     if read_only:
         advice = f"ReadWritePaths={_to_be_let_through(case, path)} (or StateDirectory=)"
     return from_message(
@@ -120,6 +124,47 @@ def forbidden_act(case: Case, message: Message) -> Finding | None:
             advice=f"do without, or {setting}=no", confidence=SEEN - 0.03,
             more=[case.checked(f"{setting}={value}", "unit/show.txt")],
         )  # fmt: skip
+    return None
+
+
+# What PrivateDevices= leaves in /dev (systemd.exec(5)).
+_PSEUDO = re.compile(
+    r"/dev/(?:null|zero|full|u?random|tty|ptmx|log|std(?:in|out|err))$|/dev/(?:pts|shm|mqueue|hugepages|fd)\b"
+)
+_GONE = re.compile(
+    r"no such (?:file|device)|\bE(?:NOENT|NODEV|NXIO)\b|errno[ =:]*(?:2|6|19)\b|not (?:found|exist)|missing",
+    re.IGNORECASE,
+)
+_OF_A_DEVICE = re.compile(
+    r"\bioctl\b|\btun(?:/tap)?\b|\btap (?:device|interface)|\b(?:open|access|find)\w*\b.{0,30}\bdevice\b"
+    r"|\bdevice\b.{0,30}\b(?:open|access|found)|\bserial port|\bframe ?buffer\b|\bDRM\b|\bKVM\b|\bVFIO\b",
+    re.IGNORECASE,
+)
+
+
+def without_device(case: Case, message: Message) -> Finding | None:
+    """A device that PrivateDevices= hides, or that DevicePolicy= and DeviceAllow= do not let through
+    (EPERM; systemd.resource-control(5))."""
+    private = case.unit.get("PrivateDevices") == "yes"
+    named = paths_in(message.raw)
+    devices = [path for path in named if path.startswith("/dev/") and not _PSEUDO.match(path)]
+    path = devices[0] if devices else ""
+    gone, refused = _GONE.search(message.text), _REFUSES.search(message.text)
+    if not (gone or refused) or (named and not path):
+        return None
+    if not path:
+        is_ours = private and _OF_A_DEVICE.search(message.text)
+        what = "the device that it needs"
+        setting = "PrivateDevices=yes"
+        return sandboxed(case, message, what, setting, SEEN - 0.15) if is_ours else None
+    fact = case.path(path)
+    if fact is not None and not fact.exists and fact.kind != "unknown":
+        return None  # there is none for anybody
+    if private:
+        return sandboxed(case, message, path, "PrivateDevices=yes")
+    policy, allowed = case.unit.get("DevicePolicy") or "auto", case.unit.get("DeviceAllow") or ""
+    if refused and (policy in ("closed", "strict") or allowed) and path not in allowed.split():
+        return sandboxed(case, message, path, f"DevicePolicy={policy}", SEEN - 0.03)
     return None
 
 

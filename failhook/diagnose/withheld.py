@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import file_in, on_command_line, the_one
 from failhook.diagnose.course import FAILURE
-from failhook.diagnose.facts import HOME, USUAL
+from failhook.diagnose.facts import HOME, USUAL, PathFact
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
+from failhook.diagnose.general import telling
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import named_paths
 from failhook.diagnose.place import OF_A_RUN, is_program_text, stands_at
@@ -54,6 +55,8 @@ def _look(case: Case) -> Iterator[Finding]:
         what, advice = _sentence(case, path, place)
         proof = (case.checked(f"{path}: {_seen(case, path)}"),)
         yield Finding("permission", fails(case, what), advice, LIKELY - 0.03, proof)
+    if case.ended_badly and not telling(case, case.messages):
+        yield from _without_a_word(case)
     for message in case.messages:
         unopened = _NOT_OPENED.search(message.text) is not None
         if named_paths(case, message) and not unopened:
@@ -144,16 +147,30 @@ def _in_its_code(case: Case, message: Message) -> Iterator[Finding]:
                 return
 
 
-def _of_its_command_line(case: Case, message: Message) -> Iterator[Finding]:
-    """The one file that it was given and its user may not read."""
-    uid = message.uid if message.uid is not None else case.uid
-    closed = [
+def _without_a_word(case: Case) -> Iterator[Finding]:
+    """It was given one file that its user may not read, and complains of nothing at all."""
+    closed = _closed_of_its_command_line(case, case.uid)
+    if len(closed) == 1:
+        ((path, _),) = closed
+        what, advice = _sentence(case, path, "ExecStart")
+        proof = (case.checked(f"{path}: {_seen(case, path)}"),)
+        yield Finding("permission", fails(case, what), advice, LIKELY + 0.03, proof)
+
+
+def _closed_of_its_command_line(case: Case, uid: int | None) -> list[tuple[str, PathFact]]:
+    return [
         (path, fact)
         for setting, program, argv in commands(case.unit)
         for path in (paths_in(argv) if setting == "ExecStart" else ())
         if path != program and (fact := case.path(path)) is not None and fact.exists
         and (access := fact.may(uid)) is not None and not access.read
     ]  # fmt: skip
+
+
+def _of_its_command_line(case: Case, message: Message) -> Iterator[Finding]:
+    """The one file that it was given and its user may not read."""
+    uid = message.uid if message.uid is not None else case.uid
+    closed = _closed_of_its_command_line(case, uid)
     if len(closed) == 1:
         (path, fact), *_ = closed
         found = forbidden(case, message, path, fact, uid, writes=False)

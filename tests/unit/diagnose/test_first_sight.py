@@ -5,6 +5,8 @@ Each with a near miss: the same words where they mean something else.
 """
 # ruff: noqa: E501 - messages are as long as they are
 
+import pytest
+
 from failhook.diagnose.config_file import users_of
 from failhook.diagnose.facts import Facts
 from failhook.diagnose.look import look
@@ -162,6 +164,62 @@ def test_a_command_that_was_missed_in_passing_is_not_what_the_main_process_compl
     assert "“Installed (but unpackaged) file(s) found: /etc/site-tools.conf”" in said
     # nobody knows which process is the main one
     assert "the command file does not exist" in sentence(missed, *lines[1:])
+
+
+DEVICES = Facts(
+    paths={"/dev/net/tun": there(kind="character device"), "/dev/kvm": gone("/dev/kvm")}
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "show", "said"),
+    [
+        ("Cannot open /dev/net/tun: No such file or directory", {"PrivateDevices": "yes"}, "/dev/net/tun: PrivateDevices=yes hides it from the unit"),
+        ("could not open /dev/ttyUSB0: No such file or directory", {"PrivateDevices": "yes"}, "/dev/ttyUSB0: PrivateDevices=yes hides it"),
+        ("ERROR: ioctl() [No such file or directory][2]", {"PrivateDevices": "yes"}, "the device that it needs: PrivateDevices=yes hides it"),
+        ("open(/dev/net/tun): Operation not permitted", {"DevicePolicy": "closed"}, "/dev/net/tun: DevicePolicy=closed lets the unit not use it"),
+        ("open(/dev/net/tun): Operation not permitted", {"DeviceAllow": "/dev/fuse rw"}, "/dev/net/tun: DevicePolicy=auto lets the unit not use it"),
+    ],
+)  # fmt: skip
+def test_a_device_that_the_unit_may_not_use(line: str, show: dict[str, str], said: str) -> None:
+    """n2n's edge, and whoever opens one by its name."""
+    assert said in judge(case(line, show=show, facts=DEVICES)).summary
+
+
+@pytest.mark.parametrize(
+    ("line", "show"),
+    [
+        ("Cannot open /dev/net/tun: No such file or directory", {}),
+        ("Cannot open /dev/kvm: No such file or directory", {"PrivateDevices": "yes"}),  # nobody has it
+        ("Cannot open /dev/null: Permission denied", {"PrivateDevices": "yes"}),
+        ("Cannot open /srv/tun: No such file or directory", {"PrivateDevices": "yes"}),
+        ("ioctl() failed: timeout", {"PrivateDevices": "yes"}),
+        ("using /dev/net/tun", {"PrivateDevices": "yes"}),
+        ("open(/dev/net/tun): Operation not permitted", {"DevicePolicy": "closed", "DeviceAllow": "/dev/net/tun rw"}),
+        ("open(/dev/net/tun): No such file or directory", {"DevicePolicy": "closed"}),
+    ],
+)  # fmt: skip
+def test_a_device_that_no_setting_keeps_from_it(line: str, show: dict[str, str]) -> None:
+    said = judge(case(line, show=show, facts=DEVICES)).summary
+    assert "PrivateDevices" not in said and "DevicePolicy" not in said
+
+
+def test_a_file_of_the_command_line_that_is_not_for_a_program_that_only_chats() -> None:
+    """ircd-hybrid says its version, its pid, and nothing of the configuration that it cannot read."""
+    closed = there(0o600, "root", read=False, write=False)
+    facts = Facts(
+        paths={"/etc/a.cfg": closed},
+        withheld={"/x": "/etc/a.cfg:7", "/y": "/etc/a.cfg:9"},
+        names={UID: "irc"}, users={"irc": UID},
+    )  # fmt: skip
+    show = CONFIGURED | {"User": "irc", "UID": str(UID)}
+    lines = [{"MESSAGE": text, "_UID": str(UID)} for text in ("version 8.2", "pid 144")]
+    said = sentence(*lines, show=show, facts=facts)
+    assert "irc may not read /etc/a.cfg (ExecStart=), mode 0600, owner root" in said
+    assert "irc may not read" in sentence(show=show, facts=facts)
+    other = lines[0] | {"MESSAGE": "ERROR: no network 'office' is defined"}
+    assert "no network 'office'" in sentence(*lines, other, show=show, facts=facts)
+    assert "may not read" not in sentence(*lines, show=show, facts=facts, exit_status="0")
 
 
 def test_nothing_is_named_that_was_not_looked_at() -> None:
