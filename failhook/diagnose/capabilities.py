@@ -29,7 +29,7 @@ _NEEDED = tuple(
     (re.compile(words, re.IGNORECASE), capability)
     for words, capability in (
         (r"\b(?P<named>cap_[a-z_]{3,30})\b", ""),
-        (r"raw socket|packet socket|\bAF_PACKET\b|SOCK_RAW|\bpcap|\bcaptur|\bicmp\b|\bsniff|promisc", "cap_net_raw"),
+        (r"raw socket|packet socket|\bsocket: operation not permitted|\bAF_PACKET\b|SOCK_RAW|\bpcap|\bcaptur|\bicmp\b|\bsniff|promisc", "cap_net_raw"),
         ((r"RTNETLINK|netlink|/dev/net/tun|TUNSETIFF|\btun(?:nel)?\b|\btap\b|iptables|nftables|\bnft\b|ipset"
          r"|\b(?:add|set|delete|create|bring)\w{0,4} (?:the )?(?:route|address|interface|link|device)|SO_BINDTODEVICE|SO_MARK|SIOCSIF|ip link|multicast rout"), "cap_net_admin"),
         (r"\bset(?:res|re|e)?gid|setgroups|initgroups|change (?:the )?group|drop(?:ping)? (?:group )?privileges to group", "cap_setgid"),

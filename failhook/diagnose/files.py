@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from failhook.diagnose import acts
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FAILURE, NAMES_A_THING, without_advice
 from failhook.diagnose.disks import full
@@ -18,13 +19,7 @@ from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_mes
 from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths, told_paths
 from failhook.diagnose.place import DATABASES, MADE, OF_A_RUN, SYSTEM_PLACES, place_in
 from failhook.diagnose.rights import forbidden, unmakeable
-from failhook.diagnose.sandbox import (
-    forbidden_act,
-    hidden_by,
-    sandboxed,
-    without_device,
-    write_protected,
-)
+from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import commands, own_directories, paths_in
 from failhook.diagnose.text import Message
 from failhook.incident import Proof
@@ -421,8 +416,7 @@ def _said(case: Case) -> list[Finding]:
             full,
             read_only,
             wrong_mode,
-            without_device,
-            forbidden_act,
+            *acts.REFUSED,
             denied,
             locked,
             missing,

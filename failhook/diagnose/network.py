@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose import here, tls
+from failhook.diagnose.acts import kept_from_address, without_network
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import FRAME
 from failhook.diagnose.endpoints import (
@@ -27,7 +28,6 @@ from failhook.diagnose.finding import (
     quote,
 )
 from failhook.diagnose.ports import COMPLAINS, PORT, cannot_listen, near, privileged, taken
-from failhook.diagnose.sandbox import kept_from_address, without_network
 from failhook.diagnose.text import Message
 
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)

@@ -25,7 +25,7 @@ _QUOTED = re.compile(
     r"(?P<q>['\"`])(?P<path>/[^'\"`\n]{1,500})['\"`]|\[(?P<boxed>/[^\[\]\s]{1,500})\]"
 )
 _PLAIN = re.compile(
-    r"(?:(?<![\w.:/~*\])}-])|(?<=\bunix:)|(?<=\bfile:)|(?<=\blocal:))(?!//)/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}"
+    r"(?:(?<![\w.:/~*\])}-])|(?<=\bunix:)|(?<=\bfile:)|(?<=\blocal:)|(?<=\bunix://)|(?<=\bfile://))(?!//)/[\w.+@%~=,:-][\w.+@%~=,:/-]{0,500}"
 )
 _TRAILING = re.compile(r"(?::\d{1,7}){1,2}:?$|[.,:;=\\]{1,60}$")
 _EXEC_PATH = re.compile(r"^\{ path=(?P<path>\S+) ; argv\[\]=(?P<argv>.*?) ; ", re.MULTILINE)

@@ -118,6 +118,32 @@ def test_who_may_not_read_what(hooked: Hooked) -> None:
     assert "nobody may not enter /srv/closed (mode 0700, owner root)" in summary
 
 
+SANDBOXES = {
+    "temporary": ("TemporaryFileSystem=/srv", "cat /srv/box/data", "{} hides it"),
+    "proc": ("ProcSubset=pid", "cat /proc/meminfo", "/proc/meminfo: {} hides it"),
+    "noexec": ("NoExecPaths=/srv", "sh -c /srv/box/run", "{} lets the unit not execute it"),
+    "users": ("PrivateUsers=yes", "chown daemon /srv/box/data", "{} has no other users"),
+    "calls": (
+        "SystemCallErrorNumber=EPERM\nSystemCallFilter=~unshare",
+        "unshare --uts true",
+        "SystemCallFilter= forbids that system call",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SANDBOXES)
+def test_which_setting_of_the_sandbox_stands_in_the_way(hooked: Hooked, name: str) -> None:
+    """The program only knows that it was refused, or that there is nothing."""
+    bed, (settings, command, said) = hooked.machine, SANDBOXES[name]
+    bed.write("/srv/box/data", "x\n")
+    bed.write("/srv/box/run", "#!/bin/sh\n", mode=0o755)
+    unit = f"v-box-{name}.service"
+    _fail(bed, unit, service("stop-post", f"Type=oneshot\n{settings}\nExecStart={command}\n"))
+    verdict = _verdict(hooked, unit)
+    assert said.format(settings) in verdict["summary"], verdict
+    assert verdict["cause"] == "sandbox"
+
+
 def test_a_line_of_a_configuration_is_quoted(hooked: Hooked) -> None:
     bed = hooked.machine
     bed.write("/etc/acme.conf", "[main]\nworkers = many\n")
