@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 
 from failhook.diagnose.facts import Facts
-from failhook.diagnose.place import CONFIGS, file_pattern, is_program_text, place_in
+from failhook.diagnose.place import BEFORE_IT, CONFIGS, file_pattern, is_program_text, place_in
 from failhook.diagnose.subjects import Subjects, commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.systemd.unit import UnitState
@@ -87,7 +87,7 @@ def lone_line(text: str) -> str | None:
 def file_in(text: str) -> str | None:
     """A file of the line that is a configuration by its name or its place."""
     for match in _ANY_FILE.finditer(text):
-        name = match["file"]
+        name = BEFORE_IT.sub("", match["file"])
         if name in OF_THE_SYSTEM:
             continue
         low = name.lower()

@@ -24,22 +24,13 @@ from failhook.diagnose.course import FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
-from failhook.diagnose.manager import program_of
 from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
 from failhook.diagnose.subjects import commands, environment_files, paths_in, variables_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
+from failhook.diagnose.told_above import WRONG, told_above
 from failhook.diagnose.tracebacks import crashes
 
-_WRONG = re.compile(
-    r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|bogus|wrong|undefined|malformed"
-    r"|deprecated|obsolete|missing|misplaced|misused|disallowed|expected|expecting|duplicate|already (?:defined|exists|declared)"
-    r"|not (?:a )?(?:valid|known|allowed|permitted|recogni[sz]ed|defined|supported|found|understood)"
-    r"|must (?:be|end|start|begin|match|have|not)\b|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
-    r"|pars(?:e|ing)|no such|(?:does not|doesn't) exist|out of range|too (?:large|small|long|many|few)|stray"
-    r"|mismatch|conflict|unterminated|unbalanced|unclosed|misspelled|ignored|emerg)",
-    re.IGNORECASE,
-)
 _ABOUT_SETTINGS = re.compile(
     r"\b(?:unknown|unrecogni[sz]ed|unsupported|invalid|illegal|bad|bogus|undefined|no such|unexpected|wrong"
     r"|misspelled|duplicate|obsolete|ambiguous|missing)[ \w/'\"`-]{0,30}"
@@ -96,7 +87,7 @@ _PLACE_WORDS = re.compile(
 _NUMBERED = re.compile(
     r"(?:at |in |on )?line[ :#]{1,3}(?P<line>\d{1,7}): (?P<text>\S.{0,200})$", re.IGNORECASE
 )
-_A_REASON_FOR_IT = re.compile(rf"{_WRONG.pattern}|\bnot\b", re.IGNORECASE)
+_A_REASON_FOR_IT = re.compile(rf"{WRONG.pattern}|\bnot\b", re.IGNORECASE)
 _LINE_FOLLOWS = re.compile(r"\b(?:below|following|offending|this) line:?$", re.IGNORECASE)
 _ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
@@ -105,16 +96,7 @@ _CHECKED = re.compile(
     r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
     re.IGNORECASE,
 )
-# "Please fix fatal configuration errors, exiting..."
-_OF_A_RESULT_ONLY = re.compile(
-    r"\b(?:bad|invalid|wrong|broken|conf(?:ig(?:uration)?)?s?|files?|errors?|fatal|please|fix|correct|check|exit(?:ing|ed)?"
-    r"|abort(?:ing|ed)?|quit(?:ting)?|giving up|stop(?:ping|ped)?|read(?:ing)?|pars(?:e|ed|ing)|load(?:ed|ing)?"
-    r"|process(?:ed|ing)?|fail(?:ed|s|ure)?|with|in|of|the|an?|to|from|due|because|ha(?:s|ve|d)|found|there|were|was|is|are"
-    r"|not|cannot|could|couldn't|unable|can't|terminat(?:e|ing)|shutting down|valid(?:at(?:e|ion|ing))?|your|its"
-    r"|settings?|options?|and|try|again|problems?|see|above|before|start(?:ing|up)?|[efw]|main|critical)\b",
-    re.IGNORECASE,
-)
-_OF_A_RESULT, _RESULT_BELOW = 200, 8  # characters; lines
+_OF_A_QUOTE = 200  # characters
 _FILES = 2
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
@@ -151,7 +133,7 @@ def _said(case: Case) -> Iterator[Finding]:
             yield from _above(case, message, place)
         elif place is None and _ERROR_IN_LINE.search(message.text) and is_only_place(message.text):
             yield from _above_a_number(case, message)
-        elif place is not None and (about or _WRONG.search(text)):
+        elif place is not None and (about or WRONG.search(text)):
             if FRAME.match(message.raw):
                 continue  # a step of a stack, not a mistake
             yield _at_place(case, message, text, place, plain=not about)
@@ -179,8 +161,9 @@ def _is_of_a_checker(text: str, checked: set[str]) -> bool:
 
 
 def _is_about_settings(text: str) -> bool:
-    """It calls a setting wrong; "Invalid argument" alone is errno's, and a token may be a login's."""
-    if _LOGIN.search(text):
+    """It calls a setting wrong; "Invalid argument" alone is errno's, a token may be a login's, and
+    mount(8) says of every refusal that it may be a bad option."""
+    if _LOGIN.search(text) or "wrong fs type, bad option" in text:
         return False
     if (_DENIED.search(text) and place_in(text) is None) or any(
         name in text for name in OF_THE_SYSTEM
@@ -203,7 +186,7 @@ def _above(case: Case, message: Message, place: Place) -> Iterator[Finding]:
             return
         if _ASIDE.fullmatch(one.text):
             continue
-        complains = _WRONG.search(one.text) or _POINTS.search(one.text)
+        complains = WRONG.search(one.text) or _POINTS.search(one.text)
         if complains and not one.lower.startswith("while "):
             yield _at_place(case, one, one.text, place, plain=False)
             return
@@ -213,7 +196,7 @@ def _above_a_number(case: Case, message: Message) -> Iterator[Finding]:
     """``unknown user: x`` / ``config file error in line 9``."""
     number = lone_line(message.text)
     for one in reversed(case.messages[max(0, message.number - 2) : message.number]):
-        if one.pid != message.pid or not _WRONG.search(one.raw):
+        if one.pid != message.pid or not WRONG.search(one.raw):
             return
         file = the_one(case.unit, case.facts)
         where = Place(file, number) if file else f"line {number} of its configuration"
@@ -235,13 +218,11 @@ def _at_place(
     sure: float | None = None,
 ) -> Finding:
     where = _around(case, message, place)
-    told = _told_above(case, message, text) if where.line is None else []
+    told = told_above(case, message, text) if where.line is None else []
     if told:
         text, plain = ": ".join(one.text.rstrip(": ") for one in told), False
     if where.line is None and (reason := _reason_below(case, message, text, place.file)):
         text, plain = f"{text.rstrip(': .')}: {reason}", False
-    line = case.facts.lines.get(f"{where.file}:{where.line}", "")
-    shown = f" (that line: {quote(line, 120)})" if line and line not in text else ""
     if sure is None:
         sure = SAID + (0.02 if plain else 0.08) - (0.1 if place.line is None else 0.0)
     if where.line is None and _is_vague(text, place.file):
@@ -250,37 +231,24 @@ def _at_place(
         case,
         message,
         "configuration",
-        what=f"a mistake in {where}: “{quote(text)}”{shown}",
+        what=f"a mistake in {where}: “{quote(_from_its_line(text, where.line))}”"
+        f"{_its_text(case, where, text)}",
         advice=f"correct {where}",
         confidence=sure,
         more=[case.proof(one) for one in told],
     )
 
 
-def _told_above(case: Case, message: Message, text: str) -> list[Message]:
-    """``Symbolic name "ws2" not defined!`` / ``bad config file: /etc/x.cfg``: where a line says only
-    that there are mistakes, the first of those above it."""
-    if not _is_only_a_result(case, text):
-        return []
-    above = case.messages[max(0, message.number - _RESULT_BELOW) : message.number]
-    told = [
-        one
-        for one in above
-        if one.pid == message.pid
-        and (one.level >= Level.WARNING or _WRONG.search(one.text[:600]))
-        and not _is_only_a_result(case, one.text)
-    ]
-    return told[:_REASONS]
+def _from_its_line(text: str, line: str | None) -> str:
+    """Of a text that is too long to be quoted, what it says of the line."""
+    head = f"line {line}: "
+    at = text.rfind(head) if line and len(text) > _OF_A_QUOTE else -1
+    return text[at + len(head) :] if at >= 0 else text
 
 
-def _is_only_a_result(case: Case, text: str) -> bool:
-    """It has no word of its own beside "bad", "configuration", "exiting" and the like."""
-    if len(text) > _OF_A_RESULT or lone_line(text):
-        return False
-    rest = _ANY_FILE.sub(" ", text)
-    for name in {case.incident.unit.partition(".")[0], program_of(case).rpartition("/")[2]}:
-        rest = re.sub(rf"\b{re.escape(name)}[\w.:]*", " ", rest, flags=re.IGNORECASE)
-    return not re.search(r"\w", _OF_A_RESULT_ONLY.sub(" ", rest))
+def _its_text(case: Case, place: Place, text: str) -> str:
+    line = case.facts.lines.get(f"{place.file}:{place.line}", "")
+    return f" (that line: {quote(line, 120)})" if line and line not in text else ""
 
 
 def _reason_below(case: Case, message: Message, text: str, file: str) -> str:
@@ -291,7 +259,7 @@ def _reason_below(case: Case, message: Message, text: str, file: str) -> str:
     said = [
         one.text
         for one in takewhile(lambda each: each.pid == message.pid, below)
-        if _WRONG.search(one.text) and place_in(one.text) is None and _NAMES_IT.search(one.text)
+        if WRONG.search(one.text) and place_in(one.text) is None and _NAMES_IT.search(one.text)
     ]
     return ": ".join(said)
 

@@ -49,7 +49,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _TIMED_OUT = re.compile(
-    r"TimeoutError: timed out|connection timed out|ETIMEDOUT|connect(?:ion)? (?:timed[ -]?out|time-?out(?!s?\b[ \w]{0,12}[=:]? ?(?:\d|is\b|set\b|to\b)))|errno[ =:]*110\b"
+    r"TimeoutError: timed out|dial (?:tcp|udp)\d? \S{1,120}: i/o timeout|connection timed out|ETIMEDOUT|connect(?:ion)? (?:timed[ -]?out|time-?out(?!s?\b[ \w]{0,12}[=:]? ?(?:\d|is\b|set\b|to\b)))|errno[ =:]*110\b"
     r"|connect(?:ing|ion)? to \S[^\n]{0,120}? timed out|no route to host|EHOSTUNREACH|network is unreachable|ENETUNREACH|host is (?:down|unreachable)",
     re.IGNORECASE,
 )

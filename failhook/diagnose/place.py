@@ -34,7 +34,7 @@ _PLACES = tuple(
         + r"['\"\])]{1,2}[,:]? {0,2}line[ :]{1,2}(?P<line>\d{1,7})",
     )
 )
-_BEFORE_IT = re.compile(r"^//(?=/)|^/(?=/)|^--?[\w.-]{1,40}=(?=/)")  # of a file:// URL; an option
+BEFORE_IT = re.compile(r"^//(?=/)|^/(?=/)|^--?[\w.-]{1,40}=(?=/)")  # of a file:// URL; an option
 _PROGRAM_PLACES = (
     "http:",
     "https:",
@@ -81,7 +81,7 @@ def place_in(text: str) -> Place | None:
     found: list[tuple[int, Place]] = []
     for pattern in _PLACES:
         found += [
-            (match.start(), Place(_BEFORE_IT.sub("", match["file"]), match["line"]))
+            (match.start(), Place(BEFORE_IT.sub("", match["file"]), match["line"]))
             for match in pattern.finditer(text)
             if _is_file(match) and not is_program_text(match["file"])
         ]

@@ -222,5 +222,23 @@ def test_a_file_of_the_command_line_that_is_not_for_a_program_that_only_chats() 
     assert "may not read" not in sentence(*lines, show=show, facts=facts, exit_status="0")
 
 
+def test_in_other_words_still() -> None:
+    """Prometheus names its file with the option; Go's dial; mount(8)."""
+    line = 'msg="Error loading config (--config.file=/etc/p.yml)" err="parsing YAML file: line 12: field x not found in type config.plain"'
+    assert "a mistake in /etc/p.yml line 12: “msg=" in sentence(line)
+    line = line.replace(
+        "parsing YAML file", f"parsing YAML file {'x' * 60}: yaml: unmarshal errors"
+    )
+    assert "line 12: “field x not found in type config.plain" in sentence(line)
+    said = sentence("no brokers to talk to: dial tcp 10.0.0.5:9092: i/o timeout")
+    assert "10.0.0.5" in said and "cannot be reached" in said
+    refused = judge(
+        case(
+            "mount: wrong fs type, bad option, bad superblock on /dev/sdb1, missing codepage or helper program"
+        )
+    )
+    assert refused.cause != "configuration" and "/dev/sdb1" in refused.summary
+
+
 def test_nothing_is_named_that_was_not_looked_at() -> None:
     assert look(Subjects()).strangers == {}
