@@ -19,7 +19,7 @@ from failhook.diagnose.text import Message
 from failhook.diagnose.together import together
 
 _REFUSED = re.compile(
-    r"permission denied \((?:publickey|password|gssapi|keyboard|hostbased)|host key verification failed|host key for \S{1,200} has changed"
+    r"permission denied \((?:publickey|password|gssapi|keyboard|hostbased)"
     r"|(?:password|peer|ident|ldap|md5|gssapi|sasl\w*|scram\S{0,20}) authentication failed|access denied for user|(?:authentication|login|logon) (?:is |was |has )?(?:failed|failure|refused|denied|rejected|unsuccessful)"
     r"|\b(?:failed|refused|could not|couldn't|unable|cannot) to (?:authenticate|log ?in)\b|\b(?:cannot|can't|couldn't|could not) (?:authenticate|log ?in)\b"
     r"|(?:invalid|bad|wrong|incorrect|expired|missing) (?:(?:user ?name|password|api|access|bearer|auth(?:entication|orization)?|account|security|refresh|login|client)(?: (?:or|and) |[ /]{1,2})){0,3}(?:credentials?|passwords?|tokens?|key id|api[ _-]?keys?|secret)\b"
@@ -28,6 +28,15 @@ _REFUSED = re.compile(
     r"|permission denied (?:for|to) (?:schema|table|relation|database|function|sequence|view|create|set)\b|password (?:is |has )expired|account (?:is |has been )?(?:locked|disabled|expired)"
     r"|\bunauthorized: |access to the resource is denied"
     r"|^authentication required\b|no pg_hba\.conf entry",
+    re.IGNORECASE,
+)
+_HOST_KEY = re.compile(
+    r"host key verification failed|host key for \S{1,200} has changed|host identification has changed"
+    r"|no (?:\w+ )?host key is known for \S",
+    re.IGNORECASE,
+)
+_WHOSE = re.compile(
+    r"host key (?:is known )?for \[?(?P<host>[\w.:-]{1,200}?)\]?(?::\d+)?(?: has changed| and you|$)",
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[\w.:\[\]-]{2,200})(?![\w@])")
@@ -53,6 +62,24 @@ def _refused(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _host_key(case: Case, message: Message) -> Finding | None:
+    """Whom ssh(1) does not believe: the host shows a key that is not the one in known_hosts."""
+    text = message.text[:600]
+    if not _HOST_KEY.search(text) or message.level is Level.TALK:
+        return None
+    match = _WHOSE.search(text) or next(
+        (found for one in case.messages if (found := _WHOSE.search(one.text[:600]))), None
+    )
+    whose = f"of {match['host']} " if match is not None else ""
+    return from_message(
+        case, message, "host-key",
+        what=f"the host key {whose}is not known here, or is another one than before: "
+        f"“{quote(text, 160)}”",
+        advice="compare its fingerprint (ssh-keyscan HOST | ssh-keygen -lf -), then mend known_hosts",
+        confidence=LIKELY + 0.2,
+    )  # fmt: skip
+
+
 def _server(case: Case) -> str:
     """The only one that the command line names, without what may be a password."""
     found = {match["url"] for match in _URL.finditer(case.unit.get("ExecStart") or "")}
@@ -67,7 +94,7 @@ def _file(case: Case, text: str) -> str:
 
 
 def _look(case: Case) -> Iterator[Finding]:
-    yield from each(case, _refused)
+    yield from each(case, _host_key, _refused)
 
 
 CAUSES = (Cause("logins", "logins that were refused", _look),)
