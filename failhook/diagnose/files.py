@@ -73,12 +73,6 @@ _REASON = re.compile(
     r"[:;,(-] {0,3}[A-Za-z][\w'’]* ?[^:]{4,}$|\b(?:because|since|at line|line \d)\b"
 )
 # Made by a run and gone with it: that they are not there afterwards proves nothing.
-# What lies in a database or a broker.
-_OF_A_SERVER = re.compile(
-    r"\b(?P<kind>database|schema|relation|tablespace|publication|subscription|replication slot|bucket|topic|queue|vhost|keyspace"
-    r"|collection|index|stream)s? (?P<q>['\"`])(?P<name>[\w.:-]{1,80})(?P=q) (?:does not|doesn't) exist",
-    re.IGNORECASE,
-)
 _OUTPUT = re.compile(r"\boutput file\b|\b(?:for|to) (?:writ|output)\w*", re.IGNORECASE)
 _MAKES = re.compile(r"creat|mak(?:e|ing)|bind|listen", re.IGNORECASE)
 
@@ -95,7 +89,7 @@ def _missing_above(case: Case, message: Message) -> str | None:
     for one in reversed(case.messages[max(0, message.number - 6) : message.number]):
         for path in reversed(paths_in(one.raw)):
             fact = case.path(path)
-            if fact is not None and fact.kind in ("missing", "loop"):
+            if fact is not None and fact.kind in ("missing", "loop") and path.count("/") > 1:
                 return path
     return None
 
@@ -105,10 +99,10 @@ def missing(case: Case, message: Message) -> Finding | None:
     by_words = _MISSING.search(message.text) is not None
     if not (by_words or _NOT_EXECUTABLE.search(message.text)) or _OF_THE_WEB.search(message.text):
         return None
-    if (thing := _OF_A_SERVER.search(message.text)) is not None:
-        return _absent_at_a_server(case, message, thing)
-    paths = [*named_paths(case, message), *_of_line(case, message)]
     by_system = _NO_SUCH.search(message.text) is not None
+    paths = [*named_paths(case, message), *_of_line(case, message)]
+    if not by_system:  # "address '10.0.0.5' is missing /prefixlength"
+        paths = [path for path in paths if path.count("/") > 1]
     for path in reversed(paths):
         fact = case.path(path)
         hidden = hidden_by(case, path, fact)
@@ -125,17 +119,6 @@ def missing(case: Case, message: Message) -> Finding | None:
             if closed is not None:
                 return closed
     return _missing_by_its_words(case, message, paths) if by_words else None
-
-
-def _absent_at_a_server(case: Case, message: Message, thing: re.Match[str]) -> Finding:
-    """``database "shop" does not exist``: it is no file of this machine."""
-    return from_message(
-        case, message, "object-missing",
-        what=f"the {thing['kind'].lower()} {thing['name']} does not exist: "
-        f"“{quote(message.text, 180)}”",
-        advice=f"make it, or correct its name where the {thing['kind'].lower()} is configured",
-        confidence=SAID,
-    )  # fmt: skip
 
 
 def _missing_by_its_words(case: Case, message: Message, paths: list[str]) -> Finding | None:

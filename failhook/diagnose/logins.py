@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A login that a program tried and that was refused: by a database, a broker, ssh, an HTTP API.
+"""What a server refused or does not have: logins, databases; and hosts that show another key.
 
 Its own clients fail to log in as well, and it goes on: a line that tells whose attempt it was, or that
 the program calls mere talk, is left alone.
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.empty import inputs_of
-from failhook.diagnose.finding import LIKELY, Cause, Finding, each, from_message, quote
+from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, each, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import together
@@ -37,6 +37,12 @@ _HOST_KEY = re.compile(
 )
 _WHOSE = re.compile(
     r"host key (?:is known )?for \[?(?P<host>[\w.:-]{1,200}?)\]?(?::\d+)?(?: has changed| and you|$)",
+    re.IGNORECASE,
+)
+# What lies in a database or a broker.
+_OF_A_SERVER = re.compile(
+    r"\b(?P<kind>database|schema|relation|tablespace|publication|subscription|replication slot|bucket|topic|queue|vhost|keyspace"
+    r"|collection|index|stream)s? (?P<q>['\"`])(?P<name>[\w.:-]{1,80})(?P=q) (?:does not|doesn't) exist",
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[\w.:\[\]-]{2,200})(?![\w@])")
@@ -80,6 +86,20 @@ def _host_key(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _not_there(case: Case, message: Message) -> Finding | None:
+    """``database "shop" does not exist``: it is no file of this machine."""
+    thing = _OF_A_SERVER.search(message.text)
+    if thing is None:
+        return None
+    return from_message(
+        case, message, "object-missing",
+        what=f"the {thing['kind'].lower()} {thing['name']} does not exist: "
+        f"“{quote(message.text, 180)}”",
+        advice=f"make it, or correct its name where the {thing['kind'].lower()} is configured",
+        confidence=SAID + 0.04,
+    )  # fmt: skip
+
+
 def _server(case: Case) -> str:
     """The only one that the command line names, without what may be a password."""
     found = {match["url"] for match in _URL.finditer(case.unit.get("ExecStart") or "")}
@@ -94,7 +114,7 @@ def _file(case: Case, text: str) -> str:
 
 
 def _look(case: Case) -> Iterator[Finding]:
-    yield from each(case, _host_key, _refused)
+    yield from each(case, _host_key, _refused, _not_there)
 
 
 CAUSES = (Cause("logins", "logins that were refused", _look),)

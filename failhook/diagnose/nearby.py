@@ -30,6 +30,7 @@ def named_paths(case: Case, message: Message) -> list[str]:
         if FRAME.match(one.raw):
             continue
         above = [path for path in paths_in(one.raw) if not is_program(case, path)]
+        above = [path for path in above if path.count("/") > 1]  # a word behind a slash
         if above:
             return above
     return []

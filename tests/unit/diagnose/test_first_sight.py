@@ -222,6 +222,25 @@ def test_a_file_of_the_command_line_that_is_not_for_a_program_that_only_chats() 
     assert "may not read" not in sentence(*lines, show=show, facts=facts, exit_status="0")
 
 
+def test_a_word_behind_a_slash_is_no_file() -> None:
+    """netplan, whose helper then complains that there is no udevd."""
+    lines = (
+        "/etc/netplan/10-lan.yaml:5:18: Error in network definition: address '10.0.0.5' is missing /prefixlength",
+        {
+            "MESSAGE": "Failed to send reload request: No such file or directory",
+            "_PID": "152",
+            "SYSLOG_IDENTIFIER": "udevadm",
+        },
+    )
+    facts = Facts(paths={"/prefixlength": gone("/prefixlength"), "/data": gone("/data")})
+    said = sentence(*lines, facts=facts)
+    assert (
+        "a mistake in /etc/netplan/10-lan.yaml line 5" in said
+        and "/prefixlength does not" not in said
+    )
+    assert "/data does not exist" in sentence("open /data: no such file or directory", facts=facts)
+
+
 def test_in_other_words_still() -> None:
     """Prometheus names its file with the option; Go's dial; mount(8)."""
     line = 'msg="Error loading config (--config.file=/etc/p.yml)" err="parsing YAML file: line 12: field x not found in type config.plain"'
