@@ -210,7 +210,7 @@ def test_a_thousand_wait_for_a_receiver_and_are_told_in_order_when_it_is_back(
 
 
 def test_killed_at_any_moment_nothing_is_lost_and_the_order_holds(site: Site) -> None:
-    number = 60
+    number = 120
     chance = random.Random(7)
     with Receiver() as there:
         site.to("tell", there)
