@@ -75,6 +75,9 @@ def _end_the_runner(machine: Machine) -> None:
     starts the next one at once, and that would be half warm when the unit fails."""
     machine.systemctl("stop", "failhook.path", "failhook.service")
     inside(machine, f"{STATE}/unfinished").unlink(missing_ok=True)
+    machine.systemctl(
+        "reset-failed", "failhook.path", check=False
+    )  # nobody else starts it so often
     machine.systemctl("start", "failhook.path")
     state = machine.show("failhook.service", "ActiveState")["ActiveState"]
     if state != "inactive":
