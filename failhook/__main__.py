@@ -33,8 +33,6 @@ def _run_runner(*, user: bool) -> int:
     from failhook.recruit import recruit
 
     gc.disable()  # until all is imported: what is made meanwhile stays
-    # OpenSSL's hashes: to load that library takes longer than Python's own for all of a bundle.
-    sys.modules["_hashlib"] = None  # type: ignore[assignment]
     first = recruit(user=user)
     from failhook.serve import serve
 

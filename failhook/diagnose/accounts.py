@@ -41,14 +41,15 @@ def _absent(case: Case, message: Message) -> Finding | None:
     text = message.text[:600]
     if not _MISSING.search(text) or _OF_A_LOGIN.search(text):
         return None
-    for match in _NAMED.finditer(text):
+    named = list(_NAMED.finditer(text))
+    for match in named:
         name = match["name"] or match["called"] or match["before"]
         kind = (match["kind"] or match["of"] or _OF_CALL[match["call"]]).lower()
         known = case.facts.users if kind == "user" else case.facts.groups
         if name in known and known[name] is None:
             return _not_there(case, message, kind, name)
     strangers = case.facts.strangers
-    if len(strangers) == 1 and _OF_A_USER.search(text):
+    if len(strangers) == 1 and not named and _OF_A_USER.search(text):
         ((name, place),) = strangers.items()
         return _not_there(case, message, "user", name, f" ({stands_at(place)})")
     return None

@@ -68,9 +68,10 @@ _GONE = re.compile(
     r"no such (?:file|device)|\bE(?:NOENT|NODEV|NXIO)\b|errno[ =:]*(?:2|6|19)\b|not (?:found|exist)|missing",
     re.IGNORECASE,
 )
+# No interface of the network: "Device eth0 not found" is none of /dev.
 _OF_A_DEVICE = re.compile(
-    r"\bioctl\b|\btun(?:/tap)?\b|\btap (?:device|interface)|\b(?:open|access|find)\w*\b.{0,30}\bdevice\b"
-    r"|\bdevice\b.{0,30}\b(?:open|access|found)|\bserial port|\bframe ?buffer\b|\bDRM\b|\bKVM\b|\bVFIO\b",
+    r"\bioctl\b|\btun/tap\b|\btap device\b|\bopen\w*\b.{0,30}\bdevice\b|\bserial port|\bframe ?buffer\b"
+    r"|\bDRM\b|\bKVM\b|\bVFIO\b",
     re.IGNORECASE,
 )
 
@@ -82,21 +83,28 @@ def without_device(case: Case, message: Message) -> Finding | None:
     named = paths_in(message.raw)
     devices = [path for path in named if path.startswith("/dev/") and not _PSEUDO.match(path)]
     path = devices[0] if devices else ""
-    gone, refused = _GONE.search(message.text), _REFUSES.search(message.text)
+    # Of what is hidden ENOENT is told, of what is not let through EPERM: EACCES is of modes.
+    gone, refused = _GONE.search(message.text), _NOT_PERMITTED.search(message.text)
     if not (gone or refused) or (named and not path):
         return None
     if not path:
         is_ours = private and _OF_A_DEVICE.search(message.text)
         what = "the device that it needs"
         setting = "PrivateDevices=yes"
-        return sandboxed(case, message, what, setting, SEEN - 0.15) if is_ours else None
+        return sandboxed(case, message, what, setting, LIKELY + 0.1) if is_ours else None
     fact = case.path(path)
     if fact is not None and not fact.exists and fact.kind != "unknown":
         return None  # there is none for anybody
     if private:
         return sandboxed(case, message, path, "PrivateDevices=yes")
+    return _not_let_through(case, message, path) if refused else None
+
+
+def _not_let_through(case: Case, message: Message, path: str) -> Finding | None:
     policy, allowed = case.unit.get("DevicePolicy") or "auto", case.unit.get("DeviceAllow") or ""
-    if refused and (policy in ("closed", "strict") or allowed) and path not in allowed.split():
+    if path in allowed.split() or "char-" in allowed or "block-" in allowed:  # groups of devices
+        return None
+    if policy in ("closed", "strict") or allowed:
         return sandboxed(case, message, path, f"DevicePolicy={policy}", SEEN - 0.03)
     return None
 

@@ -45,7 +45,7 @@ def _replaced(case: Case, path: str) -> str | None:
     """The place of an empty file system of the unit's own that the path is below."""
     words = (case.unit.get("TemporaryFileSystem") or "").split()
     bound = [
-        word.lstrip("-").split(":")[-1 if word.count(":") == 1 else 1] if ":" in word else word
+        word.split(":")[1] if ":" in word else word.lstrip("-")
         for setting in ("BindPaths", "BindReadOnlyPaths")
         for word in (case.unit.get(setting) or "").split()
     ]

@@ -139,6 +139,7 @@ def test_a_user_that_only_the_configuration_names() -> None:
     assert "the user ids (/etc/a/a.yaml line 12) does not exist" in verdict.summary
     two = Facts(strangers={"ids": "/etc/a/a.yaml:12", "acme": "/etc/a/a.yaml:40"})
     assert "user-missing" not in found(case(line, facts=two))
+    assert "user-missing" not in found(case("unknown user: alice", facts=facts))
     assert "user-missing" not in found(case("cannot find the module x", facts=facts))
     assert "user-missing" not in found(case("unable to get user from the database", facts=facts))
 
@@ -195,6 +196,11 @@ def test_a_device_that_the_unit_may_not_use(line: str, show: dict[str, str], sai
         ("Cannot open /srv/tun: No such file or directory", {"PrivateDevices": "yes"}),
         ("ioctl() failed: timeout", {"PrivateDevices": "yes"}),
         ("using /dev/net/tun", {"PrivateDevices": "yes"}),
+        ("open /dev/net/tun: Permission denied", {"PrivateDevices": "yes"}),  # there, and closed
+        ("open /dev/net/tun: Permission denied", {"DevicePolicy": "closed"}),
+        ("open /dev/net/tun: Operation not permitted", {"DevicePolicy": "closed", "DeviceAllow": "char-misc rw"}),
+        ("Device eth0 not found", {"PrivateDevices": "yes"}),
+        ("tun0: No such device", {"PrivateDevices": "yes"}),
         ("open(/dev/net/tun): Operation not permitted", {"DevicePolicy": "closed", "DeviceAllow": "/dev/net/tun rw"}),
         ("open(/dev/net/tun): No such file or directory", {"DevicePolicy": "closed"}),
     ],
