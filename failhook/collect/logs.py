@@ -43,19 +43,19 @@ def collect(context: Context, sink: Sink) -> None:
     outputs = output.files(context.unit)
     found = sorted(set(_files(context, since)), reverse=True)
     others = [path for _, path in found[:_MAX_FILES] if path not in outputs]
-    kept = [_keep_output(sink, path, since) for path in outputs]
+    kept = [_keep_output(sink, path, setting, since) for path, setting in outputs.items()]
     if not others and not any(kept):
         raise Skipped("the program keeps no log file below /var/log that it wrote in this run")
     for path in others:
         _keep(sink, path, f"logs/{Path(path).relative_to(LOG)}")
 
 
-def _keep_output(sink: Sink, path: str, since: float) -> bool:
+def _keep_output(sink: Sink, path: str, setting: str, since: float) -> bool:
     """False where nothing was written to it in this run."""
     with contextlib.suppress(OSError):
         state = Path(path).stat()
         if stat.S_ISREG(state.st_mode) and state.st_size and state.st_mtime >= since:
-            _keep(sink, path, f"output{path}", only_text=True)
+            _keep(sink, path, f"output/{setting}.txt", only_text=True)
             return True
     return False
 

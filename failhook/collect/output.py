@@ -7,6 +7,8 @@ along, since ``StandardError=inherit`` is what systemd makes of a unit that says
 
 from __future__ import annotations
 
+import os
+
 from failhook.safe_open import open_regular
 from failhook.systemd.settings import complete
 from failhook.systemd.unit import UnitState
@@ -16,19 +18,19 @@ _KINDS = ("file", "append", "truncate")
 _UNIT_BYTES = 256 << 10
 
 
-def files(state: UnitState) -> list[str]:
-    """Their paths, that of the errors first; ``systemctl show`` tells the kind alone, so the unit's
-    files are read."""
+def files(state: UnitState) -> dict[str, str]:
+    """Each one's path and the setting that names it, that of the errors first; ``systemctl show``
+    tells the kind alone, so the unit's files are read."""
     if not any((state.get(setting) or "").partition(":")[0] in _KINDS for setting in _SETTINGS):
-        return []
+        return {}
     text = "\n".join(_read(path) for path in state.unit_files)
     whole = complete(state, text)
-    found = []
+    found: dict[str, str] = {}
     for setting in _SETTINGS:
         kind, _, path = (whole.get(setting) or "").partition(":")
-        if kind in _KINDS and path:
-            found.append(path)
-    return [path for path in dict.fromkeys(found) if path.startswith("/")]
+        if kind in _KINDS and path.startswith("/"):
+            found.setdefault(os.path.normpath(path), setting)
+    return found
 
 
 def plain_lines(data: bytes) -> list[str]:

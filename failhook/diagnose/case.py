@@ -47,7 +47,7 @@ from failhook.systemd.unit import UnitState
 _SKIPPED = " missing, skipping: "
 T = TypeVar("T")
 REQUIRED = "unit/required.json"
-LOGS, OUTPUT = "logs/", "output/"  # below /var/log; of StandardOutput=, from the root on
+LOGS, OUTPUT = "logs/", "output/"  # below /var/log; of StandardOutput= and StandardError=
 _OF_A_FILE = 60
 _FIRST, _LAST = 150, 600
 _OF_AN_ENTRY = 200
@@ -89,9 +89,16 @@ class Case:
         """The line, and its place in the bundle."""
         item = message.identifier
         if item.startswith((LOGS, OUTPUT)):
-            top = "/var/log" if item.startswith(LOGS) else ""
-            return Proof(f"{top}/{item.partition('/')[2]} said", message.raw[:400], item)
+            return Proof(f"{self._file_of(item)} said", message.raw[:400], item)
         return self.proof_of(message.raw, f"{message.identifier} said")
+
+    def _file_of(self, item: str) -> str:
+        """Where on the machine an item's text stood."""
+        name = item.partition("/")[2]
+        if item.startswith(LOGS):
+            return f"/var/log/{name}"
+        setting = name.removesuffix(".txt")
+        return (self.unit.get(setting) or "").partition(":")[2] or f"its {setting}="
 
     def proof_of(self, text: str, source: str = "systemd said") -> Proof:
         """A line of the journal and its place in the bundle."""

@@ -282,7 +282,7 @@ def test_last_words_in_the_file_of_its_output(hooked: Hooked) -> None:
         assert f"/srv/prices-{kind}.csv does not exist" in incident["verdict"]["summary"]
         proof = incident["verdict"]["evidence"][0]
         assert proof["source"] == f"/srv/out-{kind}.csv said"
-        assert proof["ref"] == f"output/srv/out-{kind}.csv"
+        assert proof["ref"] == "output/StandardOutput.txt"
         assert missing.encode() in bed.read(f"/srv/out-{kind}.csv")
         bed.run(["failhook", "disable", unit])
 

@@ -9,7 +9,7 @@ from failhook.collect import output
 from failhook.systemd.unit import UnitState
 
 
-def files(tmp_path: Path, shown: dict[str, str], *texts: str) -> list[str]:
+def files(tmp_path: Path, shown: dict[str, str], *texts: str) -> dict[str, str]:
     """What is found for a unit that `systemctl show` shows so, with these files."""
     paths = []
     for number, text in enumerate(texts):
@@ -25,14 +25,19 @@ def files(tmp_path: Path, shown: dict[str, str], *texts: str) -> list[str]:
 @pytest.mark.parametrize("kind", ["file", "append", "truncate"])
 def test_the_file_of_the_output_has_the_errors_as_well(tmp_path: Path, kind: str) -> None:
     shown = {"StandardOutput": kind, "StandardError": "inherit"}
-    assert files(tmp_path, shown, f"StandardOutput={kind}:/srv/a.log\n") == ["/srv/a.log"]
+    assert files(tmp_path, shown, f"StandardOutput={kind}:/srv/a.log\n") == {
+        "/srv/a.log": "StandardOutput"
+    }
 
 
 def test_the_errors_come_first_and_the_last_word_counts(tmp_path: Path) -> None:
     shown = {"StandardOutput": "append", "StandardError": "append"}
     first = "StandardOutput=append:/srv/%p-%i.out\nStandardError=append:/srv/old\n"
     second = "StandardError = append:/srv/%N.err\n"
-    assert files(tmp_path, shown, first, second) == ["/srv/a@b.err", "/srv/a-b.out"]
+    assert files(tmp_path, shown, first, second) == {
+        "/srv/a@b.err": "StandardError",
+        "/srv/a-b.out": "StandardOutput",
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,12 +54,18 @@ def test_the_errors_come_first_and_the_last_word_counts(tmp_path: Path) -> None:
     ],
 )
 def test_none_where_that_is_not_certain(tmp_path: Path, shown: dict[str, str], text: str) -> None:
-    assert files(tmp_path, shown, text) == []
+    assert files(tmp_path, shown, text) == {}
+
+
+def test_one_file_for_both_and_no_way_up(tmp_path: Path) -> None:
+    both = {"StandardOutput": "append", "StandardError": "append"}
+    text = "StandardOutput=append:/srv/x/../a.log\nStandardError=append:/srv/a.log\n"
+    assert files(tmp_path, both, text) == {"/srv/a.log": "StandardError"}
 
 
 def test_a_unit_file_that_is_gone_names_nothing() -> None:
     state = UnitState("a.service", {"StandardOutput": "file", "FragmentPath": "/nowhere/a"})
-    assert output.files(state) == []
+    assert output.files(state) == {}
 
 
 def test_last_words_behind_an_archive() -> None:
