@@ -17,6 +17,7 @@ from failhook.diagnose.finding import LIKELY, SEEN, Finding, from_message, quote
 from failhook.diagnose.sandbox import sandboxed
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
+from failhook.systemd.exec_paths import is_closed
 
 _REFUSES = re.compile(
     r"not permitted|permission denied|access denied|\bEPERM\b|\bEACCES\b|read-only file ?system|\bEROFS\b"
@@ -51,12 +52,8 @@ def forbidden_act(case: Case, message: Message) -> Finding | None:
         value = case.unit.get(setting)
         if value in (None, "no") or not words.search(message.text):
             continue
-        return from_message(
-            case, message, "sandbox",
-            what=f"{setting}={value} forbids {what}, as it seems: “{quote(message.text, 150)}”",
-            advice=f"do without, or {setting}=no", confidence=SEEN - 0.03,
-            more=[case.checked(f"{setting}={value}", "unit/show.txt")],
-        )  # fmt: skip
+        forbids = f"forbids {what}, as it seems"
+        return _stands_in_the_way(case, message, f"{setting}={value}", forbids, SEEN - 0.03)
     return None
 
 
@@ -160,29 +157,18 @@ def without_ports(case: Case, message: Message) -> Finding | None:
 
 def without_programs(case: Case, message: Message) -> Finding | None:
     """NoExecPaths= (execve(2) fails with EACCES there), of a program that may be executed else."""
-    closed = _words(case.unit.get("NoExecPaths"))
-    if not closed or not _REFUSES.search(message.text):
+    if not case.unit.get("NoExecPaths") or not _REFUSES.search(message.text):
         return None
-    open_ones = _words(case.unit.get("ExecPaths"))
     for path in paths_in(message.raw):
         fact = case.path(path)
         if fact is None or fact.kind != "file" or not (fact.mode or 0) & 0o111:
             continue
         access = fact.may(case.uid)
         may = access is None or access.execute
-        if may and _longest(closed, path) > _longest(open_ones, path):
+        if may and is_closed(case.unit, path):
             setting = f"NoExecPaths={case.unit.get('NoExecPaths')}"
             return sandboxed(case, message, path, setting, SEEN - 0.03)
     return None
-
-
-def _words(value: str | None) -> list[str]:
-    return [word.lstrip("-+").rstrip("/") for word in (value or "").split()]
-
-
-def _longest(places: list[str], path: str) -> int:
-    """How long the innermost of ``places`` is that ``path`` is or is below; 0: of none."""
-    return max((len(one) + 1 for one in places if f"{path}/".startswith(f"{one}/")), default=0)
 
 
 def without_calls(case: Case, message: Message) -> Finding | None:

@@ -13,7 +13,13 @@ from dataclasses import replace
 from itertools import product
 
 from failhook.diagnose.facts import Facts
-from failhook.diagnose.place import BEFORE_IT, CONFIGS, file_pattern, is_program_text, place_in
+from failhook.diagnose.place import (
+    ANY_FILE,
+    BEFORE_IT,
+    CONFIGS,
+    is_program_text,
+    place_in,
+)
 from failhook.diagnose.subjects import Subjects, commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.systemd.unit import UnitState
@@ -26,7 +32,6 @@ LINE_ONLY = re.compile(
     re.IGNORECASE,
 )
 _LUA_CHUNK = re.compile(r'\[string "[^"]{0,80}"\]:(?P<line>\d{1,7}):')  # of a text without a name
-_ANY_FILE = re.compile(file_pattern("file"))
 _OPTION = re.compile(
     r"(?:^|\s)(?:-c|-f|-C|--?(?:config|conf|cfg|configuration|config[-_.]?file|conf[-_]?file|file))"
     r"[= ](?P<file>/[^\s;]{2,500})"
@@ -86,7 +91,7 @@ def lone_line(text: str) -> str | None:
 
 def file_in(text: str) -> str | None:
     """A file of the line that is a configuration by its name or its place."""
-    for match in _ANY_FILE.finditer(text):
+    for match in ANY_FILE.finditer(text):
         name = BEFORE_IT.sub("", match["file"])
         if name in OF_THE_SYSTEM:
             continue

@@ -24,7 +24,7 @@ from failhook.diagnose.course import FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
-from failhook.diagnose.place import Place, file_pattern, is_program_text, place_in
+from failhook.diagnose.place import ANY_FILE, Place, is_program_text, place_in
 from failhook.diagnose.subjects import commands, environment_files, paths_in, variables_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
@@ -49,7 +49,6 @@ _ABOUT_SETTINGS = re.compile(
     r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|check (?:your|the) syntax|when expecting|which wasn't expected|expected.{1,60}(?:but (?:got|found)|found)",
     re.IGNORECASE,
 )
-_ANY_FILE = re.compile(file_pattern("file"))
 # The line says which setting it is about: a name in quotes, an option, a word after the complaint.
 _NAMES_IT = re.compile(
     r"['\"`‘“<\[][^'\"`’”>\]]{1,120}['\"`’”>\]]|(?<![\w-])--?[a-z][\w-]*|[:=] ?\S|\b[a-z]+(?:[_.-][a-z0-9]+)+\b"
@@ -175,7 +174,7 @@ def _is_about_settings(text: str) -> bool:
 
 def is_only_place(text: str) -> bool:
     """``in "/etc/x.yml", line 3, column 1``: what is wrong there, another line says."""
-    rest = _ANY_FILE.sub(" ", text[:400])
+    rest = ANY_FILE.sub(" ", text[:400])
     return not _PLACE_WORDS.sub("", rest)
 
 
@@ -274,7 +273,7 @@ def _around(case: Case, message: Message, place: Place) -> Place:
     if place.file.startswith("/"):
         return place
     for one in case.messages[max(0, message.number - 30) : message.number + 3]:
-        for match in _ANY_FILE.finditer(one.text):
+        for match in ANY_FILE.finditer(one.text):
             if match["file"].startswith("/") and match["file"].endswith(f"/{place.file}"):
                 return Place(match["file"], place.line)
     known = the_one(case.unit, case.facts)

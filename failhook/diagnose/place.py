@@ -15,6 +15,7 @@ def file_pattern(name: str) -> str:
     return _FILE.format(name=name)
 
 
+ANY_FILE = re.compile(file_pattern("file"))
 # Every way is: a file and a line number, in some order, with some words between them.
 _PLACES = tuple(
     re.compile(pattern, re.IGNORECASE)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The configurations that a package of the program's name brought.
 
-Some lie where no convention says, as /etc/apt/mirror.list of apt-mirror does. dpkg lists them in ``/var/lib/dpkg/info/PACKAGE.conffiles`` (deb-conffiles(5)).
+Some lie where no convention says, as /etc/apt/mirror.list of apt-mirror does. dpkg lists them in
+``/var/lib/dpkg/info/PACKAGE.conffiles`` (deb-conffiles(5)).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import lone_line
 from failhook.diagnose.level import Level
 from failhook.diagnose.manager import program_of
-from failhook.diagnose.place import file_pattern
+from failhook.diagnose.place import ANY_FILE
 from failhook.diagnose.text import Message
 
 WRONG = re.compile(
@@ -21,7 +21,6 @@ WRONG = re.compile(
     r"|mismatch|conflict|unterminated|unbalanced|unclosed|misspelled|ignored|emerg)",
     re.IGNORECASE,
 )
-_ANY_FILE = re.compile(file_pattern("file"))
 # "Please fix fatal configuration errors, exiting..."
 _OF_A_RESULT_ONLY = re.compile(
     r"\b(?:bad|invalid|wrong|broken|conf(?:ig(?:uration)?)?s?|files?|errors?|fatal|please|fix|correct|check|exit(?:ing|ed)?"
@@ -55,7 +54,7 @@ def _is_only_a_result(case: Case, text: str) -> bool:
     """It has no word of its own beside "bad", "configuration", "exiting" and the like."""
     if len(text) > _OF_A_RESULT or lone_line(text):
         return False
-    rest = _ANY_FILE.sub(" ", text)
+    rest = ANY_FILE.sub(" ", text)
     for name in {case.incident.unit.partition(".")[0], program_of(case).rpartition("/")[2]}:
         rest = re.sub(rf"\b{re.escape(name)}[\w.:]*", " ", rest, flags=re.IGNORECASE)
     return not re.search(r"\w", _OF_A_RESULT_ONLY.sub(" ", rest))

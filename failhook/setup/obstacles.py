@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from failhook.systemd import unit
+from failhook.systemd.exec_paths import is_closed
 from failhook.systemd.settings import complete
 from failhook.systemd.unit import UnitState
 
 _OUTPUTS = ("StandardOutput", "StandardError")
 _PROPERTIES = ("ExecStopPost", *_OUTPUTS, "LoadState")
+_NEEDED = ("/usr/bin/sh", "/usr/bin/python3")  # by the hook, which is a script
 _PROGRAM = re.compile(r"\bpath=(\S+) ;")
 
 
@@ -37,18 +39,12 @@ def obstacle(state: UnitState, command: Path) -> Obstacle | None:
         if output.partition(":")[0] == "truncate":
             return Obstacle(f"{setting}={output}", "a hook would empty that file once more", False)
     for setting in ("RootDirectory", "RootImage"):
-        if value := state.get(setting):
+        value = state.get(setting) or "/"
+        if value != "/":
             return Obstacle(f"{setting}={value}", "no hook can run in there", True)
-    closed = _longest((state.get("NoExecPaths") or "").split(), str(command))
-    if closed and closed > _longest((state.get("ExecPaths") or "").split(), str(command)):
+    if any(is_closed(state, program) for program in (str(command), *_NEEDED)):
         return Obstacle(f"NoExecPaths={state.get('NoExecPaths')}", "no hook can run in there", True)
     return None
-
-
-def _longest(paths: list[str], inside: str) -> int:
-    """Characters of the longest of ``paths`` that ``inside`` is or is below; 0: of none."""
-    plain = [path.lstrip("-+").rstrip("/") for path in paths]
-    return max((len(p) + 1 for p in plain if f"{inside}/".startswith(f"{p}/")), default=0)
 
 
 def state_of(name: str, *, user: bool) -> UnitState:
@@ -74,7 +70,7 @@ def told(states: Mapping[str, UnitState]) -> list[str]:
             found.append(
                 f"{name}: ExecStopPost=failhook empties the file of {setting}=truncate: at every "
                 "stop, since systemd opens it anew for each command; take that line out, "
-                "OnFailure=failhook@%n.service alone is enough"
+                "and let OnFailure=failhook@%n.service see its failures"
             )
     return found
 

@@ -63,6 +63,8 @@ def test_a_service_gets_both_triggers(tmp_path: Path) -> None:
         ("NoExecPaths=/\\nExecPaths=/usr/bin/a /usr/lib", "NoExecPaths=/", True),
         ("NoExecPaths=-/usr/local /opt", "NoExecPaths=-/usr/local /opt", True),
         ("RootDirectory=/srv/jail", "RootDirectory=/srv/jail", True),
+        ("RootDirectory=/", None, True),
+        ("NoExecPaths=/\\nExecPaths=/usr/local/bin", "NoExecPaths=/", True),  # the hook is a script
         ("RootImage=/srv/a.raw", "RootImage=/srv/a.raw", True),
         ("StandardOutput=truncate\\nStandardError=inherit", "StandardOutput=truncate", False),
         ("StandardOutput=journal\\nStandardError=truncate", "StandardError=truncate", False),
