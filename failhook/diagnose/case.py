@@ -203,6 +203,11 @@ class Case:
         dumped = {core.pid for core in self.cores}
         return frozenset((named | spoke | dumped | {str(self.incident.main.pid or "")}) - {""})
 
+    def is_of_main(self, message: Message) -> bool:
+        """Of the main process, or of one that nobody knows to be another."""
+        main = self.incident.main.pid
+        return main is None or message.pid in ("", str(main))
+
     @property
     def ended_badly(self) -> bool:
         """What failed gave a status other than 0."""

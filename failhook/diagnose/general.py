@@ -140,15 +140,15 @@ def _by_course(case: Case, message: Message) -> float:
 def _went_on_beside(case: Case, message: Message) -> bool:
     """Of another process than the main one, that still spoke after the main one's last complaint:
     it was not what that one died of."""
-    main = str(case.incident.main.pid or "")
-    if not main or message.pid in ("", main):
+    if case.is_of_main(message):
         return False
-    last, ends = case.once("who spoke last", lambda: _last_words(case, main))
+    last, ends = case.once("who spoke last", lambda: _last_words(case))
     return message.number < last < ends.get(message.pid, 0)
 
 
-def _last_words(case: Case, main: str) -> tuple[int, dict[str, int]]:
+def _last_words(case: Case) -> tuple[int, dict[str, int]]:
     """The number of the main process's last complaint, and of each process's last line."""
+    main = str(case.incident.main.pid)
     complaints = [m.number for m in case.messages if m.pid == main and FAILURE.search(m.text[:600])]
     return max(complaints, default=-1), {one.pid: one.number for one in case.messages}
 

@@ -118,17 +118,24 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
 def _main_process_went_on(case: Case, message: Message) -> bool:
     """A process beside the main one said it, and that one had an error of its own afterwards, which
     says something and is no word on how a process of its own ended."""
-    main = str(case.incident.main.pid or "")
-    if not main or message.pid in ("", main):
+    if case.is_of_main(message):
         return False
-    return any(
-        one.pid == main
+    return message.number < case.once("the main process's own last error", lambda: _last_own(case))
+
+
+def _last_own(case: Case) -> int:
+    """The number of that line; -1 where there is none."""
+    main = str(case.incident.main.pid)
+    own = (
+        one.number
+        for one in case.messages
+        if one.pid == main
         and one.level >= Level.ERROR
         and not is_consequence(one.text)
         and not says_nothing(one.text)
         and not _OF_A_CHILD.search(one.text[:600])
-        for one in case.messages[message.number + 1 :]
     )
+    return max(own, default=-1)
 
 
 def _lived_on(case: Case, message: Message) -> float:
