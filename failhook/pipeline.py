@@ -316,11 +316,16 @@ def _stopping(lines: Sequence[Line], incident: Incident) -> bool:
 def answer(
     store: Store, configuration: Configuration, incident: Incident, state: UnitState | None = None
 ) -> Incident:
-    """Decide about a packed incident from which something may follow. Raises OSError."""
-    if incident.stage is not Stage.PACKED:
+    """Decide about a packed incident from which something may follow, and let go of a hook that
+    waits (`--wait`) where nothing does. Raises OSError."""
+    is_wanted = incident.stage is Stage.PACKED
+    if not is_wanted and not any(one.waits for one in incident.triggers):
         return incident
     from failhook.response import stage as response  # who has no rules does not pay for it
 
+    if not is_wanted:
+        response.let_go(store.places, incident)
+        return incident
     return response.respond(store, configuration, incident, state)
 
 

@@ -2,6 +2,9 @@
 """What is in the bundle, what is not, and what a hostile service can do to it."""
 
 import json
+import time
+
+import pytest
 
 from tests.e2e.hooked import Hooked, service
 
@@ -287,17 +290,46 @@ def test_last_words_in_the_file_of_its_output(hooked: Hooked) -> None:
         bed.run(["failhook", "disable", unit])
 
 
-def test_who_hooks_a_unit_that_empties_its_output_is_told(hooked: Hooked) -> None:
-    """What systemd does then, and that `check` says so."""
-    bed, unit = hooked.machine, "emptied.service"
+@pytest.mark.parametrize("prefix", ["", "-+"])
+def test_who_hooks_a_unit_that_empties_its_output_is_told(hooked: Hooked, prefix: str) -> None:
+    """What systemd does then, privileged or not, and that `check` says so."""
+    bed, unit = hooked.machine, f"emptied{len(prefix)}.service"
     body = "Type=oneshot\nExecStart=echo result\nStandardOutput=truncate:/srv/result\n"
-    bed.units({unit: f"[Service]\n{body}ExecStopPost=failhook\nRemainAfterExit=yes\n"})
+    bed.units({unit: f"[Service]\n{body}ExecStopPost={prefix}failhook\nRemainAfterExit=yes\n"})
     bed.systemctl("start", unit)
     assert bed.read("/srv/result") == b"result\n"
     checked = bed.run(["failhook", "check"], check=False).text
     assert f"note: {unit}: ExecStopPost=failhook empties the file of StandardOutput=" in checked
     bed.systemctl("stop", unit)
     assert bed.read("/srv/result") == b""
+
+
+def test_the_hook_says_nothing_into_the_output_of_a_service(hooked: Hooked) -> None:
+    """Its own words go to the unit's journal: a file: is written from its start on."""
+    bed, unit = hooked.machine, "says.service"
+    body = "Type=oneshot\nExecStart=sh -c 'echo result; exit 1'\nStandardOutput=file:/srv/said\n"
+    bed.units({unit: f"[Service]\n{body}ExecStopPost=failhook --wait=soon %n\n"})
+    bed.write("/srv/said", "")
+    start = time.monotonic()
+    bed.systemctl("start", unit, check=False)
+    assert time.monotonic() - start < 15  # there are no rules to wait for, for 30 s
+    hooked.wait_done(unit)
+    assert bed.read("/srv/said") == b"result\n"
+    said = bed.journal(f"_SYSTEMD_UNIT={unit}", "SYSLOG_IDENTIFIER=failhook")
+    assert [line["PRIORITY"] for line in said] == ["3"]
+    assert said[0]["MESSAGE"].startswith("--wait=soon: no number of seconds")
+
+
+def test_an_instance_of_a_template_keeps_its_output(hooked: Hooked) -> None:
+    """Of a template systemd shows nothing: its files are read."""
+    bed, unit = hooked.machine, "prices@north.service"
+    body = "Type=oneshot\nExecStart=echo result\nStandardOutput=truncate:/srv/%i.csv\n"
+    bed.units({"prices@.service": f"[Service]\n{body}"})
+    said = bed.run(["failhook", "enable", "prices@.service"]).text
+    assert "a hook would empty that file once more" in said
+    bed.systemctl("start", unit)
+    assert bed.read("/srv/north.csv") == b"result\n"
+    bed.run(["failhook", "disable", "prices@.service"])
 
 
 def test_collecting_by_hand_needs_no_failure(hooked: Hooked) -> None:

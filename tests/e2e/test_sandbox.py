@@ -171,6 +171,25 @@ def test_hook_says_in_the_journal_when_it_cannot_report(hooked: Hooked) -> None:
     assert hooked.machine.show(unit, "ExecStopPost")["ExecStopPost"].find("status=0") > 0
 
 
+def test_where_the_unit_lives_in_a_directory_of_its_own(hooked: Hooked) -> None:
+    """RootDirectory=: there is no failhook in it, nor a way to report."""
+    bed, unit = hooked.machine, "jailed.service"
+    bed.shell(
+        "cd /srv; for d in usr proc sys dev run tmp etc; do mkdir -p jail/$d; done; "
+        "for l in bin lib lib64; do ln -sf usr/$l jail/$l; done"
+    )
+    jail = "RootDirectory=/srv/jail\nBindReadOnlyPaths=/usr\nMountAPIVFS=yes\n"
+    body = f"[Service]\nType=oneshot\n{jail}ExecStart=/bin/sh -c 'echo dying; exit 3'\n"
+    bed.units({unit: body})
+    assert "no hook can run in there" in bed.run(["failhook", "enable", unit]).text
+    bed.systemctl("start", unit, check=False)
+    (incident,) = hooked.wait_done(unit)
+    assert incident["dying_words"] == ["dying"]
+    assert incident["exit_status"] == "3"
+    assert [one["kind"] for one in incident["triggers"]] == ["on-failure"]
+    bed.run(["failhook", "disable", unit])
+
+
 def test_where_no_hook_can_be_executed(hooked: Hooked) -> None:
     """As valkey's own unit in Debian 13: `enable` leaves the hook out and says so."""
     bed, unit = hooked.machine, "noexec.service"
