@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from failhook.diagnose.case import Case
 from failhook.diagnose.endpoints import addresses_in
 from failhook.diagnose.finding import LIKELY, SEEN, Finding, from_message, quote
+from failhook.diagnose.ports import called_bind
 from failhook.diagnose.sandbox import sandboxed
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
@@ -101,9 +102,11 @@ def _not_let_through(case: Case, message: Message, path: str) -> Finding | None:
     policy, allowed = case.unit.get("DevicePolicy") or "auto", case.unit.get("DeviceAllow") or ""
     if path in allowed.split() or "char-" in allowed or "block-" in allowed:  # groups of devices
         return None
-    if policy in ("closed", "strict") or allowed:
+    if policy in ("closed", "strict"):
         return sandboxed(case, message, path, f"DevicePolicy={policy}", SEEN - 0.03)
-    return None
+    return (
+        sandboxed(case, message, path, f"DeviceAllow={allowed}", SEEN - 0.03) if allowed else None
+    )
 
 
 # Errors of what is refused to a user who is not in the namespace (user_namespaces(7)).
@@ -146,7 +149,9 @@ def without_users(case: Case, message: Message) -> Finding | None:
 def without_ports(case: Case, message: Message) -> Finding | None:
     """SocketBindDeny= (systemd.resource-control(5)): bind(2) fails with EPERM."""
     denied = case.unit.get("SocketBindDeny")
-    if not denied or not _BINDS.search(message.text) or not _NOT_PERMITTED.search(message.text):
+    if not denied or not _NOT_PERMITTED.search(message.text):
+        return None
+    if not (_BINDS.search(message.text) or called_bind(case, message)):
         return None
     allowed = case.unit.get("SocketBindAllow")
     but = f" but SocketBindAllow={allowed}" if allowed else ""

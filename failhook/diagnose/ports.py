@@ -265,7 +265,7 @@ def privileged(case: Case, message: Message) -> Finding | None:
     plain = _PATHS.sub(" ", message.text)  # /etc/bind is no bind(2), x.conf:2 no port
     if not _DENIED.search(plain) or ((case.uid or 0) == 0 and not in_own_namespace):
         return None
-    called = _called_bind(case, message)
+    called = called_bind(case, message)
     binds = called or _BINDS.search(plain) is not None
     if not binds and len(plain.split()) > _FEW_WORDS:
         return None
@@ -286,7 +286,7 @@ def privileged(case: Case, message: Message) -> Finding | None:
     )
 
 
-def _called_bind(case: Case, message: Message) -> bool:
+def called_bind(case: Case, message: Message) -> bool:
     """The code above the line, in its traceback, is a bind(2)."""
     above = case.messages[max(0, message.number - 2) : message.number]
     return any(_CALLS_BIND.search(one.raw) for one in above)

@@ -89,7 +89,7 @@ def sandboxed(
     read_only = setting.startswith(("ReadOnly", "ProtectSystem", "ProtectHome=read"))
     effect = "makes it read-only for the unit" if read_only else "hides it from the unit"
     advice = f"change {setting}"
-    if setting.startswith("DevicePolicy"):
+    if setting.startswith(("DevicePolicy", "DeviceAllow")):
         effect, advice = "lets the unit not use it", f"DeviceAllow={path} rw"
     elif setting.startswith("NoExecPaths"):
         effect, advice = "lets the unit not execute it", f"ExecPaths={path}"

@@ -52,6 +52,22 @@ UNITS = {
     ),
 }
 
+# The kernel's part: a program of BPF in the unit's cgroup, or a /dev of its own, of real devices.
+REFUSED = {
+    "acme-disk.service": (
+        "DevicePolicy=closed\nExecStart=/usr/bin/head -c 1 /dev/nvme0n1",
+        "/dev/nvme0n1: DevicePolicy=closed lets the unit not use it",
+    ),
+    "acme-other-disk.service": (
+        "DeviceAllow=/dev/nvme0n1p1 r\nExecStart=/usr/bin/head -c 1 /dev/nvme0n1",
+        "/dev/nvme0n1: DeviceAllow=/dev/nvme0n1p1 r lets the unit not use it",
+    ),
+    "acme-no-disk.service": (
+        "PrivateDevices=yes\nExecStart=/usr/bin/head -c 1 /dev/nvme0n1",
+        "/dev/nvme0n1: PrivateDevices=yes hides it from the unit",
+    ),
+}
+
 
 def _failed(machine: Machine, run: Run, unit: str, start: str = "") -> Incident:
     """Start a unit, which fails; its incident when all is said."""
@@ -101,4 +117,21 @@ def test_real_failures(new_machine: NewMachine) -> None:
     assert stored["bundle"]
     run.run("rm /filler")
     assert run.run("failhook list").text.count("acme-") >= 5
+    machine.switch_off()
+
+
+def test_what_the_kernel_refuses(new_machine: NewMachine) -> None:
+    """Devices and ports, in one machine; Debian 12's systemd is built without SocketBindDeny=."""
+    machine = new_machine()
+    port = "SocketBindDeny=any\nExecStart=/usr/bin/python3 -m http.server 8080"
+    bodies = {name: body for name, (body, _) in REFUSED.items()} | {"acme-port.service": port}
+    machine.disk.put({f"/etc/systemd/system/{name}": _unit(body) for name, body in bodies.items()})
+    run = machine.boot_up()
+    refused = dict(REFUSED)
+    if "+BPF_FRAMEWORK" in run.run("systemctl --version").text:
+        refused["acme-port.service"] = (port, "SocketBindDeny=any lets it bind no such port")
+    for name, (_, said) in refused.items():
+        verdict = _failed(machine, run, name)["verdict"]
+        assert verdict["cause"] == "sandbox", verdict
+        assert said in verdict["summary"]
     machine.switch_off()

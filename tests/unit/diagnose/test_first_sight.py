@@ -179,7 +179,7 @@ DEVICES = Facts(
         ("could not open /dev/ttyUSB0: No such file or directory", {"PrivateDevices": "yes"}, "/dev/ttyUSB0: PrivateDevices=yes hides it"),
         ("ERROR: ioctl() [No such file or directory][2]", {"PrivateDevices": "yes"}, "the device that it needs: PrivateDevices=yes hides it"),
         ("open(/dev/net/tun): Operation not permitted", {"DevicePolicy": "closed"}, "/dev/net/tun: DevicePolicy=closed lets the unit not use it"),
-        ("open(/dev/net/tun): Operation not permitted", {"DeviceAllow": "/dev/fuse rw"}, "/dev/net/tun: DevicePolicy=auto lets the unit not use it"),
+        ("open(/dev/net/tun): Operation not permitted", {"DeviceAllow": "/dev/fuse rw"}, "/dev/net/tun: DeviceAllow=/dev/fuse rw lets the unit not use it"),
     ],
 )  # fmt: skip
 def test_a_device_that_the_unit_may_not_use(line: str, show: dict[str, str], said: str) -> None:
