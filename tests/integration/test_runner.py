@@ -17,7 +17,8 @@ import pytest
 import failhook
 from failhook import hook
 from failhook.incident import State
-from failhook.worker import FULL_IN_A_ROW, MAX_TRIES
+from failhook.staff import Staff
+from failhook.worker import FULL_IN_A_ROW, MAX_TRIES, Job
 from tests.integration.machine import Machine, wait_for
 from tests.integration.small_disk import mounted
 from tests.unit.samples import record, run_id
@@ -103,6 +104,49 @@ def test_a_loop_that_goes_on_while_it_is_worked_on(machine: Machine) -> None:
     incidents = machine.check()
     assert [one.count for one in incidents] == list(range(1, 61))
     assert sum(one.bundle is not None for one in incidents) <= 20
+
+
+def test_what_is_a_storm(machine: Machine, tmp_path: Path) -> None:
+    """More units wait than the one that is worked on, or it is the same one again and again."""
+    told = tmp_path / "told"
+
+    class Told(Staff):
+        def give(self, job: Job, limit_s: float, *, in_storm: bool = False) -> None:
+            with told.open("a") as file:
+                file.write(f"{job.unit} {in_storm}\n")
+            super().give(job, limit_s, in_storm=in_storm)
+
+    machine.trigger("alone.service")
+    machine.run(Staff=Told)
+    assert told.read_text() == "alone.service False\n"
+    for unit in ("a.service", "b.service"):
+        machine.trigger(unit)
+    machine.run(Staff=Told)
+    assert told.read_text().splitlines()[1:] == ["a.service True", "b.service False"]
+    running = machine.start(idle_s=0.5, LOOP_PAUSE_S=0.1, Staff=Told)
+    for number in range(20):
+        machine.trigger("loop.service", number)
+        time.sleep(0.1)
+    assert running.wait(30) == 0
+    looped = [line for line in told.read_text().splitlines() if line.startswith("loop")]
+    assert looped[0] == "loop.service False"
+    assert looped[FULL_IN_A_ROW:] == ["loop.service True"] * len(looped[FULL_IN_A_ROW:])
+    assert len(looped) > FULL_IN_A_ROW
+
+
+def test_a_second_worker_is_ready_while_a_unit_loops(machine: Machine) -> None:
+    """What else fails then need not wait for one that imports all it needs."""
+    running = machine.start(idle_s=1.0, LOOP_PAUSE_S=0.2, SETTLE_S=9.0)  # nobody looks around
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    workers = []
+    for number in range(15):
+        machine.trigger("loop.service", number)
+        time.sleep(0.1)
+        workers.append(len(children.read_text().split()))
+    assert workers[0] <= 1
+    assert max(workers) == 2
+    assert running.wait(30) == 0
+    assert len(machine.check()) == 15
 
 
 def test_a_different_ending_in_a_loop_has_its_evidence(machine: Machine) -> None:

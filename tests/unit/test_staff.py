@@ -133,6 +133,27 @@ def test_in_a_storm_one_process_collects_and_judges(
     assert kept.read_text() == "a.service True\nb.service False\n"
 
 
+def test_a_storm_finds_no_lane_of_a_quiet_time(
+    crowd: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that collected side by side would sit beside the one that does it now."""
+    seen = tmp_path / "seen"
+
+    def run(_: Places, __: Configuration, job: Job, *, concurrency: int, crews: Crews) -> None:
+        if concurrency > 1 and crews.collectors is not None:
+            crews.collectors.renew(3)
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        with seen.open("a") as file:
+            file.write(f"{job.unit} {len(children)}\n")
+
+    monkeypatch.setattr(worker, "run", run)
+    assert do(crowd, "a.service").code == 0
+    crowd.give(Job("b.service"), 20.0, in_storm=True)
+    assert wait(crowd).code == 0
+    counted = dict(line.split() for line in seen.read_text().splitlines())
+    assert int(counted["a.service"]) - int(counted["b.service"]) == 3
+
+
 def test_no_more_processes_are_kept_than_have_work(
     crowd: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
