@@ -180,12 +180,7 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
         score = _score(case, message, above=above)
         if score > max(0.5, best.get(message.text, (0.0,))[0]):
             best[message.text] = score, message
-    return sorted(best.values(), key=_first_of_equals)
-
-
-def _first_of_equals(scored: tuple[float, Message]) -> tuple[int, bool, int]:
-    score, message = scored
-    return -round(score), message.level < Level.ERROR, message.number
+    return sorted(best.values(), key=lambda pair: (-round(pair[0]), pair[1].number))
 
 
 _A_THING = re.compile(
@@ -234,9 +229,7 @@ def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
     lines = [
         one
         for worth, one in best[:_FEW_LINES]
-        if round(worth) == round(score)
-        and one.pid == first.pid
-        and (one.level >= Level.ERROR) == (first.level >= Level.ERROR)
+        if round(worth) == round(score) and one.pid == first.pid
     ]
     is_end = all(len(case.messages) - one.number <= _OF_THE_END for one in lines)
     if len(lines) < 2 or not is_end:
