@@ -25,6 +25,8 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("oom-kernel", case(items=kernel(KILL.format(unit="a.service"))), 'a.service was killed by the kernel for memory: 512M limit (MemoryMax=) reached, 498M of it in worker 2231'),
     ("oom-kernel", case(items={**kernel(KILL.format(unit="a.service")), "cgroup/memory.events": b"low 0\nhigh 0\nmax 38\noom 1\noom_kill 1\n"}), 'a.service was killed by the kernel for memory: 512M limit (MemoryMax=) reached, 498M of it in worker 2231'),
     ("oom-kernel", case(items={"kernel/kernel.txt": b"Out of memory: Killed process 100 (a) total-vm:9kB, anon-rss:2048kB"}, main=process(100)), 'a.service was killed by the kernel for memory: the machine had none left, a 100 held 2M of it'),
+    # It runs again, so that systemd has another pid: its own line tells this one.
+    ("oom-kernel", case({"MESSAGE": "serving", "_PID": "4711"}, items={"kernel/kernel.txt": b"Out of memory: Killed process 4711 (a) total-vm:9kB, anon-rss:2048kB"}), 'a.service was killed by the kernel for memory: the machine had none left, a 4711 held 2M of it'),
     ("oom-kill", case(manager=OOM, result="oom-kill", show={"MemoryMax": "536870912"}, items={"cgroup/memory.peak": b"536870912"}), 'a.service was killed for memory by the out-of-memory killer (the kernel or systemd-oomd): 512M limit (MemoryMax=), 512M at its peak'),
     ("oom-kill", case(result="signal", items={"cgroup/memory.events": b"low 0\noom_kill 1\n"}), 'a.service was killed for memory by the out-of-memory killer (the kernel or systemd-oomd)'),
     ("heap", case("java.lang.OutOfMemoryError: Java heap space", show={"ExecStart": command("/usr/bin/java", "-Xmx64m", "A")}), 'its Java heap space is used up (-Xmx64m): “java.lang.OutOfMemoryError: Java heap space”'),
