@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
+from failhook.diagnose.course import FAILURE
 from failhook.diagnose.facts import Facts
 from failhook.diagnose.place import (
     ANY_FILE,
@@ -35,6 +36,12 @@ _LUA_CHUNK = re.compile(r'\[string "[^"]{0,80}"\]:(?P<line>\d{1,7}):')  # of a t
 _OPTION = re.compile(
     r"(?:^|\s)(?:-c|-f|-C|--?(?:config|conf|cfg|configuration|config[-_.]?file|conf[-_]?file|file))"
     r"[= ](?P<file>/[^\s;]{2,500})"
+)
+# "Using config: /etc/x.cfg", "loading configuration from '/etc/x.conf'"
+_READS = re.compile(
+    r"\b(?:us(?:ing|ed)|load(?:ing|ed)|read(?:ing)?|pars(?:ing|ed)|open(?:ing|ed))\b[^/\n]{0,20}"
+    r"\bconf(?:ig(?:uration)?)?s?(?:[ _-]?files?)?\b[^/\n]{0,20}(?P<file>/etc/[^\s'\",;:()\[\]<>]{2,200})",
+    re.IGNORECASE,
 )
 # What the libraries for YAML, TOML, JSON and INI say, mostly without the file.
 _OF_A_LIBRARY = re.compile(
@@ -162,9 +169,21 @@ def with_configuration(
         configurations=(*candidates(unit), *libraries),
         usual=not on_command_line(unit),
         called=tuple(_names(unit)),
+        read=() if on_command_line(unit) else tuple(_read(messages)),
         data=tuple(f"{base}/{name}" for base in _DATA for name in _names(unit)),
         lone_lines=lines,
     )
+
+
+def _read(messages: Sequence[Message]) -> list[str]:
+    """The configurations that the program says it reads."""
+    found = [
+        match["file"].rstrip(".")
+        for message in messages[-_MESSAGES:]
+        if (match := _READS.search(message.text[:600])) is not None
+        and not FAILURE.search(message.text[:600])
+    ]
+    return [path for path in dict.fromkeys(found) if not is_program_text(path)][:_LINES]
 
 
 def the_one(unit: UnitState, facts: Facts) -> str | None:

@@ -40,7 +40,9 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     uids = dict.fromkeys([*subjects.uids, *([] if own is None else [own])])
     users = [machine.user(uid) for uid in uids]
     paths = {path: machine.path(path, users) for path in subjects.paths}
-    named_there = machine.of_environment(subjects)
+    named_there = machine.of_environment(subjects) or [
+        *machine.configurations(subjects.read, users)
+    ]
     configurations = _configurations(subjects, named_there)
     if subjects.usual and not named_there and not machine.configurations(configurations, users):
         named_there = configurations = machine.shipped(subjects.called)

@@ -100,6 +100,7 @@ class Subjects:
     hosts: tuple[str, ...] = ()
     configurations: tuple[str, ...] = ()  # where the program's own may lie
     usual: bool = False  # `configurations` are the usual places, no word of the unit's
+    read: tuple[str, ...] = ()  # configurations that lines say are read, where the unit names none
     called: tuple[str, ...] = ()  # what the program, and perhaps its package, is called
     lone_lines: tuple[str, ...] = ()  # numbers of lines that a message gave without a file
     environment_files: tuple[str, ...] = ()

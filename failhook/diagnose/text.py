@@ -63,6 +63,10 @@ _NAME = re.compile(
     r"(?:[\w.-]{1,64} (?=[\w.+@/-]{1,60}\[\d{1,8}\]:))?"  # the host, as syslog files have it
     r"(?P<name>/?[A-Za-z][\w.+@/-]{1,60})(?:\[\d{1,8}(?::\d{1,8})?\]:?|:)(?=\s)\s{0,4}"
 )
+# "acme ERROR  : MAIN : …"
+_NAME_BEFORE_LEVEL = re.compile(
+    r"(?P<name>/?[A-Za-z][\w.+@/-]{1,60}) {1,4}(?=[\[(]?(?:[A-Z]{4,9}|DBG)[\])]?\s{0,4}:)"
+)
 _BRACKETED = re.compile(
     r"\[(?:[A-Za-z][\w .:/-]{0,30}|(?:[A-Za-z]\w{0,40}\.){1,10}\w{1,60})\](?=\s)\s{0,4}(?:\([\w.-]{1,40}\)\s{1,2})?"
     r"|\(0x[0-9a-f]{1,8}\):\s"  # a level as bits
@@ -159,7 +163,7 @@ def _peel_once(line: str, names: frozenset[str]) -> tuple[str, Level]:
         return rest, Level.UNKNOWN
     if (graded := _graded(line)) is not None:
         return graded
-    match = _NAME.match(line)
+    match = _NAME.match(line) or _NAME_BEFORE_LEVEL.match(line)
     if match is not None and match["name"].rpartition("/")[2].lower() in names:
         return line[match.end() :], Level.UNKNOWN
     rest = _without(line, (_BRACKETED, *_LOGGERS))

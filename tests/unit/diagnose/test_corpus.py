@@ -16,13 +16,11 @@ KNOWN, HELD_OUT = load("known"), load("held_out")
 
 # What a verdict may miss: it says that it is unclear. Why nothing better can be said:
 SILENT = "the program writes nothing at all: neither to the journal nor to a log of its own"
-VAGUE = "the program says neither which file nor which directory"
 MISSED = {
     "rsyslog-module-not-installed": SILENT,
     "rsyslog-unknown-parameter": SILENT,
     "spamd-unknown-option": SILENT,
     "yaws-log-directory-missing": SILENT,
-    "zookeeper-data-directory-owner": VAGUE,
     "gammu-smsd-sqlite-driver-missing": "it does not say which driver, nor where it looked",
     "zookeeper-port-taken": "its logger is not set up, so that it says nothing of its port",
     "libvirtd-listen-with-socket-activation": "it means --listen, of a variable",
@@ -31,7 +29,6 @@ MISSED = {
 # What is said surely and is not the truth; none that is not here may be.
 WRONG = {
     "lego-account-key-empty": "a panic of a null pointer, and no word of the file that it read",
-    "netdata-cache-owned-by-root": "silent on its cache; what it says it does not find is harmless",
 }
 # The bars of issue 3, for programs that nobody has seen.
 HELD_OUT_NAMED = 0.93  # 0.95 is wanted: see docs/verdict.md, "How good it is"

@@ -215,6 +215,16 @@ def test_configurations_that_an_environment_file_names(tmp_path: Path) -> None:
 
 
 @ROOTED
+def test_the_configuration_that_it_says_it_reads(tmp_path: Path) -> None:
+    conf = tmp_path / "a.conf"
+    conf.write_text(f"dataDir={tmp_path}/gone/data\n")
+    conf.chmod(0o644)
+    seen = _look(read=(str(conf), "/nonexistent.conf"), usual=True)
+    assert seen.configurations == (str(conf),)
+    assert seen.absent == {f"{tmp_path}/gone/data": f"{conf}:1"}
+
+
+@ROOTED
 def test_what_a_variable_of_the_command_line_names_and_is_not_there(tmp_path: Path) -> None:
     default, there = tmp_path / "default", tmp_path / "there.img"
     there.touch()

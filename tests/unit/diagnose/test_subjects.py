@@ -119,6 +119,26 @@ def test_a_lone_line_asks_for_the_configuration() -> None:
     assert with_configuration(Subjects(), one.unit, ()).lone_lines == ()
 
 
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("Using config: /etc/zookeeper/conf/zoo.cfg", ("/etc/zookeeper/conf/zoo.cfg",)),
+        ("loading configuration from '/etc/a/a.conf'", ("/etc/a/a.conf",)),
+        ("Reading configuration file /etc/a.", ("/etc/a",)),
+        ("Loaded config file=/etc/a.yml (2 sections)", ("/etc/a.yml",)),
+        ("failed reading configuration file /etc/a", ()),
+        ("config file /etc/a has 3 sections", ()),
+        ("Using config: /srv/a.conf", ()),  # what anybody may have written
+        ("Using configurations of /usr/lib/a, /etc/b", ()),
+    ],
+)
+def test_the_configuration_that_a_program_says_it_reads(line: str, read: tuple[str, ...]) -> None:
+    one = case(line, show={"ExecStart": command(PROGRAM)})
+    assert with_configuration(Subjects(), one.unit, one.messages).read == read
+    told = case(line, show={"ExecStart": command(PROGRAM, "-c", "/srv/x")})
+    assert with_configuration(Subjects(), told.unit, told.messages).read == ()
+
+
 def test_environment_files_and_the_variables_of_command_lines() -> None:
     show = {
         "ExecStart": command(PROGRAM, "$OPTS", "-c", "${CONF}", "$$not"),

@@ -45,6 +45,7 @@ E, W, F, T, U = Level.ERROR, Level.WARNING, Level.FATAL, Level.TALK, Level.UNKNO
         ("1795297777.123 CRITICAL ", F),
         ("(12) ERROR: ", E),
         ("[pid 12] err: ", E),
+        ("2026-11-21 21:49:37: ab ERROR  : ", E),
         ("level=error ", E),  # logfmt with words that are in no field
     ],
 )
