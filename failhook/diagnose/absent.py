@@ -32,6 +32,12 @@ _NOT_CONFIGURED = re.compile(
     r"\b(?:no|not|without|missing|empty|none)\b.{0,60}\bconfig(?:uration)?\b|\bconfig(?:uration)?\b.{0,30}\b(?:missing|empty)\b",
     re.IGNORECASE,
 )
+# What a command after the start says of a program that it waits for.
+_NOT_THERE = re.compile(
+    r"\b(?:no|not|never|isn't|doesn't|didn't)\b.{0,40}\b(?:respond|runn|ready|up\b|listen|answer|reach|start)"
+    r"|connection refused|\b(?:failed|could not|couldn't|unable|can't|cannot) (?:to )?connect\b|timed? ?out",
+    re.IGNORECASE,
+)
 _KINDS = (
     (re.compile(r"\bkey ?file|\b(?:private|secret) key", re.IGNORECASE), (".key", "key.pem")),
     (re.compile(r"\bcert", re.IGNORECASE), (".crt", ".cer", "cert.pem", "chain.pem", ".pem")),
@@ -70,6 +76,8 @@ def _look(case: Case) -> Iterator[Finding]:
     for message in case.messages:
         meant = _of_its_kind(message, every)
         sure = _how_sure(message, len(meant))
+        if sure is None and len(meant) == 1 and _waited_in_vain(case, message):
+            sure = LIKELY + 0.06
         if sure is not None and not named_paths(case, message):
             what, advice = _sentence(meant)
             yield from_message(
@@ -142,6 +150,14 @@ def _how_sure(message: Message, count: int) -> float | None:
     if count == 1 and _NOT_CONFIGURED.search(message.text) and message.level is not Level.TALK:
         return LIKELY + 0.06
     return None
+
+
+def _waited_in_vain(case: Case, message: Message) -> bool:
+    """``ExecStartPost=`` says that the program does not answer, and the program says nothing."""
+    spoke = {one.pid for one in case.messages}
+    alone = len(spoke) == 1 and str(case.incident.main.pid) not in spoke
+    waited = case.failing == "ExecStartPost" and case.ended_badly and alone
+    return waited and _NOT_THERE.search(message.text) is not None
 
 
 def _of_command_line(case: Case) -> dict[str, str]:

@@ -71,6 +71,24 @@ def test_a_command_before_the_program_and_what_its_environment_names() -> None:
     assert "/etc/a/b.conf (EnvironmentFile=) does not exist" in judge(one).summary
 
 
+def _after(line: str) -> str:
+    """What is said where only a command after the start had something to say."""
+    said = {"MESSAGE": line, "_PID": "91"}
+    one = case(said, facts=FACTS, control=control("ExecStartPost"), exit_status=None)
+    return judge(one).summary
+
+
+def test_a_command_after_the_start_that_waited_in_vain() -> None:
+    assert "/etc/a/a.key" in _after("No a system responding for id=b")
+    assert "/etc/a/a.key" in _after("curl: (7) Failed to connect to localhost port 80")
+    assert "/etc/a/a.key" not in _after("the table 'orders' is empty")
+    both = case(
+        {"MESSAGE": "waiting", "_PID": "90"}, {"MESSAGE": "it does not answer", "_PID": "91"},
+        facts=FACTS, control=control("ExecStartPost"), exit_status=None,
+    )  # fmt: skip
+    assert "/etc/a/a.key" not in judge(both).summary  # the program said something
+
+
 def test_what_a_run_makes_itself_is_not_counted() -> None:
     facts = Facts(absent={**KEY, "/run/a/a.pid": "/etc/a/a.conf:9"})
     said = judge(case("unable to open the store", facts=facts)).summary

@@ -20,7 +20,6 @@ MISSED = {
     "rsyslog-module-not-installed": SILENT,
     "rsyslog-unknown-parameter": SILENT,
     "spamd-unknown-option": SILENT,
-    "yaws-log-directory-missing": SILENT,
     "gammu-smsd-sqlite-driver-missing": "it does not say which driver, nor where it looked",
     "zookeeper-port-taken": "its logger is not set up, so that it says nothing of its port",
     "libvirtd-listen-with-socket-activation": "it means --listen, of a variable",
