@@ -43,6 +43,12 @@ GOOD = re.compile(
     r"|0 errors|no errors|starting|opening|opened|loading|reading|connected|enabled)\b",
     re.IGNORECASE,
 )
+# How another process ended: "error: hook pre-backup.sh failed", "the command returned 3".
+OF_A_CHILD = re.compile(
+    r"\b(?:child|sub-?process|command|script|helper|hook|plugin|task|job|worker|program)\b.{0,120}"
+    r"\b(?:fail(?:ed|s|ure)?|exit(?:ed|s)?|returned|status|code|did not succeed|unsuccessful(?:ly)?|signal|error)\b",
+    re.IGNORECASE,
+)
 # Words of the end, not of its reason.
 CONSEQUENCE = re.compile(
     r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|shut(?:ting)? ?down|terminat(?:ing|ed)"

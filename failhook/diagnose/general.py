@@ -17,6 +17,7 @@ from failhook.diagnose.course import (
     GAVE_UP,
     GOOD,
     NAMES_A_THING,
+    OF_A_CHILD,
     is_consequence,
     says_nothing,
     without_last_word,
@@ -42,6 +43,7 @@ _HEDGED = re.compile(
     r"|^\s*(?:please )?(?:run|try|use|make sure|ensure|check|provide|install) ",
     re.IGNORECASE,
 )
+_NEAR = 6  # lines
 _BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|^[*=#-]{4,}|[*=#-]{4,}$")
 _ABOVE = re.compile(r"\bsee .{0,30}\babove", re.IGNORECASE)  # the last error points to warnings
 _NEAR_END_S = 10.0
@@ -129,6 +131,7 @@ def _by_course(case: Case, message: Message) -> float:
         1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
     )
     score -= 2.0 if _went_on_beside(case, message) else 0.0
+    score -= 1.2 if _a_child_told(case, message) else 0.0
     score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
     hung = case.incident.result == "timeout"
@@ -144,6 +147,20 @@ def _went_on_beside(case: Case, message: Message) -> bool:
         return False
     last, ends = case.once("who spoke last", lambda: _last_words(case))
     return message.number < last < ends.get(message.pid, 0)
+
+
+def _a_child_told(case: Case, message: Message) -> bool:
+    """It tells only that another one failed, and just above that one says what."""
+    text = message.text[:600]
+    if not OF_A_CHILD.search(text) or _CAUSE_AFTER.search(text):
+        return False
+    return any(
+        one.pid != message.pid
+        and FAILURE.search(one.text[:600])
+        and NAMES_A_THING.search(one.text[:600])
+        and not is_consequence(one.text)
+        for one in case.messages[max(0, message.number - _NEAR) : message.number]
+    )
 
 
 def _last_words(case: Case) -> tuple[int, dict[str, int]]:

@@ -14,7 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, HARMLESS, NAMES_A_THING, is_consequence, says_nothing
+from failhook.diagnose.course import (
+    FAILURE,
+    HARMLESS,
+    NAMES_A_THING,
+    OF_A_CHILD,
+    is_consequence,
+    says_nothing,
+)
 from failhook.diagnose.finding import GUESS, Finding, fails, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import told_paths
@@ -25,11 +32,6 @@ _BY_DEFAULT = re.compile(r"\busing (?:the |its )?(?:built-?in )?defaults?\b", re
 # What scripts ask such a one may be there or not; they go on without an answer.
 _READER = re.compile(r"(?:head|tail|cat|z?grep|sed|g?awk|ls|stat|readlink|wc|cut): ")
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|k|z|a)?sh$|(?:^|/)env$")
-_OF_A_CHILD = re.compile(
-    r"\b(?:exit(?:ed)?|status|code|child|worker|sub-?process|process|command|script|helper|hook|plugin|task|job"
-    r"|signal|returned|ended|executing|running)\b",
-    re.IGNORECASE,
-)
 _NEAR_S = 30.0
 _ENOUGH = 0.72  # of a line that was only talk
 _SURVIVED, _EACH_HEALTHY = 0.55, 0.14
@@ -133,7 +135,7 @@ def _last_own(case: Case) -> int:
         and one.level >= Level.ERROR
         and not is_consequence(one.text)
         and not says_nothing(one.text)
-        and not _OF_A_CHILD.search(one.text[:600])
+        and not OF_A_CHILD.search(one.text[:600])
     )
     return max(own, default=-1)
 

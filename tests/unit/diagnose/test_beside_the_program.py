@@ -14,6 +14,7 @@ from tests.unit.diagnose.cases import (
     found,
     gone,
     judge,
+    process,
     there,
     what,
 )
@@ -176,3 +177,27 @@ def test_the_server_that_refuses_a_login(words: tuple[str, ...], server: str) ->
     show = {"ExecStart": command("/usr/bin/rq", *words)}
     said = what(case("Authentication required.", show=show), "login-refused")
     assert said == f"a login was refused{server}: “Authentication required”"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: hook pre-backup.sh failed",
+        "ERROR: the command /usr/bin/backup returned 3",
+        "ERROR: script /srv/backup.sh did not succeed",
+    ],
+)
+def test_how_another_process_ended_is_no_error_of_its_own(said: str) -> None:
+    """What the child says of itself is as sure as if nobody had spoken after it, and tells more."""
+    child = {"MESSAGE": "cannot open /srv/x/a.db: No such file or directory", "_PID": "91"}
+    facts = Facts(paths={"/srv/x/a.db": gone("/srv/x/a.db")})
+    verdict = judge(case(child, {"MESSAGE": said, "_PID": "100"}, facts=facts, main=process()))
+    assert "/srv/x/a.db does not exist" in verdict.summary
+    assert (verdict.confidence or 0) > 0.8
+    own = {"MESSAGE": "ERROR: no table 'orders' in shop", "_PID": "100"}
+    assert "no table 'orders'" in judge(case(child, own, facts=facts, main=process())).summary
+    damaged = {"MESSAGE": "cannot open /srv/x/a.db: database is damaged", "_PID": "91"}
+    main = {"MESSAGE": said, "_PID": "100"}
+    assert "is damaged" in judge(case(damaged, main, main=process())).summary
+    reason = {"MESSAGE": f"{said}: the key 'shop' is not known", "_PID": "100"}
+    assert "the key 'shop'" in judge(case(damaged, reason, main=process())).summary

@@ -99,6 +99,8 @@ def test_half_a_database_on_a_full_disk() -> None:
     root = {"point": "/", **room, "free": 1 << 19}
     full = {"mounts": [root, {"point": "/srv/a", **room, "free": 0}]}
     assert "/srv/a has no space left" in sentence(line, system=full)
+    of_all = {"mounts": [root | {"free": 0}]}  # everybody's: any damage may be of something else
+    assert "has no space left" not in sentence(line, system=of_all)
     free = {"mounts": [root, {"point": "/srv/a", **room, "free": 1 << 19}]}
     assert "has no space" not in sentence(line, system=free)
     assert "has no space" not in sentence("listening for /srv/a/proxy.db", system=full)
