@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.config_check import check_command
 from failhook.diagnose.config_file import (
     LINE_ONLY,
     OF_THE_SYSTEM,
@@ -201,8 +202,8 @@ def _above_a_number(case: Case, message: Message) -> Iterator[Finding]:
         where = Place(file, number) if file else f"line {number} of its configuration"
         yield from_message(
             case, one, "configuration",
-            what=f"a mistake in {where}: “{quote(one.text)}”", advice=f"correct {where}",
-            confidence=SAID + 0.02,
+            what=f"a mistake in {where}: “{quote(one.text)}”",
+            advice=f"correct {where}{_and_check(case)}", confidence=SAID + 0.02,
         )  # fmt: skip
         return
 
@@ -232,10 +233,16 @@ def _at_place(
         "configuration",
         what=f"a mistake in {where}: “{quote(_from_its_line(text, where.line))}”"
         f"{_its_text(case, where, text)}",
-        advice=f"correct {where}",
+        advice=f"correct {where}{_and_check(case)}",
         confidence=sure,
         more=[case.proof(one) for one in told],
     )
+
+
+def _and_check(case: Case) -> str:
+    """How to see before the next start whether it is right then."""
+    command = check_command(case)
+    return f", and check it: {command}" if command is not None else ""
 
 
 def _from_its_line(text: str, line: str | None) -> str:
@@ -371,9 +378,17 @@ def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding
         what=f"a mistake in {where}: “{quote(text)}”{given}"
         if named
         else f"a mistake in its configuration, it is unclear where: “{quote(text)}”",
-        advice=f"check its options: systemctl cat {case.incident.unit}",
+        advice=_advice_where_to_look(case),
         confidence=sure,
     )
+
+
+def _advice_where_to_look(case: Case) -> str:
+    if (command := check_command(case)) is not None:
+        return (
+            f"check its configuration: {command}; its options: systemctl cat {case.incident.unit}"
+        )
+    return f"check its options: systemctl cat {case.incident.unit}"
 
 
 def _command_line(case: Case) -> str:

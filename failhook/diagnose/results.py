@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.config_check import check_command
 from failhook.diagnose.cores import Core
 from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
@@ -271,6 +272,8 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     unit = case.incident.unit
     by_hand = f"what systemctl cat {unit} has" if _INTERPRETER.search(path) else path
     advice = f"run it by hand as the unit's user: {by_hand}"
+    if (command := check_command(case)) is not None and not complains(case):
+        advice = f"check its configuration: {command}; or {advice}"
     return of_manager(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
 
 

@@ -28,12 +28,13 @@ def write(path: Path, text: str = "it failed\n", *, after_s: float = 0.05) -> No
     os.utime(path, (STARTED + after_s, STARTED + after_s))
 
 
-def kept(unit: str = "talker.service", uid: str | None = None) -> dict[str, str]:
+def kept(unit: str = "talker.service", uid: str | None = None, **more: str) -> dict[str, str]:
     """What the collector gives, by the names of the items."""
     program = "/usr/sbin/talkerd"
     properties = {
         "UID": uid or str(os.geteuid()),
         "ExecStart": f"{{ path={program} ; argv[]={program} }}",
+        **more,
     }
     gave = run(COLLECTOR, context(replace(BASE, unit=unit), properties))
     return {name: gave.text(name) for name in gave.items}
@@ -106,3 +107,27 @@ def test_the_newest_first_and_only_their_ends(place: Path) -> None:
     items = kept()
     assert list(items) == [f"logs/talker/{number}.log" for number in (5, 4, 3, 2)]
     assert all(len(text) <= 32 << 10 for text in items.values())
+
+
+def with_output_to(path: Path, tmp_path: Path) -> dict[str, str]:
+    """The properties of a unit whose file sends its output to ``path``."""
+    unit = tmp_path / "talker.service"
+    unit.write_text(f"[Service]\nStandardOutput=append:{path}\n")
+    return {"StandardOutput": "append", "StandardError": "append", "FragmentPath": str(unit)}
+
+
+def test_the_file_of_its_output_is_kept_once(place: Path, tmp_path: Path) -> None:
+    properties = with_output_to(place / "talker/out.log", tmp_path)
+    write(place / "talker/out.log", "from its output\n")
+    write(place / "talker/error.log")
+    assert kept(**properties) == {
+        "output/StandardOutput.txt": "from its output\n",
+        "logs/talker/error.log": "it failed\n",
+    }
+
+
+def test_the_file_of_its_output_that_this_run_left_alone(place: Path, tmp_path: Path) -> None:
+    properties = with_output_to(place / "out.txt", tmp_path)
+    write(place / "out.txt", after_s=-60)
+    write(place / "talker.log")
+    assert kept(**properties) == {"logs/talker.log": "it failed\n"}
