@@ -45,6 +45,26 @@ def test_the_port_and_who_holds_it(hooked: Hooked) -> None:
     bed.systemctl("stop", "v-holder.service")
 
 
+def test_a_package_manager_at_work_makes_no_other_failure(hooked: Hooked) -> None:
+    """The sentence says that one was, and the next failure still counts as the same."""
+    bed = hooked.machine
+    text = service("both", "ExecStart=/bin/sh -c 'echo cannot open /srv/pm: damaged >&2; exit 3'\n")
+    bed.shell("cp /usr/bin/sleep /usr/local/bin/dpkg")
+    bed.units(
+        {"v-pm.service": text, "v-dpkg.service": "[Service]\nExecStart=/usr/local/bin/dpkg 99\n"}
+    )
+    bed.systemctl("start", "v-pm.service", check=False)
+    hooked.wait_done("v-pm.service")
+    bed.systemctl("start", "v-dpkg.service")
+    bed.systemctl("start", "v-pm.service", check=False)
+    quiet, beside = hooked.wait_done("v-pm.service", count=2)
+    bed.systemctl("stop", "v-dpkg.service")
+    bed.shell("rm /usr/local/bin/dpkg")
+    assert "dpkg" not in quiet["verdict"]["summary"]
+    assert "dpkg" in beside["verdict"]["summary"]
+    assert (beside["signature"], beside["count"]) == (quiet["signature"], 2)
+
+
 def test_what_systemd_makes_of_a_command_line(hooked: Hooked) -> None:
     """The program tells what it was given: that the words fall away, or reach it, is systemd's."""
     bed = hooked.machine
