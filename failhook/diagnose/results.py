@@ -322,9 +322,14 @@ def _resources(case: Case) -> Iterator[Finding]:
         )
 
 
+_CYCLE = re.compile(
+    r"[\w.@\\:-]{1,255}: (?:Found ordering cycle on|Job \S{1,255} deleted to break ordering cycle) "
+)
+
+
 def _cycle(case: Case) -> Iterator[Finding]:
     said = [line.message for line in case.manager if "ordering cycle" in line.message]
-    before = [text for text in case.earlier if "cycle" in text]
+    before = [text for text in case.earlier if _CYCLE.match(text)]
     for text in [*said, *sorted(before)][-1:]:
         what = f"systemd broke an ordering cycle and left a unit out: {quote(text)}"
         yield Finding(

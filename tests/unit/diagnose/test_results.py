@@ -23,6 +23,14 @@ TIMED_OUT = (STARTED, "a.service: start operation timed out. Terminating.")
 CACHE = "/usr/local/bin/warm-cache"
 POST = {"ExecStartPost": command(CACHE, status="7"), "Type": "simple"}
 TABLE = "!  UNIT LOAD ACTIVE SUB RESULT RELATION\n"
+
+
+def said_before(*lines: str) -> dict[str, bytes]:
+    """What the journal has of the time before this run."""
+    text = "".join(f"2026-11-21T20:49:37.123456+00:00 {line}\n" for line in lines)
+    return {"journal/before.txt": text.encode()}
+
+
 CYCLE = "a.service: Found ordering cycle on b.service/start"
 
 
@@ -69,6 +77,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("unclear", case(exit_status="0", control=control("ExecStopPost", "4"), show={"ExecStopPost": command("/usr/bin/clean", status="4")}), 'a.service failed: the run itself was clean, but ExecStopPost=/usr/bin/clean ended with status 4/NOPERMISSION and wrote nothing, it is unclear why (by convention: not enough privileges)'),
     ("resources", case(manager=("a.service: Failed to run 'start' task: Device or resource busy",), result="resources"), "systemd could not start it: Failed to run 'start' task: Device or resource busy"),
     ("job-timeout", case(manager=("a.service: Job a.service/start timed out.",), phase=Phase.JOB_TIMEOUT, show={"JobTimeoutUSec": "3s"}, items=neighbours("b.service loaded activating start success Requires")), 'its start job waited longer than JobTimeoutSec=3s for b.service, which is still starting'),
+    ("ordering-cycle", case(items=said_before(f"systemd[1]: {CYCLE}", "systemd[1]: a.service: Job b.service/start deleted to break ordering cycle starting with a.service/start")), 'systemd broke an ordering cycle and left a unit out: a.service: Job b.service/start deleted to break ordering cycle starting with a.service/start'),
     ("ordering-cycle", case(manager=(CYCLE,)), 'systemd broke an ordering cycle and left a unit out: a.service: Found ordering cycle on b.service/start'),
     ("mount", case({"MESSAGE": "mount: /srv: wrong fs type", "SYSLOG_IDENTIFIER": "mount"}, unit="srv.mount", show={"Id": "srv.mount", "Where": "/srv", "What": "/dev/sdb1"}), 'srv.mount failed to start: /dev/sdb1 cannot be mounted on /srv: “mount: /srv: wrong fs type”'),
     ("dependency", case(manager=("Dependency failed for a.service - A.",), phase=Phase.DEPENDENCY, items=neighbours("b.service loaded failed failed exit-code Requires") | B_SAID), 'a.service is a victim: it requires b.service, which failed: “cannot open /srv/b: No such device”'),
@@ -89,6 +98,8 @@ NOT_FOUND: tuple[tuple[str, Case], ...] = (
     ("crash", case("Segmentation fault in a child", exit_status="139")),
     ("job-timeout", case(phase=Phase.FAILED)),
     ("ordering-cycle", case(CYCLE)),
+    ("ordering-cycle", case("no /srv/x", items=said_before("systemd[1]: a.service:13: Unit uses KillMode=none, which disables systemd's process lifecycle management."))),
+    ("ordering-cycle", case("no /srv/x", items=said_before("a[9]: garbage collection: 3 cycles"))),
     ("mount", case("mount: /srv: wrong fs type")),
     ("dependency", case("Dependency failed for a.service", items=CHAIN)),
 )  # fmt: skip
