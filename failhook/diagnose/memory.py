@@ -59,6 +59,13 @@ _NOT_PERMITTED = re.compile(
     r"operation not permitted|permission denied|EPERM|EACCES|cannot (?:enable|allocate)|failed",
     re.IGNORECASE,
 )
+_ENGINE = re.compile(
+    r"\b(?:V8_Fatal|libnode|libv8|v8::internal|JavaScriptCore|libjvm|libcoreclr|libmono\w*|libluajit"
+    r"|libpypy[\d.]*|wasmtime|wasmer)\b"
+)
+_CHECK = re.compile(r"\b(?:fatal|internal error|failed|assert\w*)\b.{4,}", re.IGNORECASE)
+_CHECKED = re.compile(r"\b(?:check failed|assert\w*)\b.{4,}", re.IGNORECASE)
+_BY_CRASH = ("132", "133", "134", "135", "139")  # 128 + SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGSEGV
 _EXECUTABLE = re.compile(
     r"mprotect|mmap|PROT_EXEC|executable (?:memory|page|code)|\bjit\b|(?:runtime )?code generation|VirtualAlloc|trampoline"
     r"|code[ _](?:cache|range|space|buffer)",
@@ -231,6 +238,28 @@ def _write_execute(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _compiler_died(case: Case) -> Iterator[Finding]:
+    """An engine that compiles while it runs crashed, as it does without such memory; it says what it
+    was about in words of its own: "Check failed: 12 == errno"."""
+    crashed = case.incident.exit_code in ("killed", "dumped") or case.status in _BY_CRASH
+    if case.unit.get("MemoryDenyWriteExecute") != "yes" or not crashed:
+        return
+    engine = next((m for one in case.messages if (m := _ENGINE.search(one.raw[:600]))), None)
+    if engine is None or case.incident.exit_status in ("TERM", "KILL", "INT"):
+        return
+    told = [one for one in case.messages if _CHECK.search(one.text[:600])]
+    said = next(
+        (one for one in told if _CHECKED.search(one.text[:600])), (*told, case.messages[0])[0]
+    )
+    yield from_message(
+        case, said, "sandbox",
+        what=f"MemoryDenyWriteExecute=yes denies its compiler ({engine[0]}) memory that is writable and "
+        f"executable, and it crashed: “{quote(said.text, 130)}”",
+        advice="MemoryDenyWriteExecute=no for programs that compile while they run",
+        confidence=SEEN, more=[case.checked("MemoryDenyWriteExecute=yes", "unit/show.txt")],
+    )  # fmt: skip
+
+
 def _said(case: Case) -> list[Finding]:
     return list(each(case, _write_execute, _heap, _watches, _files, _processes, _no_memory))
 
@@ -239,4 +268,5 @@ CAUSES = (
     Cause("oom-kernel", "killed by the kernel for memory", _by_kernel),
     Cause("oom-kill", "killed for memory, by systemd's word", _by_result),
     Cause("memory", "a limit of memory, files or processes", _said),
+    Cause("sandbox", "a compiler without memory for what it makes", _compiler_died),
 )

@@ -40,6 +40,7 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("watches", case("failed to create fsnotify watcher: too many open files"), 'it watches more files than fs.inotify.max_user_watches or max_user_instances allow: “failed to create fsnotify watcher: too many open files”'),
     ("processes", case("RuntimeError: can't start new thread", show={"TasksMax": "8"}), "it needs more processes or threads than TasksMax=8 allows: “RuntimeError: can't start new thread”"),
     ("processes", case("fork: retry: Resource temporarily unavailable", show={"LimitNPROC": "4"}), 'it needs more processes or threads than LimitNPROC=4 allows: “fork: retry: Resource temporarily unavailable”'),
+    ("sandbox", case("# Fatal error in , line 0", "# Check failed: 12 == (*__errno_location ()).", " 2: 0x7fac7f0335e8 V8_Fatal(char const*, ...) [/lib/libnode.so.115]", show={"MemoryDenyWriteExecute": "yes"}, exit_code="killed", exit_status="TRAP", result="signal"), 'MemoryDenyWriteExecute=yes denies its compiler (V8_Fatal) memory that is writable and executable, and it crashed: “Check failed: 12 == (*__errno_location ())”'),
     ("sandbox", case("mprotect: Operation not permitted", show={"MemoryDenyWriteExecute": "yes"}), 'MemoryDenyWriteExecute=yes denies it memory that is writable and executable: “mprotect: Operation not permitted”'),
 )  # fmt: skip
 
@@ -57,6 +58,10 @@ NOT_FOUND: tuple[tuple[str, Case], ...] = (
     ("disk-full", case("inotify_add_watch: No space left on device")),
     ("processes", case("recv: Resource temporarily unavailable")),
     ("sandbox", case("mprotect: Operation not permitted")),
+    ("sandbox", case("at V8_Fatal", exit_code="killed", exit_status="TRAP", result="signal")),
+    ("sandbox", case("at V8_Fatal", show={"MemoryDenyWriteExecute": "yes"})),  # it ended by itself
+    ("sandbox", case("at V8_Fatal", show={"MemoryDenyWriteExecute": "yes"}, exit_code="killed", exit_status="TERM", result="signal")),
+    ("sandbox", case("no /srv/x", show={"MemoryDenyWriteExecute": "yes"}, exit_code="killed", exit_status="TRAP", result="signal")),
 )  # fmt: skip
 
 
