@@ -55,6 +55,7 @@ _COMMANDS = {
     "prometheus": "promtool check config {file}",
     "prosody": "prosodyctl[ --config {file}] check config",
     "rsyslogd": "rsyslogd -N1[ -f {file}]",
+    "shibd": "shibd -t[ -c {file}]",
     "slapd": "slaptest -u[ -f {file}]",
     "smbd": "testparm -s[ {file}]",
     "squid": "squid -k parse[ -f {file}]",

@@ -205,13 +205,16 @@ def find(state: UnitState, messages: Sequence[Message], uids: Iterable[int]) -> 
 
 
 def _scripts(state: UnitState) -> Iterator[str]:
-    """Of the administrator's own, mostly: not what packages bring."""
-    found = [
-        path
+    """Of the administrator's own, mostly: not what packages bring. What is given to another program
+    (chronic, flock, timeout) may be one as well, whatever it is called."""
+    words = [
+        (path, path == program or path.endswith(SCRIPTS))
         for _, program, argv in commands(state)
-        for path in (program, *(word for word in argv.split() if word.endswith(SCRIPTS)))
+        for path in (program, *argv.split())
         if path.startswith("/") and not path.startswith(_OF_PACKAGES)
     ]
+    found = [path for path, is_likely in words if is_likely]
+    found += [path for path, _ in words if "." not in path.rpartition("/")[2]]
     yield from list(dict.fromkeys(found))[:_MAXSCRIPTS]
 
 

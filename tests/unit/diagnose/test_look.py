@@ -338,6 +338,16 @@ def test_scripts_and_data_of_a_unit() -> None:
     assert find(state, (), ()).scripts == ("/opt/acme/run.py",)
     script = UnitState("a.service", {"ExecStart": command("/usr/local/bin/nightly")})
     assert find(script, (), ()).scripts == ("/usr/local/bin/nightly",)
+    argv = (
+        "/usr/bin/flock",
+        "/srv/lock.file",
+        "/opt/nightly",
+        "/usr/bin/true",
+        "/opt/a.py",
+        "/srv/x.csv",
+    )
+    behind = UnitState("a.service", {"ExecStart": command(*argv)})
+    assert find(behind, (), ()).scripts == ("/opt/a.py", "/opt/nightly")
     data = with_configuration(find(state, (), ()), state, ()).data
     assert "/var/lib/acme" in data
     init = UnitState("a.service", {"ExecStart": command("/etc/init.d/acme", "start")})
