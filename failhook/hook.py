@@ -402,7 +402,10 @@ def _hand_over(path: str, record: str) -> str:
     """Give the record to the runner and wait for its word: "ok" or why not."""
     import _socket  # `socket` would import enum and selectors: as long as all the rest together
 
-    client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    except OSError as error:  # EAFNOSUPPORT
+        return f"{error}: let RestrictAddressFamilies= have AF_UNIX, or see: failhook enable"
     try:
         client.settimeout(ACKNOWLEDGE_S)
         client.connect(path)

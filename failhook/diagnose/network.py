@@ -12,9 +12,12 @@ from failhook.diagnose.course import FRAME
 from failhook.diagnose.endpoints import (
     ADDRESS,
     NO_HOST,
+    Named,
+    addresses_in,
     hosts_in,
     peer_of,
     proxy_of,
+    told,
     unknown_host,
 )
 from failhook.diagnose.finding import (
@@ -29,6 +32,7 @@ from failhook.diagnose.finding import (
 )
 from failhook.diagnose.ports import COMPLAINS, PORT, cannot_listen, near, privileged, taken
 from failhook.diagnose.text import Message
+from failhook.systemd import families
 
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)
 _TO = re.compile(
@@ -245,12 +249,15 @@ def _at(place: str) -> str:
 
 
 def _family(case: Case, message: Message) -> Finding | None:
-    value = case.unit.get("RestrictAddressFamilies")
-    if value in (None, "no", "[not set]"):
-        return None
+    """A kind of socket that the unit may not open, or that this kernel has not (socket(2))."""
+    value = families.restricted(case.unit)
     by_words = _FAMILY.search(message.text) is not None
+    if value is None:
+        return _without_ipv6(case, message) if by_words else None
     # without the errno: it can only be that where no family of the internet is left
-    if not by_words and ("AF_INET" in value or not _NO_SOCKET.search(message.text)):
+    some = not families.is_closed(case.unit, "AF_INET")
+    some = some or not families.is_closed(case.unit, "AF_INET6")
+    if not by_words and (some or not _NO_SOCKET.search(message.text)):
         return None
     return from_message(
         case, message, "sandbox",
@@ -259,6 +266,24 @@ def _family(case: Case, message: Message) -> Finding | None:
         advice="add AF_INET AF_INET6 (or what it needs) to RestrictAddressFamilies=",
         confidence=SEEN if by_words else LIKELY + 0.1,
         more=[case.checked(f"RestrictAddressFamilies={value}", "unit/show.txt")],
+    )  # fmt: skip
+
+
+def _without_ipv6(case: Case, message: Message) -> Finding | None:
+    """Nothing forbids it, and the kernel was started with ``ipv6.disable=1``: not even ::1 is there."""
+    own = case.facts.addresses
+    if not own or any(":" in address for address in own):
+        return None
+    asked = Named.of(case, addresses_in).those(lambda one: ":" in one)
+    which = told(asked) if asked and not addresses_in(message.text) else "it"
+    return from_message(
+        case, message, "address-not-here",
+        what=f"this machine has no IPv6, not even ::1, and the program asks for {which}: "
+        f"“{quote(message.text, 140)}”",
+        advice="take [::] and other IPv6 addresses out of its configuration, or switch IPv6 on "
+        "(ipv6.disable=1 is in /proc/cmdline)",
+        confidence=SAID + 0.1,
+        more=[case.checked(f"this machine has {', '.join(sorted(own)[:8])}")],
     )  # fmt: skip
 
 

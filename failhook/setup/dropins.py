@@ -56,7 +56,7 @@ def enable(directory: Path, name: str, changes: Changes, *, privileged: bool, us
     """Hook one unit. Raises Problem where that makes no sense, OSError."""
     _check_name(name)
     state = obstacles.state_of(name, user=user)
-    if "@." not in name and not state.found:
+    if not state.found:
         raise Problem(f"systemd knows no unit {name}; see: systemctl list-unit-files")
     found = obstacles.obstacle(state, layout(user=user).command)
     if found is not None and privileged and found.privileged_helps:

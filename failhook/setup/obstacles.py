@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from failhook.systemd import unit
+from failhook.systemd import families, unit
 from failhook.systemd.exec_paths import is_closed
-from failhook.systemd.settings import complete
 from failhook.systemd.unit import UnitState
 
 _OUTPUTS = ("StandardOutput", "StandardError")
 _PROPERTIES = ("ExecStopPost", *_OUTPUTS, "LoadState")
 _NEEDED = ("/usr/bin/sh", "/usr/bin/python3")  # by the hook, which is a script
+_INSTANCE = "failhook"  # any that systemd need not have
 _PROGRAM = re.compile(r"\bpath=(\S+) ;")
 
 
@@ -44,14 +44,21 @@ def obstacle(state: UnitState, command: Path) -> Obstacle | None:
             return Obstacle(f"{setting}={value}", "no hook can run in there", True)
     if any(is_closed(state, program) for program in (str(command), *_NEEDED)):
         return Obstacle(f"NoExecPaths={state.get('NoExecPaths')}", "no hook can run in there", True)
+    if families.is_closed(state, "AF_UNIX") and not _writes_the_spool(state):
+        closed = f"{families.SETTING}={families.restricted(state)}"
+        return Obstacle(closed, "without AF_UNIX no hook can report from in there", True)
     return None
 
 
+def _writes_the_spool(state: UnitState) -> bool:
+    """root's hook needs no socket, unless all of the file system is read-only to it."""
+    is_root = (state.get("User") or "root") in ("root", "0") and state.get("DynamicUser") != "yes"
+    return is_root and state.get("ProtectSystem") != "strict"
+
+
 def state_of(name: str, *, user: bool) -> UnitState:
-    """The unit as systemd has it; of a template, that has no state, what its files say."""
-    if "@." not in name:
-        return unit.show(name, user=user)
-    return complete(UnitState(name, {}), unit.cat(name, user=user))
+    """The unit as systemd has it; a template, that has no state, as an instance of it would be."""
+    return unit.show(name.replace("@.", f"@{_INSTANCE}.", 1), user=user)
 
 
 def emptied() -> list[str]:

@@ -96,15 +96,6 @@ def show(unit: str, *, user: bool = False, timeout_s: float = 5.0) -> UnitState:
     return ask(unit, user=user, timeout_s=timeout_s)()
 
 
-def cat(unit: str, *, user: bool = False, timeout_s: float = 5.0) -> str:
-    """The unit's files, its drop-ins among them, in the order in which systemd reads them; empty
-    where there is none. Of a template as well, which `show` does not know."""
-    scope = ["--user"] if user else []
-    argv = ["systemctl", *scope, "cat", "--no-pager", "--", unit]
-    done = proc.run(argv, timeout_s=timeout_s)
-    return done.text if done.ok else ""
-
-
 def ask(unit: str, *, user: bool = False, timeout_s: float = 5.0) -> Callable[[], UnitState]:
     """As `show`, but does not wait: call what it returns for the answer."""
     scope = ["--user"] if user else []

@@ -321,7 +321,7 @@ def test_the_hook_says_nothing_into_the_output_of_a_service(hooked: Hooked) -> N
 
 
 def test_an_instance_of_a_template_keeps_its_output(hooked: Hooked) -> None:
-    """Of a template systemd shows nothing: its files are read."""
+    """Of a template systemd shows nothing: an instance is asked about."""
     bed, unit = hooked.machine, "prices@north.service"
     body = "Type=oneshot\nExecStart=echo result\nStandardOutput=truncate:/srv/%i.csv\n"
     bed.units({"prices@.service": f"[Service]\n{body}"})

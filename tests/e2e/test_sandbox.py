@@ -167,8 +167,24 @@ def test_hook_says_in_the_journal_when_it_cannot_report(hooked: Hooked) -> None:
     lines = hooked.machine.journal(f"_SYSTEMD_UNIT={unit}")
     said = [line for line in lines if "cannot report" in str(line["MESSAGE"])]
     assert [line["PRIORITY"] for line in said] == ["3"]
+    assert "let RestrictAddressFamilies= have AF_UNIX" in said[0]["MESSAGE"]
     assert hooked.machine.show(unit, "Result")["Result"] == "exit-code"
     assert hooked.machine.show(unit, "ExecStopPost")["ExecStopPost"].find("status=0") > 0
+
+
+def test_a_unit_without_unix_sockets_is_seen_by_its_failure_alone(hooked: Hooked) -> None:
+    """As many a hardened unit has it: its hook could only say that it cannot report."""
+    bed, unit = hooked.machine, "hardened.service"
+    closed = "DynamicUser=yes\nRestrictAddressFamilies=AF_INET AF_INET6\n"
+    bed.units({unit: f"[Service]\n{closed}ExecStart=/bin/sh -c 'echo dying; exit 3'\n"})
+    said = bed.run(["failhook", "enable", unit]).text
+    assert "without AF_UNIX no hook can report from in there" in said
+    assert "RestrictAddressFamilies=AF_INET AF_INET6" in said
+    bed.systemctl("start", unit, check=False)
+    (incident,) = hooked.wait_done(unit)
+    assert incident["dying_words"] == ["dying"]
+    assert not bed.journal(f"_SYSTEMD_UNIT={unit}", "SYSLOG_IDENTIFIER=failhook")
+    bed.run(["failhook", "disable", unit])
 
 
 def test_where_the_unit_lives_in_a_directory_of_its_own(hooked: Hooked) -> None:

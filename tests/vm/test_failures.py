@@ -135,3 +135,15 @@ def test_what_the_kernel_refuses(new_machine: NewMachine) -> None:
         assert verdict["cause"] == "sandbox", verdict
         assert said in verdict["summary"]
     machine.switch_off()
+
+
+def test_a_machine_without_ipv6(new_machine: NewMachine) -> None:
+    """ipv6.disable=1: the kernel has no such sockets, and no setting of the unit is to blame."""
+    machine = new_machine()
+    body = "ExecStart=/usr/bin/python3 -m http.server --bind :: 8080"
+    machine.disk.put({"/etc/systemd/system/acme-six.service": _unit(body)})
+    run = machine.boot_up("ipv6.disable=1")
+    verdict = _failed(machine, run, "acme-six.service")["verdict"]
+    assert verdict["cause"] == "address-not-here", verdict
+    assert "this machine has no IPv6, not even ::1" in verdict["summary"]
+    machine.switch_off()

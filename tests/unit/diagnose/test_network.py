@@ -63,12 +63,30 @@ FOUND: tuple[tuple[str, Case, str], ...] = (
     ("certificate-unreadable", case("/etc/a.pem: PEM routines:get_name:no start line"), "a certificate or key cannot be read: “/etc/a.pem: PEM routines:get_name:no start line”"),
     ("connection-refused", case("Could not connect to redis at 127.0.0.1:6379", system=NOBODY), "nobody listens on 127.0.0.1:6379: “Could not connect to redis at 127.0.0.1:6379”"),
     ("key-mismatch", case("tls: private key does not match public key"), 'a private key does not belong to its certificate: “tls: private key does not match public key”'),
+    ("sandbox", case("socket: Address family not supported by protocol", show={"LoadState": "loaded", "RestrictAddressFamilies": ""}), 'RestrictAddressFamilies=none forbids the sockets that it needs: “socket: Address family not supported by protocol”'),
+    ("address-not-here", case("OSError: [Errno 97] Address family not supported by protocol", show={"RestrictAddressFamilies": "~", "ExecStart": command("/usr/bin/python3", "-m", "http.server", "--bind", "::")}, facts=Facts(addresses=("127.0.0.1", "192.0.2.7"))), 'this machine has no IPv6, not even ::1, and the program asks for :: (ExecStart=): “OSError: [Errno 97] Address family not supported by protocol”'),
+    ("address-not-here", case("socket() [::]:80 failed (97: Address family not supported by protocol)", show={"RestrictAddressFamilies": "~"}, facts=Facts(addresses=("127.0.0.1", "192.0.2.7"))), 'this machine has no IPv6, not even ::1, and the program asks for it: “socket() [::]:80 failed (97: Address family not supported by protocol)”'),
     ("sandbox", case("socket: Address family not supported by protocol", show={"RestrictAddressFamilies": "AF_UNIX"}), 'RestrictAddressFamilies=AF_UNIX forbids the sockets that it needs: “socket: Address family not supported by protocol”'),
     ("port-taken", case(manager=("a.service: Failed to create listening socket (0.0.0.0:3000): Address already in use",), system=HELD), 'port 3000 (::) is already held by grafana (pid 812, grafana-server.service)'),
     ("listen", case(manager=("a.service: Failed to listen on sockets: Address already in use",), show={"Listen": "/run/a.sock (Stream)"}), 'it cannot listen on /run/a.sock (Stream): Address already in use'),
 )  # fmt: skip
 
 NOT_FOUND: tuple[tuple[str, Case], ...] = (
+    (
+        "sandbox",
+        case(
+            "socket: Address family not supported by protocol",
+            show={"RestrictAddressFamilies": "~"},
+        ),
+    ),
+    (
+        "address-not-here",
+        case(
+            "socket: Address family not supported by protocol",
+            facts=Facts(addresses=("127.0.0.1", "::1")),
+        ),
+    ),
+    ("address-not-here", case("socket: Address family not supported by protocol")),  # nobody looked
     ("port-taken", case("lock file already in use by another process")),
     ("port-taken", case("listening on 0.0.0.0:3000", system=HELD)),
     ("port-taken", case("cannot connect to [::1]:3000: failed to bind", system=HELD)),

@@ -63,6 +63,18 @@ def test_a_service_gets_both_triggers(tmp_path: Path) -> None:
         ("NoExecPaths=/\\nExecPaths=/usr/bin/a /usr/lib", "NoExecPaths=/", True),
         ("NoExecPaths=-/usr/local /opt", "NoExecPaths=-/usr/local /opt", True),
         ("RootDirectory=/srv/jail", "RootDirectory=/srv/jail", True),
+        ("User=a\\nRestrictAddressFamilies=AF_INET", "RestrictAddressFamilies=AF_INET", True),
+        (
+            "DynamicUser=yes\\nRestrictAddressFamilies=~AF_UNIX AF_X25",
+            "RestrictAddressFamilies=~AF_UNIX AF_X25",
+            True,
+        ),
+        ("ProtectSystem=strict\\nRestrictAddressFamilies=", "RestrictAddressFamilies=none", True),
+        ("RestrictAddressFamilies=AF_INET", None, True),  # root writes into the spool itself
+        ("User=root\\nProtectSystem=full\\nRestrictAddressFamilies=", None, True),
+        ("User=a\\nRestrictAddressFamilies=AF_INET AF_UNIX", None, True),
+        ("User=a\\nRestrictAddressFamilies=~AF_PACKET", None, True),
+        ("User=a\\nRestrictAddressFamilies=~", None, True),
         ("RootDirectory=/", None, True),
         ("NoExecPaths=/\\nExecPaths=/usr/local/bin", "NoExecPaths=/", True),  # the hook is a script
         ("RootImage=/srv/a.raw", "RootImage=/srv/a.raw", True),
@@ -96,13 +108,15 @@ def test_a_unit_in_which_no_hook_can_run_or_does_harm(
             _enable(tmp_path, TOO_LONG)
 
 
-def test_of_a_template_the_files_tell(tmp_path: Path, programs: Programs) -> None:
+def test_a_template_is_as_its_instances_are(tmp_path: Path, programs: Programs) -> None:
     """systemctl shows no template."""
-    text = "[Service]\\nStandardOutput = truncate:/srv/out\\n"
-    programs.add("systemctl", f'[ "$1" = cat ] && printf "{text}"')
+    shown = "LoadState=loaded\\nStandardOutput=truncate\\n"
+    programs.add("systemctl", f"case $* in *' a@'?*.service) printf '{shown}' ;; esac")
     changes = _enable(tmp_path, "a@.service")
-    assert "a@.service: StandardOutput=truncate:/srv/out, a hook would empty" in changes.said[-1]
+    assert "a@.service: StandardOutput=truncate, a hook would empty" in changes.said[-1]
     assert "ExecStopPost" not in (tmp_path / "a@.service.d" / NAME).read_text()
+    with pytest.raises(Problem, match="systemd knows no unit b@"):
+        _enable(tmp_path, "b@.service")
 
 
 def test_who_hooked_such_a_unit_himself_is_told(programs: Programs) -> None:
@@ -198,8 +212,8 @@ def test_a_unit_that_systemd_does_not_know(tmp_path: Path, programs: Programs) -
     programs.add("systemctl", "echo LoadState=not-found")
     with pytest.raises(Problem, match="systemd knows no unit"):
         _enable(tmp_path, "nginx.service")
-    _enable(tmp_path, "template@.service")  # systemctl shows no templates
-    assert dropins.hooked(tmp_path) == ["template@.service"]
+    with pytest.raises(Problem, match="systemd knows no unit template@"):
+        _enable(tmp_path, "template@.service")
 
 
 def test_a_problem_can_pass_through_a_context_manager() -> None:
