@@ -14,7 +14,7 @@ def main() -> int:
         record = hook.main(os.environ, arguments)
         if record:
             _work_here(record)
-        return 0
+        os._exit(0)  # see `failhook.start`
     from failhook import ready
 
     ready.use()

@@ -367,9 +367,9 @@ class Runner:
     def _is_over(self) -> bool:
         if self._is_outdated:
             return not self._has_work()
-        if self._has_work() or self._spool.waiting():
+        if self._has_work() or time.monotonic() - self._last_work < self._idle_s:
             return False
-        return time.monotonic() - self._last_work >= self._idle_s
+        return not self._spool.waiting()
 
     def _end(self) -> None:
         self._staff.close(kill=self._stop)

@@ -6,9 +6,9 @@ A file appears by rename and is complete then; it leaves only when its incident 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ class Spool:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._is_any_kept = True  # of a former boot, on disk; not known yet
 
     def make(self) -> None:
         """Create what is missing. Raises OSError."""
@@ -35,11 +36,14 @@ class Spool:
             files.make_private(directory)
 
     def waiting(self) -> list[Path]:
-        """All triggers that nobody has recorded yet, oldest first (names begin with the time)."""
-        found: list[Path] = []
-        for directory in (self._places.kept_spool, self._places.spool):
-            with contextlib.suppress(OSError):
-                found += [path for path in directory.iterdir() if path.suffix == ".json"]
+        """All triggers that nobody has recorded yet, oldest first (names begin with the time).
+
+        What a former boot left is looked for until nothing of it is there: only a machine that goes
+        down adds to it, and on some file systems that look takes as long as all until then.
+        """
+        kept = _triggers_in(self._places.kept_spool) if self._is_any_kept else []
+        self._is_any_kept = bool(kept)
+        found = [*kept, *_triggers_in(self._places.spool)]
         return sorted(found, key=lambda path: path.name)
 
     def read(self, path: Path) -> tuple[Trigger, bytes] | None:
@@ -91,6 +95,15 @@ class Spool:
             except OSError as error:  # the others can still be kept
                 logger.error("%s is lost with this boot: %s", path, error)
         return kept
+
+
+def _triggers_in(directory: Path) -> list[Path]:
+    """None where it is not there, or not ours to read."""
+    try:
+        with os.scandir(directory) as entries:
+            return [Path(entry.path) for entry in entries if entry.name.endswith(".json")]
+    except OSError:
+        return []
 
 
 def _with_boot(data: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 
 from failhook.collect.command import CommandOptions
@@ -38,11 +39,13 @@ def load(names: Iterable[str] = NAMES) -> list[Collector]:
     wanted = set(names)
     if unknown := wanted - set(NAMES):
         raise KeyError(f"no such collector: {', '.join(sorted(unknown))}")
-    return [
-        replace(import_module(_MODULES[name]).COLLECTOR, shares_process=True)
-        for name in NAMES
-        if name in wanted
-    ]
+    return [_built_in(name) for name in NAMES if name in wanted]
+
+
+@cache
+def _built_in(name: str) -> Collector:
+    made: Collector = import_module(_MODULES[name]).COLLECTOR
+    return replace(made, shares_process=True)
 
 
 def make(name: str, kind: str, options: CustomCollector) -> Collector:

@@ -68,10 +68,13 @@ def send_end(fd: int, end: End) -> None:
 
 def _send(fd: int, header: dict[str, object], data: bytes = b"") -> None:
     head = json.dumps(header).encode()
-    for part in (_LENGTHS.pack(len(head), len(data)) + head, data):
-        view = memoryview(part)
-        while view:
-            view = view[os.write(fd, view) :]
+    parts = [memoryview(_LENGTHS.pack(len(head), len(data)) + head), memoryview(data)]
+    while parts:  # at once, as a rule: each write wakes the reader
+        written = os.writev(fd, parts)
+        while parts and written >= len(parts[0]):
+            written -= len(parts.pop(0))
+        if parts:
+            parts[0] = parts[0][written:]
 
 
 class FrameReader:

@@ -42,7 +42,6 @@ def test_made_once_and_private(where: Places, spool: Spool) -> None:
 
 
 def test_oldest_first_and_nothing_half_written(where: Places, spool: Spool) -> None:
-    assert spool.waiting() == []
     for name in ("00000000000000000003-1.json", "00000000000000000001-1.json", "2.tmp"):
         _put(where, name)
     where.kept_spool.mkdir(parents=True)
@@ -52,6 +51,20 @@ def test_oldest_first_and_nothing_half_written(where: Places, spool: Spool) -> N
         "00000000000000000002-1-shutdown.json",
         "00000000000000000003-1.json",
     ]
+
+
+def test_what_a_former_boot_left_is_looked_for_until_it_is_gone(
+    where: Places, spool: Spool
+) -> None:
+    where.kept_spool.mkdir(parents=True)
+    left = where.kept_spool / "00000000000000000002-1-shutdown.json"
+    left.write_bytes(spooled())
+    assert [spool.waiting(), spool.waiting()] == [[left], [left]]
+    spool.done(left)
+    assert spool.waiting() == []
+    left.write_bytes(spooled())  # the machine goes down: the next boot takes it
+    assert spool.waiting() == []
+    assert Spool(where).waiting() == [left]
 
 
 def test_read_and_done(where: Places, spool: Spool) -> None:
