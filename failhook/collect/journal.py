@@ -39,6 +39,7 @@ _UNSYNCED_S = 0.3
 _UNSYNCED_MOST_S = 2.0
 _MAX_STRAYS = 200
 _BELONGS = ("_SYSTEMD_CGROUP", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_SYSTEMD_INVOCATION_ID")
+_ABOUT = ("UNIT", "USER_UNIT")  # systemd.journal-fields(7): what systemd's message is about
 _SCAN = 5000  # entries looked at for those before the run, where its start is not known
 _READ_S = 8.0
 _RATE_S, _RATE_BURST = 30.0, 10_000  # journald's own limit for one unit (journald.conf(5))
@@ -289,6 +290,8 @@ def _strays(context: Context, namespace: str | None) -> list[Entry]:
 
     def take(entry: Entry) -> bool:
         fields = entry.fields
+        if any(fields.get(one, incident.unit) != incident.unit for one in _ABOUT):
+            return True  # a helper of systemd's own, for another unit
         late = fields.get(name) == incident.unit and "_SYSTEMD_INVOCATION_ID" not in fields
         if (late and fields.get("_PID") not in known) or not any(key in fields for key in _BELONGS):
             found.append(entry)

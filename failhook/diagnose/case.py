@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from failhook.ascii import without_escapes
-from failhook.diagnose import cores
+from failhook.diagnose import aside, cores
 from failhook.diagnose import facts as facts_of
 from failhook.diagnose.around import (
     Listener,
@@ -47,15 +47,10 @@ from failhook.systemd.unit import UnitState
 _SKIPPED = " missing, skipping: "
 T = TypeVar("T")
 REQUIRED = "unit/required.json"
-LOGS, OUTPUT = "logs/", "output/"  # below /var/log; of StandardOutput= and StandardError=
-_OF_A_FILE = 60
 _FIRST, _LAST = 150, 600
 _OF_AN_ENTRY = 200
 _MAX_KERNEL, _MAX_FILES = 2000, 8
-_LOST = re.compile(r"^(?P<at>\S+) (?P<name>[^\s\[]{1,60})(?:\[(?P<pid>\d+)\])?: (?P<text>.*)$")
-_BEFORE = _LOST
 _PROCESS = re.compile(r"\bprocess (\d{1,8}) \(")
-_STRANGERS = ("systemd", "failhook", "kernel", "systemd-logind", "dbus-daemon", "CRON", "sudo")
 
 
 @dataclass(frozen=True)
@@ -88,14 +83,14 @@ class Case:
     def proof(self, message: Message) -> Proof:
         """The line, and its place in the bundle."""
         item = message.identifier
-        if item.startswith((LOGS, OUTPUT)):
+        if item.startswith((aside.LOGS, aside.OUTPUT)):
             return Proof(f"{self._file_of(item)} said", message.raw[:400], item)
         return self.proof_of(message.raw, f"{message.identifier} said")
 
     def _file_of(self, item: str) -> str:
         """Where on the machine an item's text stood."""
         name = item.partition("/")[2]
-        if item.startswith(LOGS):
+        if item.startswith(aside.LOGS):
             return f"/var/log/{name}"
         setting = name.removesuffix(".txt")
         return (self.unit.get(setting) or "").partition(":")[2] or f"its {setting}="
@@ -237,8 +232,9 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     entries = _entries(items.get("journal/journal.json", b""))
     names = _names(incident, unit, entries)
     messages, manager, setup = _sorted(entries, names, believed=_never_ran(incident))
-    messages += _lost(_text(items, "journal/lost.txt"), names, messages)
-    files = _own_logs(items, names, len(messages))
+    since = min((line.at for line in manager), default=incident.main.started or incident.first_seen)
+    messages += aside.lost(_text(items, "journal/lost.txt"), names, messages, since)
+    files = aside.own_logs(items, names, len(messages))
     system = objects_of(items.get("system/system.json", b""))
     return Case(
         incident=incident,
@@ -250,7 +246,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
             line[:MAX_LINE]
             for line in _text(items, "kernel/kernel.txt").splitlines()[-_MAX_KERNEL:]
         ),
-        earlier=frozenset(_said_before(_text(items, "journal/before.txt"))),
+        earlier=frozenset(aside.said_before(_text(items, "journal/before.txt"))),
         facts=facts_of.load(items.get("checks/facts.json", b"{}")),
         looked="listening" in system,
         listeners=tuple(listeners(system)),
@@ -357,54 +353,6 @@ def _message(line: Line, raw: str, names: frozenset[str], number: int) -> Messag
 
 def _count(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= 20 else None
-
-
-def _lost(text: str, names: frozenset[str], known: Sequence[Message]) -> list[Message]:
-    """Lines of those seconds that lost their unit: they may be the run's, and stand after its own.
-
-    Only what calls itself by a name of the program counts where the program said anything.
-    """
-    found: list[Message] = []
-    said = {message.raw for message in known}
-    for line in text.splitlines()[-_LAST:]:
-        match = _LOST.match(line)
-        if match is None or match["name"] in _STRANGERS or match["text"] in said:
-            continue
-        name = match["name"].lower()
-        if known and not any(name.startswith(one) or one.startswith(name) for one in names):
-            continue
-        raw = without_escapes(match["text"][:MAX_LINE])
-        peeled, level = peel(raw, names)
-        place = len(known) + len(found)
-        found.append(
-            Message(raw, peeled, level, 0.0, match["name"], match["pid"] or "", number=place)
-        )
-    return found
-
-
-def _own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) -> list[Message]:
-    """The last lines of the program's own log files: they stand after the journal's, the newest
-    file last, which the collector gives first."""
-    found: list[Message] = []
-    files = [item for item in items if item.startswith((LOGS, OUTPUT))]
-    for item in reversed(files[:_MAX_FILES]):
-        for line in _text(items, item).splitlines()[-_OF_A_FILE:]:
-            raw = without_escapes(line[:MAX_LINE])
-            text, level = peel(raw, names)
-            if text:
-                place = number + len(found)
-                found.append(Message(raw, text, level, identifier=item, number=place))
-    return found
-
-
-def _said_before(text: str) -> Iterable[str]:
-    """What earlier runs said, if they went well: what a failing one repeats is no old news."""
-    if "Failed with result" in text:
-        return
-    for line in text.splitlines():
-        match = _BEFORE.match(line)
-        if match is not None:
-            yield match["text"]
 
 
 def _required(items: Mapping[str, bytes]) -> Iterable[tuple[str, tuple[Message, ...]]]:

@@ -238,6 +238,7 @@ def test_lines_that_lost_their_unit(stored: _Journal) -> None:
         [
             lost,
             _entry("of another unit", _SYSTEMD_CGROUP="/x", _SYSTEMD_UNIT="x.service"),
+            _entry("(sd-listen), of another unit", _TRANSPORT="journal", UNIT="x.socket"),
             _entry("logger", FAILED - 0.02, _PID="2009", _TRANSPORT="syslog"),
         ],
     )

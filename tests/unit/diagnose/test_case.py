@@ -70,6 +70,18 @@ def test_what_lost_its_unit_and_what_stands_in_own_logs() -> None:
     assert one.proof(one.messages[2]).ref == "logs/a.log"
 
 
+def test_of_a_silent_program_what_others_said_while_it_ran_counts() -> None:
+    """As by ``logger -t nightly``; what was said before it began is somebody else's."""
+    lost = (
+        "2026-11-21T22:49:36.100000+00:00 (sd-listen)[7]: web.socket: Address already in use\n"
+        "2026-11-21T22:49:37.500000+00:00 nightly[8]: no /srv/x\n"
+        "at-some-time nightly[8]: no /srv/y\n"
+    )
+    items = {"journal/lost.txt": lost.encode()}
+    assert [message.text for message in case(items=items).messages] == ["no /srv/x"]
+    assert [message.text for message in case("working", items=items).messages] == ["working"]
+
+
 def test_what_good_runs_said_is_old_news_and_what_failed_ones_said_is_not() -> None:
     line = "2026-11-21T21:49:37 a[90]: warning: x\n"
     assert case(items={"journal/before.txt": line.encode()}).earlier == {"warning: x"}
