@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from failhook.diagnose import elf
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of, users_of
 from failhook.diagnose.endpoints import MOST, endpoints_of, is_code, sets_secret
@@ -39,11 +40,7 @@ _MAX_CONFIGURATIONS = 8
 _DATA = (".json", ".jsonl", ".xml", ".yaml", ".yml", ".csv", ".tsv", ".toml", ".ini", ".txt", ".dat",
          ".pickle", ".pkl", ".npy", ".xlsx", ".gz", ".zip", ".sqlite", ".sqlite3", ".db")  # fmt: skip
 _LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
-_LOADER = re.compile(rb"\0(/[\w/.-]{1,80}/ld[\w.-]{1,60})\0")  # PT_INTERP comes early (elf(5))
 _SAME = {"i686": "i386", "i586": "i386", "ppc64le": "ppc64", "armv7l": "arm", "armv6l": "arm"}
-# e_machine of the ELF header (elf(5)), as uname -m calls it.
-_MACHINES = {3: "i386", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64",
-             183: "aarch64", 243: "riscv64", 258: "loongarch64"}  # fmt: skip
 
 
 class Machine:
@@ -117,15 +114,19 @@ class Machine:
                     found += [f"{path.rstrip('/')}/{name}" for name in named[:_MAX_CONFIGURATIONS]]
         return found
 
-    def _open(self, path: str, max_bytes: int = _CERTIFICATE_BYTES) -> bytes | None:
-        """The start of a regular file of this machine; None where it is none."""
+    def _open(
+        self, path: str, max_bytes: int = _CERTIFICATE_BYTES, offset: int = 0
+    ) -> bytes | None:
+        """The start of a regular file of this machine, or what stands at an ``offset``; None where
+        it is none."""
         fact = self.path(path, ())
         if fact.kind != "file":
             return None
         try:
             with open_regular(fact.real or path, self._root or "/") as stream:
+                stream.seek(offset)
                 return stream.read(max_bytes)
-        except OSError:
+        except (OSError, OverflowError, ValueError):  # an offset that no file has
             return None
 
     def program(self, path: str, inside: str = "") -> ProgramFact | None:
@@ -141,8 +142,8 @@ class Machine:
             odd = line.endswith(b"\r")
             there = False if odd or not name.startswith("/") else self._exists(inside + name)
             return ProgramFact(name, there, script=True, carriage_return=odd)
-        if head.startswith(b"\x7fELF"):
-            return self._elf(head, inside)
+        if head.startswith(elf.MAGIC):
+            return self._elf(path, head, inside)
         return ProgramFact(known=False, empty=not head)
 
     def own_program(self, path: str) -> ProgramFact | None:
@@ -152,20 +153,21 @@ class Machine:
         is_roots = fact.kind == "file" and fact.owner == "root" and not mode & 0o022
         return self.program(path) if is_roots and mode & 0o111 else None
 
-    def _elf(self, head: bytes, inside: str) -> ProgramFact:
-        little = head[5:6] != b"\x02"
-        number = int.from_bytes(head[18:20], "little" if little else "big")
-        name = _MACHINES.get(number, f"machine {number}")
+    def _elf(self, path: str, head: bytes, inside: str) -> ProgramFact:
+        def read_at(offset: int, size: int) -> bytes:
+            if offset + size <= len(head):
+                return head[offset : offset + size]
+            return self._open(path, size, offset) or b""
+
+        found = elf.read(head, read_at)
         own = os.uname().machine
-        foreign = name not in (own, _SAME.get(own, own)) and not (
-            own == "x86_64" and name == "i386"
+        foreign = found.machine not in (own, _SAME.get(own, own)) and not (
+            own == "x86_64" and found.machine == "i386"
         )
-        machine = name if foreign else None
-        loader = _LOADER.search(head, 0, 4096)
-        if loader is None:
+        machine = found.machine if foreign else None
+        if found.loader is None:
             return ProgramFact(machine=machine)
-        path = os.fsdecode(loader[1])
-        return ProgramFact(path, self._exists(inside + path), machine=machine)
+        return ProgramFact(found.loader, self._exists(inside + found.loader), machine=machine)
 
     def _exists(self, path: str) -> bool | None:
         fact = self.path(path, ())
