@@ -66,6 +66,8 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
     elif kind in ("notify", "notify-reload"):
         what = f"Type={kind}, but its program did not send READY=1 {within}{_last_words(case)}"
         advice = "does the program support sd_notify(3)? If not: Type=exec; if it is slow: TimeoutStartSec="
+        if case.unit.get("NotifyAccess") != "all":  # systemd 257 refuses without a word
+            advice += "; if a child of it sends READY=1: NotifyAccess=all"
         yield of_manager(case, "timeout-start", what, advice, line)
     elif kind == "dbus":
         what = f"its program did not take the bus name {case.unit.get('BusName')} {within}"
