@@ -12,6 +12,7 @@ nothing ever ran there is no invocation, and systemd's lines about the unit are 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -40,6 +41,7 @@ _UNSYNCED_MOST_S = 2.0
 _MAX_STRAYS = 200
 _BELONGS = ("_SYSTEMD_CGROUP", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_SYSTEMD_INVOCATION_ID")
 _ABOUT = ("UNIT", "USER_UNIT")  # systemd.journal-fields(7): what systemd's message is about
+_PROGRAM = re.compile(r"\bpath=(\S+) ;")
 _SCAN = 5000  # entries looked at for those before the run, where its start is not known
 _READ_S = 8.0
 _RATE_S, _RATE_BURST = 30.0, 10_000  # journald's own limit for one unit (journald.conf(5))
@@ -287,17 +289,29 @@ def _strays(context: Context, namespace: str | None) -> list[Entry]:
     query = Query(matches, since, until, namespace, max_entries=_SCAN)
     found: list[Entry] = []
     known = _pids(context)  # their lines come with the run's
+    elsewhere: set[str] = set()  # who also speaks as another unit: it is that one's, mostly
 
     def take(entry: Entry) -> bool:
         fields = entry.fields
         if any(fields.get(one, incident.unit) != incident.unit for one in _ABOUT):
             return True  # a helper of systemd's own, for another unit
+        if fields.get(name, incident.unit) != incident.unit:
+            elsewhere.add(entry.text("SYSLOG_IDENTIFIER") or name)
         late = fields.get(name) == incident.unit and "_SYSTEMD_INVOCATION_ID" not in fields
         if (late and fields.get("_PID") not in known) or not any(key in fields for key in _BELONGS):
             found.append(entry)
         return len(found) < _MAX_STRAYS
 
     journal.walk(query, take, timeout_s=_READ_S)
+    elsewhere -= _own_names(context)
+    return [entry for entry in found if entry.text("SYSLOG_IDENTIFIER") not in elsewhere]
+
+
+def _own_names(context: Context) -> set[str]:
+    """What the unit's own processes are called in the journal, as a rule."""
+    found = {context.incident.unit.partition(".")[0].partition("@")[0]}
+    for command in context.unit.commands:
+        found.update(path.rpartition("/")[2] for path in _PROGRAM.findall(command.text))
     return found
 
 

@@ -34,9 +34,7 @@ def lost(text: str, names: frozenset[str], known: Sequence[Message], since: floa
         match = _LINE.match(line)
         if match is None or match["name"] in _STRANGERS or match["text"] in said:
             continue
-        name = match["name"].lower()
-        is_its_own = any(name.startswith(one) or one.startswith(name) for one in names)
-        if not is_its_own and (known or not _is_since(match["at"], since)):
+        if not is_of(names, match["name"]) and (known or not _is_since(match["at"], since)):
             continue
         raw = without_escapes(match["text"][:MAX_LINE])
         peeled, level = peel(raw, names)
@@ -45,6 +43,12 @@ def lost(text: str, names: frozenset[str], known: Sequence[Message], since: floa
             Message(raw, peeled, level, 0.0, match["name"], match["pid"] or "", number=place)
         )
     return found
+
+
+def is_of(names: frozenset[str], identifier: str) -> bool:
+    """Does who calls itself so seem to be the program of these names?"""
+    name = identifier.lower()
+    return any(name.startswith(one) or one.startswith(name) for one in names)
 
 
 def _is_since(text: str, since: float) -> bool:

@@ -50,6 +50,11 @@ REQUIRED = "unit/required.json"
 _FIRST, _LAST = 150, 600
 _OF_AN_ENTRY = 200
 _MAX_KERNEL, _MAX_FILES = 2000, 8
+# Whose name says nothing of what they run.
+_ANYBODYS = re.compile(
+    r"(?:ba|da|k|z)?sh|env|python[\d.]*|perl|ruby|node|java|php[\d.]*|lua|tclsh|logger|sleep|nice|timeout"
+)
+_TAG = re.compile(r"\blogger\b[^|;&]{0,80}?\s(?:-t|--tag)[ =]?['\"]?(?P<tag>[\w.-]{2,60})")
 _PROCESS = re.compile(r"\bprocess (\d{1,8}) \(")
 
 
@@ -77,6 +82,7 @@ class Case:
     required: Mapping[str, tuple[Message, ...]] = field(
         default_factory=dict
     )  # what failed ones said
+    overheard: bool = False  # the program said nothing; `messages` are of who spoke meanwhile
 
     # -- where things are ----------------------------------------------------------------------
 
@@ -217,7 +223,7 @@ class Case:
     @property
     def silent(self) -> bool:
         """The program wrote nothing at all."""
-        return not self.messages
+        return not self.messages or self.overheard
 
 
 def _key(text: str) -> str:
@@ -233,12 +239,15 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     names = _names(incident, unit, entries)
     messages, manager, setup = _sorted(entries, names, believed=_never_ran(incident))
     since = min((line.at for line in manager), default=incident.main.started or incident.first_seen)
-    messages += aside.lost(_text(items, "journal/lost.txt"), names, messages, since)
+    lost = aside.lost(_text(items, "journal/lost.txt"), names, messages, since)
+    overheard = not messages and not any(aside.is_of(names, one.identifier) for one in lost)
+    messages += lost
     files = aside.own_logs(items, names, len(messages))
     system = objects_of(items.get("system/system.json", b""))
     return Case(
         incident=incident,
         unit=unit,
+        overheard=overheard and bool(lost) and not files,
         messages=tuple(within_budget([*messages, *files])),
         manager=tuple(manager),
         setup=tuple(setup),
@@ -281,6 +290,10 @@ def _names(incident: Incident, unit: UnitState, entries: Iterable[Line]) -> froz
     names = {incident.unit.partition(".")[0].partition("@")[0].lower()}
     names |= {(line.get("SYSLOG_IDENTIFIER") or "").lower() for line in entries}
     names |= {(line.get("_COMM") or "").lower() for line in entries}
+    for _, path, argv in commands(unit):
+        program = path.rpartition("/")[2].lower()
+        names |= set() if _ANYBODYS.fullmatch(program) else {program}
+        names |= {match["tag"].lower() for match in _TAG.finditer(argv)}
     return frozenset(name for name in names if len(name) > 1)
 
 

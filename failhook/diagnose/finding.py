@@ -100,6 +100,17 @@ def quote(text: str, limit: int = _MAX_QUOTE) -> str:
     return said if len(said) <= limit else said[: limit - 1] + "…"
 
 
+def overheard(case: Case, message: Message) -> Finding:
+    """What somebody else said while a silent program ran: it may be about that one or not."""
+    said = (
+        "it wrote nothing, it is unclear why; "
+        f"meanwhile {message.identifier} said “{quote(message.text, 200)}”"
+    )
+    proof = (case.proof(message),)
+    advice = f"is {message.identifier} a part of it? Else run it by hand as the unit's user"
+    return Finding("unclear", fails(case, said), advice, LIKELY - 0.08, proof)
+
+
 def from_message(  # noqa: PLR0913 - the parts of a finding
     case: Case,
     message: Message,

@@ -22,7 +22,7 @@ from failhook.diagnose.course import (
     says_nothing,
     without_last_word,
 )
-from failhook.diagnose.finding import GUESS, Cause, Finding, fails, quote
+from failhook.diagnose.finding import GUESS, Cause, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message
@@ -213,6 +213,9 @@ _FEW_LINES, _OF_THE_END = 4, 8
 
 def _general(case: Case) -> Iterator[Finding]:
     best = telling(case, case.messages)
+    if case.overheard:
+        yield from [overheard(case, message) for _, message in best[:1]]
+        return
     for score, message in best[:3]:
         worth = _worth_of_first(best) if message is best[0][1] else score
         sure = min(0.62, GUESS + 0.065 * (worth - 1.5))

@@ -22,7 +22,7 @@ from failhook.diagnose.course import (
     is_consequence,
     says_nothing,
 )
-from failhook.diagnose.finding import GUESS, Finding, fails, quote
+from failhook.diagnose.finding import GUESS, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import told_paths
 from failhook.diagnose.subjects import commands, paths_in
@@ -75,7 +75,10 @@ def rank(case: Case, findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _only_talk(case: Case, finding: Finding, message: Message | None) -> Finding:
-    """What rests on a line that the program itself calls information is no cause, only a hint."""
+    """What rests on a line that the program itself calls information is no cause, only a hint; nor
+    is what somebody else said while a silent program ran: it may be about that one or not."""
+    if message is not None and case.overheard:
+        return overheard(case, message)
     if message is None or message.level is not Level.TALK or finding.confidence >= _ENOUGH:
         return finding
     said = f"it is unclear why; it mentioned “{quote(message.text, 200)}”"

@@ -247,6 +247,25 @@ def test_lines_that_lost_their_unit(stored: _Journal) -> None:
     assert [line.split(": ")[1] for line in lines] == ["logger", "by syslog"]
 
 
+def test_who_speaks_as_another_unit_as_well_is_that_ones(stored: _Journal) -> None:
+    """``logger -t backup`` of another unit: of some of its lines journald still knew the unit."""
+    others = {"SYSLOG_IDENTIFIER": "backup", "_TRANSPORT": "syslog"}
+    program = {"SYSLOG_IDENTIFIER": "talker", "_TRANSPORT": "syslog"}
+    placed = {"_SYSTEMD_CGROUP": "/x", "_SYSTEMD_UNIT": "x.service"}
+    stored.answer(
+        "strays",
+        [
+            _entry("without its unit", FAILED - 0.03, **others),
+            _entry("with its unit", FAILED - 0.02, **others, **placed),
+            _entry("of a second instance", FAILED - 0.02, **program, **placed),
+            _entry("of a child", FAILED - 0.01, **program),
+            _entry("of nobody", FAILED - 0.01, _TRANSPORT="syslog"),
+        ],
+    )
+    lines = stored.collect(context()).text("journal/lost.txt").splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["of a child", "of nobody"]
+
+
 def test_lines_that_journald_saw_too_late_to_know_the_run(stored: _Journal) -> None:
     late = {"_SYSTEMD_UNIT": "talker.service", "_TRANSPORT": "stdout"}
     stored.answer("run", [_entry("of the main process", **late)])

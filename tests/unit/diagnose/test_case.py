@@ -15,7 +15,7 @@ from failhook.diagnose.facts import Access, CertificateFact, Facts, PathFact, Pr
 from failhook.systemd import settings
 from failhook.systemd.unit import UnitState
 from tests.unit import samples
-from tests.unit.diagnose.cases import case, entry, of_manager, of_setup
+from tests.unit.diagnose.cases import case, command, entry, judge, of_manager, of_setup
 
 
 def test_who_said_a_line() -> None:
@@ -70,16 +70,39 @@ def test_what_lost_its_unit_and_what_stands_in_own_logs() -> None:
     assert one.proof(one.messages[2]).ref == "logs/a.log"
 
 
+LOST = (
+    "2026-11-21T22:49:36.100000+00:00 (sd-listen)[7]: web.socket: Address already in use\n"
+    "2026-11-21T22:49:37.500000+00:00 nightly[8]: cannot use /srv/x: it is damaged\n"
+    "at-some-time nightly[8]: no /srv/y\n"
+)
+
+
 def test_of_a_silent_program_what_others_said_while_it_ran_counts() -> None:
-    """As by ``logger -t nightly``; what was said before it began is somebody else's."""
-    lost = (
-        "2026-11-21T22:49:36.100000+00:00 (sd-listen)[7]: web.socket: Address already in use\n"
-        "2026-11-21T22:49:37.500000+00:00 nightly[8]: no /srv/x\n"
-        "at-some-time nightly[8]: no /srv/y\n"
+    """It may be of a child, and may be of anybody: that is said. What was said before the run began
+    is somebody else's."""
+    items = {"journal/lost.txt": LOST.encode()}
+    alone = case(items=items)
+    assert [message.raw for message in alone.messages] == ["cannot use /srv/x: it is damaged"]
+    assert alone.silent
+    assert judge(alone).summary == (
+        "a.service failed to start: it wrote nothing, it is unclear why; meanwhile nightly said "
+        "“cannot use /srv/x: it is damaged”"
     )
-    items = {"journal/lost.txt": lost.encode()}
-    assert [message.text for message in case(items=items).messages] == ["no /srv/x"]
     assert [message.text for message in case("working", items=items).messages] == ["working"]
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        command("/usr/local/bin/nightly"),
+        command("/bin/sh", "-c", "'logger -p user.err -t nightly \"no /srv/x\"'"),
+        command("/bin/sh", "-c", "'/usr/bin/logger --tag=nightly x'"),
+    ],
+)
+def test_who_bears_a_name_of_its_command_line_is_the_program(started: str) -> None:
+    one = case(items={"journal/lost.txt": LOST.encode()}, show={"ExecStart": started})
+    assert not one.silent
+    assert "unclear" not in judge(one).summary
 
 
 def test_what_good_runs_said_is_old_news_and_what_failed_ones_said_is_not() -> None:
