@@ -58,7 +58,7 @@ CONSEQUENCE = re.compile(
     r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
     r"|(?:cannot|could not|couldn't|unable to|failed to) (?:remove|unlink|delete)\b.{0,200}\bno such file"
     r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
-    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|see .{0,30}\babove|please (?:fix|check|see)"
+    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|\b\d{1,6} (?:fatal )?(?:errors?|failures?)\b(?: (?:ha(?:s|ve) )?(?:occurred|found|detected|generated|reported)\b|[.!]?$)|see .{0,30}\babove|please (?:fix|check|see)"
     r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
     re.IGNORECASE,
 )
@@ -109,6 +109,10 @@ GAVE_UP = re.compile(
     r"\b(?:gave up|giv(?:ing|e) up|no more (?:retries|attempts|tries)|(?:retr(?:y|ies)|attempts?|tries)\b.{0,24}\b(?:exhausted|exceeded"
     r"|reached|failed|used up)|(?:all|max(?:imum)?|too many)\b.{0,24}\b(?:attempts|retries|tries|failures)|after \d{1,6} (?:\w+ )?(?:attempts|retries|tries|times))\b"
     r"(?!.{0,200}\bcaused by)",
+    re.IGNORECASE,
+)
+_ANNOUNCES = re.compile(
+    r"\bfollowing (?:\w+ )?(?:errors?|messages?|reasons?|output|problems?)\b.{0,20}[:.]?$|\breasons? follows?\W{0,3}$",
     re.IGNORECASE,
 )
 _RECOVERED = re.compile(
@@ -222,6 +226,13 @@ class Course:
             and not VAGUE.search(one.text[:600])
             and bool(NAMES_A_THING.search(one.text[:600]))
             for one in (*above, *below)
+        )
+
+    def announces(self, message: Message) -> bool:
+        """``x generated the following error messages:``, and here they are, by the same process."""
+        below = self._messages[message.number + 1 : message.number + 1 + _NEAR]
+        return _ANNOUNCES.search(message.text[:600]) is not None and any(
+            one.pid == message.pid and _complains(one) for one in below
         )
 
     def explains(self, message: Message) -> bool:

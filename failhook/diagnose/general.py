@@ -126,7 +126,7 @@ def _by_course(case: Case, message: Message) -> float:
     """What the way of the run after a line takes from it."""
     score = -2.6 if taken_back(case, message) else 0.0
     score -= min(2.0, 0.6 * case.course.survived(message))
-    score -= 1.0 if case.course.told_nearby(message) else 0.0
+    score -= 1.0 if case.course.told_nearby(message) or case.course.announces(message) else 0.0
     score -= (
         1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
     )

@@ -96,7 +96,7 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
     gave_up = case.course.gave_up_on(message)
     explains = case.course.explains(message) or gave_up
     weight += 0.0 if explains else _BY_LEVEL[message.level]
-    if case.course.told_nearby(message):
+    if case.course.told_nearby(message) or case.course.announces(message):
         weight -= 0.2
     if is_consequence(message.text) and not finding.cause.startswith("crash"):
         weight -= 0.2

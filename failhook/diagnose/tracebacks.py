@@ -246,6 +246,8 @@ _PERL_WARNS = re.compile(
     r"|^Subroutine .{1,200} redefined|^Odd number of elements|masks earlier declaration|is deprecated"
     r"|used only once: possible typo|^Wide character in |^Useless use of |^Deep recursion on "
 )
+_PERL_ECHOES = re.compile(r"BEGIN failed--|Compilation failed in require|Can't load application")
+_PERL_ECHO = 12  # lines
 _PERL_AFTER = re.compile(
     r"^(?:Compilation failed in require|BEGIN failed--|\s+\S+::\S+\(.* called at )"
 )
@@ -290,12 +292,22 @@ def _perl(messages: Sequence[Message]) -> Iterator[Crash]:
             return
         match = _PERL.match(message.text)
         warns = match is not None and _PERL_WARNS.search(match["message"])
+        warns = warns or (match is not None and _is_perls_echo(messages, index))
         if match is not None and not warns and not match["file"].lower().endswith(CONFIGS):
             after = takewhile(lambda one: _PERL_AFTER.match(one.raw), messages[index + 1 :])
             frame = Frame(match["file"], match["line"], None)
             lines = [message, *after]
             yield make_crash("perl", "died", match["message"], [frame], lines, message)
             return
+
+
+def _is_perls_echo(messages: Sequence[Message], index: int) -> bool:
+    """``BEGIN failed--compilation aborted`` below what it failed of, whoever put that in his words."""
+    message = messages[index]
+    above = messages[max(0, index - _PERL_ECHO) : index]
+    return _PERL_ECHOES.match(message.text) is not None and any(
+        one.pid == message.pid and one.level is not Level.TALK for one in above
+    )
 
 
 def _lua(messages: Sequence[Message]) -> Iterator[Crash]:

@@ -24,6 +24,8 @@ MISSED = {
     "zookeeper-port-taken": "its logger is not set up, so that it says nothing of its port",
     "libvirtd-listen-with-socket-activation": "it means --listen, of a variable",
     "shibd-configuration-not-well-formed": "its log and its configuration bear another name",
+    "boinc-client-directory-outside-of-sandbox": "it says that another instance runs, and no more",
+    "dotlockfile-lock-left-from-former-boot": SILENT,
     "vsftpd-unrecognised-variable": "it says so on its standard input only, which is /dev/null",
 }
 # What is said surely and is not the truth; none that is not here may be.

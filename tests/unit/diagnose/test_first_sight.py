@@ -269,3 +269,29 @@ def test_in_other_words_still() -> None:
 
 def test_nothing_is_named_that_was_not_looked_at() -> None:
     assert look(Subjects()).strangers == {}
+
+
+def test_what_perl_says_below_the_reason_of_others() -> None:
+    """Dancer2: the reason has no place at its end, and perl's own last word has one."""
+    lines = (
+        "Unable to parse the configuration file: /srv/a/config.yml: YAML Error: no closing quote",
+        "   Line: 4",
+        " at /usr/share/perl5/YAML/Loader.pm line 574.",
+        "BEGIN failed--compilation aborted at app.pl line 1.",
+    )
+    assert "a mistake in /srv/a/config.yml" in sentence(*lines)
+    assert "BEGIN failed" in sentence(lines[-1])  # nothing else was said
+
+
+def test_errors_that_are_announced_and_counted() -> None:
+    """storeBackup: the file that it could not make is in the heading, the reason below it."""
+    lines = (
+        "ERROR compressing /srv/a.raw -> /backup/a.raw.bz2 generated the following error messages:",
+        "ERROR bzip2: No space left on device",
+        *(f"INFO files of kind {number}: 0" for number in range(6)),
+        "ERROR -- 1 ERROR OCCURRED DURING THE BACKUP! --",
+    )
+    facts = Facts(paths={"/backup/a.raw.bz2": gone("/backup/a.raw.bz2")})
+    said = sentence(*lines, facts=facts)
+    assert "there was no space left" in said
+    assert "does not exist" in sentence(lines[0], facts=facts)  # nothing follows
