@@ -41,13 +41,22 @@ def collect(context: Context, sink: Sink) -> None:
     incident = context.incident
     since = (incident.main.started or incident.first_seen - _START_S) - _SLACK_S
     outputs = output.files(context.unit)
-    found = sorted(set(_files(context, since)), reverse=True)
+    found = _of_its_instance(incident.unit, sorted(set(_files(context, since)), reverse=True))
     others = [path for _, path in found[:_MAX_FILES] if path not in outputs]
     kept = [_keep_output(sink, path, setting, since) for path, setting in outputs.items()]
     if not others and not any(kept):
         raise Skipped("the program keeps no log file below /var/log that it wrote in this run")
     for path in others:
         _keep(sink, path, f"logs/{Path(path).relative_to(LOG)}")
+
+
+def _of_its_instance(unit: str, found: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Where some of the files bear the name of the unit's instance, those: the others are of its
+    siblings (postgresql-15-main.log of postgresql@15-main.service)."""
+    instance = unit.rpartition(".")[0].partition("@")[2]
+    if len(instance) < 2:
+        return found
+    return [one for one in found if instance in one[1].removeprefix(str(LOG))] or found
 
 
 def _keep_output(sink: Sink, path: str, setting: str, since: float) -> bool:

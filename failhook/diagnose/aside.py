@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from failhook.ascii import without_escapes
+from failhook.diagnose.log_time import of_this_run
 from failhook.diagnose.text import MAX_LINE, Message, peel
-from failhook.incident import unix_time
+from failhook.incident import Process, unix_time
 
 LOGS, OUTPUT = "logs/", "output/"  # below /var/log; of StandardOutput= and StandardError=
 _MOST, _OF_A_FILE = 600, 60  # lines
@@ -59,13 +60,18 @@ def _is_since(text: str, since: float) -> bool:
         return False
 
 
-def own_logs(items: Mapping[str, bytes], names: frozenset[str], number: int) -> list[Message]:
-    """The last lines of the program's own log files: they stand after the journal's, the newest
-    file last, which the collector gives first."""
+def own_logs(
+    items: Mapping[str, bytes], names: frozenset[str], number: int, process: Process, ended: float
+) -> list[Message]:
+    """The last lines of the program's own log files that are of this run: they stand after the
+    journal's, the newest file last, which the collector gives first."""
     found: list[Message] = []
     files = [item for item in items if item.startswith((LOGS, OUTPUT))]
     for item in reversed(files[:_MAX_FILES]):
-        for line in items[item].decode("utf-8", "replace").splitlines()[-_OF_A_FILE:]:
+        lines: Sequence[str] = items[item].decode("utf-8", "replace").splitlines()
+        if process.started is not None:
+            lines = of_this_run(lines, process.started, process.exited or ended)
+        for line in lines[-_OF_A_FILE:]:
             raw = without_escapes(line[:MAX_LINE])
             text, level = peel(raw, names)
             if text:

@@ -242,7 +242,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     lost = aside.lost(_text(items, "journal/lost.txt"), names, messages, since)
     overheard = not messages and not any(aside.is_of(names, one.identifier) for one in lost)
     messages += lost
-    files = aside.own_logs(items, names, len(messages))
+    files = aside.own_logs(items, names, len(messages), incident.main, incident.first_seen)
     system = objects_of(items.get("system/system.json", b""))
     return Case(
         incident=incident,

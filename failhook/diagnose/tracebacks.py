@@ -291,9 +291,9 @@ def _perl(messages: Sequence[Message]) -> Iterator[Crash]:
             yield make_crash("perl", "died", f"Can't locate {name}.pm", [], [message], message)
             return
         match = _PERL.match(message.text)
-        warns = match is not None and _PERL_WARNS.search(match["message"])
-        warns = warns or (match is not None and _is_perls_echo(messages, index))
-        if match is not None and not warns and not match["file"].lower().endswith(CONFIGS):
+        if match is None or _PERL_WARNS.search(match["message"]) or _is_perls_echo(messages, index):
+            continue
+        if not match["file"].lower().endswith(CONFIGS):
             after = takewhile(lambda one: _PERL_AFTER.match(one.raw), messages[index + 1 :])
             frame = Frame(match["file"], match["line"], None)
             lines = [message, *after]

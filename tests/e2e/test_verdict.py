@@ -45,6 +45,19 @@ def test_the_port_and_who_holds_it(hooked: Hooked) -> None:
     bed.systemctl("stop", "v-holder.service")
 
 
+def test_an_old_error_in_a_log_that_is_appended_to_is_not_the_reason(hooked: Hooked) -> None:
+    """The run wrote to the file, so its end is kept; what stands above is of another day."""
+    bed = hooked.machine
+    old = "2025-03-01 03:00:01 ERROR cannot open /srv/old/ledger: No such file or directory\n"
+    bed.write("/var/log/v-appends/main.log", old)
+    script = "TZ=Asia/Tokyo date '+%%F %%T INFO starting' >>/var/log/v-appends/main.log; exit 3"
+    _fail(bed, "v-appends.service", service("both", f'ExecStart=/bin/sh -c "{script}"\n'))
+    (incident,) = hooked.wait_done("v-appends.service")
+    assert "/srv/old" not in incident["verdict"]["summary"]
+    kept = hooked.bundle_files(incident)["logs/v-appends/main.log"]
+    assert b"/srv/old/ledger" in kept and b"INFO starting" in kept
+
+
 def test_a_package_manager_at_work_makes_no_other_failure(hooked: Hooked) -> None:
     """The sentence says that one was, and the next failure still counts as the same."""
     bed = hooked.machine

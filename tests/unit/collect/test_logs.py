@@ -62,6 +62,14 @@ def test_the_directory_of_an_instance(place: Path) -> None:
     assert kept("talker@blue.service") == {"logs/talker/blue/x.log": "it failed\n"}
 
 
+def test_the_log_of_an_instance_among_those_of_its_siblings(place: Path) -> None:
+    write(place / "talker/talker-15-main.log")
+    write(place / "talker/talker-15-other.log")
+    assert kept("talker@15-main.service") == {"logs/talker/talker-15-main.log": "it failed\n"}
+    assert len(kept("talker@16-new.service")) == 2  # none is called so
+    assert len(kept("talker@1.service")) == 2  # what is called so may be anything
+
+
 @pytest.mark.parametrize("instance", ["..", "a/../../etc", ".hidden"])
 def test_an_instance_leads_nowhere_else(place: Path, instance: str) -> None:
     write(place.parent / "x.log")
