@@ -37,6 +37,9 @@ class Listener:
         return f"{name} ({', '.join(known)})" if known else name
 
 
+_IMAGES = ("squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs", "efivarfs")
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A mount with its space, as ``df`` and ``df -i`` would show it."""
@@ -62,8 +65,15 @@ class Mount:
         return name == device or (is_part and device[-1:].isdigit() == rest.startswith("p"))
 
     @property
+    def _is_never_written(self) -> bool:
+        """An image (a snap, a disc) is full by nature, as is what is mounted read-only for others."""
+        return self.type in _IMAGES or "ro" in self.options.split(",")
+
+    @property
     def full(self) -> str | None:
-        """``no space`` or ``no inodes`` left; None where there is room."""
+        """``no space`` or ``no inodes`` left; None where there is room, or nobody can write."""
+        if self._is_never_written:
+            return None
         if self.bytes and self.free is not None and self.free < min(self.bytes // 50, 4 << 20):
             return "space"
         if self.inodes and self.inodes_free is not None and self.inodes_free < 4:
@@ -74,6 +84,8 @@ class Mount:
     def nearly_full(self) -> str | None:
         """``86 % of its space`` or ``94 % of its inodes``, where that much is in use and what is
         left is little; None otherwise."""
+        if self._is_never_written:
+            return None
         for left, whole, few, what in (
             (self.free, self.bytes, 512 << 20, "space"),
             (self.inodes_free, self.inodes, 1000, "inodes"),

@@ -31,6 +31,7 @@ _HALF = re.compile(
 )
 _READS = re.compile(r"\bread(?:ing)?:? ", re.IGNORECASE)
 _OF_THE_SYSTEM = ("/", "/usr", "/run", "/tmp")  # noqa: S108 - names, nothing is made there
+_OF_BOOT = ("/boot/", "/efi/")
 _AROUND = 12  # lines
 # As mount(8) and xfs(5) spell them: usrquota, uquota, usrjquota=…, grpquota, prjquota, pquota.
 _QUOTA_OPTION = re.compile(r"(?:^|,)([ugp])(?:sr|rp|rj)?j?quota\b")
@@ -46,10 +47,10 @@ def full(case: Case, message: Message) -> Finding | None:
     paths = named_paths(case, message)
     mount = case.mount(paths[0]) if paths else None
     if mount is None or mount.full is None:
-        full_ones = [one for one in case.mounts if one.full]
+        full_ones = [one for one in case.mounts if one.full and not _is_of_boot(one)]
         mount = full_ones[0] if len(full_ones) == 1 or (full_ones and mount is None) else mount
     if mount is None or mount.full is None:
-        nearly = [one for one in case.mounts if one.nearly_full]
+        nearly = [one for one in case.mounts if one.nearly_full and not _is_of_boot(one)]
         if nearly and (mount in nearly or not paths_in(message.raw)):
             return _nearly_full(
                 case, message, [mount] if mount is not None and mount in nearly else nearly
@@ -69,6 +70,11 @@ def full(case: Case, message: Message) -> Finding | None:
         what=f"there was no space left{named}: “{quote(message.text, 180)}”",
         advice="df -h, df -i", confidence=SAID + 0.08,
     )  # fmt: skip
+
+
+def _is_of_boot(mount: Mount) -> bool:
+    """It is full on many a machine, and what does not name it has not written there."""
+    return f"{mount.point}/".startswith(_OF_BOOT)
 
 
 def _over_quota(case: Case, message: Message) -> Finding:

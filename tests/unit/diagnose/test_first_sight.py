@@ -295,3 +295,31 @@ def test_errors_that_are_announced_and_counted() -> None:
     said = sentence(*lines, facts=facts)
     assert "there was no space left" in said
     assert "does not exist" in sentence(lines[0], facts=facts)  # nothing follows
+
+
+@pytest.mark.parametrize(
+    "line", ["write error: No space left on device", "database or disk is full"]
+)
+def test_images_are_full_by_nature(line: str) -> None:
+    """On a machine with snaps each of them is: none is what the service could not write to."""
+    some = {"bytes": 66 << 20, "free": 0, "inodes": 900, "inodes_free": 0, "source": "/dev/loop3"}
+    root = {
+        "point": "/",
+        **some,
+        "type": "ext4",
+        "options": "rw",
+        "free": 9 << 20,
+        "inodes_free": 99,
+    }
+    others = [
+        {"point": "/snap/core20/1974", **some, "type": "squashfs", "options": "ro,nodev"},
+        {"point": "/media/cdrom", **some, "type": "iso9660", "options": "rw"},
+        {"point": "/srv/mirror", **some, "type": "ext4", "options": "relatime,ro"},
+        {"point": "/boot/efi", **some, "type": "vfat", "options": "rw"},
+    ]
+    said = [sentence(line, system={"mounts": [root, other]}) for other in others]
+    assert not any("has no space" in one for one in said)
+    named = {"mounts": [root, *others]}
+    assert "/boot/efi has no space" in sentence(f"cannot write /boot/efi/x: {line}", system=named)
+    full = {"point": "/srv/shop", **some, "type": "ext4", "options": "rw"}
+    assert "/srv/shop has no space left" in sentence(line, system={"mounts": [root, *others, full]})
