@@ -59,6 +59,21 @@ PORT = re.compile(
     r"|(?:nio2?|apr|bio|1\.[01]|https?)-(?P<connector>\d{2,5})(?=[\]\"')])",  # Java's web servers
     re.IGNORECASE,
 )
+# Whom it speaks to; but tcp://0.0.0.0:1883 is where it listens.
+_PEER = re.compile(
+    r"\b(?!\w{1,20}://(?:0\.0\.0\.0|\[?::\]?:|\*|:))[a-z][\w+.-]{1,20}://\S{1,200}"
+    r"|(?<![a-z/.])(?:connect(?:ed|ing|ion)?|upstream|backend|remote|peer|broker|target|database|db|redis|mysql|mariadb"
+    r"|postgres(?:ql)?|pg|mongo(?:db)?|amqp|rabbitmq|memcached?|kafka|etcd)(?![a-z])(?:(?!\s-)[^\n]){0,50}?"
+    r"(?<!\d)\d{2,5}\b(?:[.:]\d{1,5}){0,5}",
+    re.IGNORECASE,
+)
+_CLIENTS = frozenset(
+    (
+        "curl", "wget", "psql", "pg_dump", "pg_dumpall", "mysql", "mysqldump", "mariadb", "mariadb-dump",
+        "redis-cli", "mongodump", "mongosh", "ssh", "scp", "sftp", "rsync", "ldapsearch", "http",
+        "mosquitto_pub", "mosquitto_sub", "restic", "borg", "rclone", "git", "aws", "mc",
+    )
+)  # fmt: skip
 _OWN_END = re.compile(r"\bladdr=\('[^')]{0,60}', \d{1,5}\)")  # of a socket, as Python shows it
 _PRIVILEGED = 1024
 _FEW_WORDS = 3
@@ -97,11 +112,12 @@ def near(case: Case, message: Message) -> list[int]:
         if abs(one.number - message.number) <= 12 and one is not message
     ]
     around.sort(key=lambda one: abs(one.number - message.number))
-    for one in around:
-        if ports := ports_in(one.text, sure=True):
+    texts = [one.text if _BINDS.search(one.text) else without_peers(one.text) for one in around]
+    for text in texts:
+        if ports := ports_in(text, sure=True):
             return ports
-    for one in around:  # a number after a colon may be anything, unless somebody listens there
-        if ports := [port for port in ports_in(one.text) if case.listener(port) is not None]:
+    for text in texts:  # a number after a colon may be anything, unless somebody listens there
+        if ports := [port for port in ports_in(text) if case.listener(port) is not None]:
             return ports
     return _told(case)
 
@@ -109,10 +125,26 @@ def near(case: Case, message: Message) -> list[int]:
 def _told(case: Case) -> list[int]:
     """Ports somebody else listens on, of the unit's command line or, if it is one, its
     configuration."""
-    if ports := _held_numbers(case, case.unit.get("ExecStart") or ""):
+    if ports := _held_numbers(case, _given_to_it(case)):
         return ports
-    named = Named.of(case, numbers_in).those(lambda one: case.listener(int(one)) is not None)
+    given = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
+    of_peers = {*numbers_in(given)}.difference(numbers_in(_given_to_it(case)))
+    named = Named.of(case, numbers_in).those(
+        lambda one: one not in of_peers and case.listener(int(one)) is not None
+    )
     return [int(one) for one in named] if len(named) == 1 else []
+
+
+def without_peers(text: str) -> str:
+    """A text without the ports of those whom the program speaks to: ``redis://127.0.0.1:6379``,
+    ``--db-port 5432``, ``connected to db:5432``."""
+    return _PEER.sub(" ", text)
+
+
+def _given_to_it(case: Case) -> str:
+    """What ExecStart= gives to its program, without its peers."""
+    given = (argv.partition(" ")[2] for name, _, argv in commands(case.unit) if name == "ExecStart")
+    return " ".join(without_peers(f" {one}") for one in given)
 
 
 def _held_numbers(case: Case, text: str) -> list[int]:
@@ -220,8 +252,12 @@ def _unsaid(case: Case) -> list[Finding]:
     else's."""
     if not (case.silent or _wanted_to_listen(case)) or not case.ended_badly:
         return []
-    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
-    numbers = [*_asked_for(case), *_held_numbers(case, argv)]
+    programs = {
+        path.rpartition("/")[2] for name, path, _ in commands(case.unit) if name == "ExecStart"
+    }
+    if programs <= _CLIENTS:
+        return []
+    numbers = [*_asked_for(case), *_held_numbers(case, _given_to_it(case))]
     held = {port: one for port in numbers if (one := case.listener(port)) is not None}
     if len(held) != 1:
         return []
@@ -251,8 +287,8 @@ def _wanted_to_listen(case: Case) -> bool:
 
 def _asked_for(case: Case) -> list[int]:
     """The ports that its command lines set: ``-p 80``, ``--port=80``, ``0.0.0.0:80``."""
-    argv = " ".join(argv for name, _, argv in commands(case.unit) if name == "ExecStart")
-    return [int(next(filter(None, match.groups()))) for match in _PORT_OPTION.finditer(argv)]
+    asked = _PORT_OPTION.finditer(_given_to_it(case))
+    return [int(next(filter(None, match.groups()))) for match in asked]
 
 
 def privileged(case: Case, message: Message) -> Finding | None:

@@ -10,7 +10,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.facts import CertificateFact, Facts
 from failhook.diagnose.ports import ports_in
 from tests.unit import samples
-from tests.unit.diagnose.cases import UID, case, command, what
+from tests.unit.diagnose.cases import UID, case, command, judge, what
 
 GRAFANA = {
     "protocol": "tcp6", "address": "::", "port": 3000, "pid": 812, "program": "grafana",
@@ -171,3 +171,52 @@ def test_what_only_looks_like_it(cause: str, one: Case) -> None:
 )  # fmt: skip
 def test_ports_of_a_line(text: str, ports: list[int]) -> None:
     assert ports_in(text) == ports
+
+
+DATABASE = {
+    "protocol": "tcp", "address": "0.0.0.0", "port": 5432, "pid": 9, "program": "postgres",
+    "unit": "postgresql@15-main.service",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "argv"),
+    [
+        (("connected to db:5432", "bind(): Address already in use"), ()),
+        (("using postgres://127.0.0.1:5432/shop", "EADDRINUSE: address already in use"), ()),
+        (("bind failed: Address already in use",), ("--db", "127.0.0.1:5432")),
+        (("listening failed",), ("--database-port=5432",)),
+        ((), ("--db-host", "localhost", "--db-port", "5432")),
+        ((), ("https://127.0.0.1:5432/health",)),
+    ],
+)
+def test_the_port_of_a_peer_is_not_the_one_to_listen_on(
+    lines: tuple[str, ...], argv: tuple[str, ...]
+) -> None:
+    show = {"ExecStart": command("/usr/bin/app", *argv)}
+    said = judge(case(*lines, show=show, system={"listening": [DATABASE]})).summary
+    assert "already held" not in said
+    assert "port 5432 " not in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "argv"),
+    [
+        (("cannot listen on tcp://0.0.0.0:5432", "bind: Address already in use"), ()),
+        (("bind: Address already in use",), ("--listen", "0.0.0.0:5432")),
+        (("bind: Address already in use",), ("-c", "/etc/db/redis.conf", "--port", "5432")),
+        ((), ("--db-path", "/var/lib/x", "--port", "5432")),
+        ((), ("--http=https://:5432",)),
+    ],
+)
+def test_the_port_that_it_is_to_listen_on(lines: tuple[str, ...], argv: tuple[str, ...]) -> None:
+    show = {"ExecStart": command("/usr/bin/app", *argv)}
+    said = judge(case(*lines, show=show, system={"listening": [DATABASE]})).summary
+    assert "already held by postgres" in said
+
+
+def test_a_client_that_says_nothing_wanted_no_port() -> None:
+    for program, held in (("/usr/bin/psql", False), ("/usr/sbin/app", True)):
+        show = {"ExecStart": command(program, "-p", "5432")}
+        said = judge(case(show=show, system={"listening": [DATABASE]})).summary
+        assert ("already held by postgres" in said) == held
