@@ -38,6 +38,7 @@ from failhook.diagnose.text import (
     with_level,
     within_budget,
 )
+from failhook.diagnose.tongue import in_english
 from failhook.incident import Incident, Proof
 from failhook.systemd.history import Line, line_of
 from failhook.systemd.journal import COREDUMP
@@ -243,12 +244,13 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
     overheard = not messages and not any(aside.is_of(names, one.identifier) for one in lost)
     messages += lost
     files = aside.own_logs(items, names, len(messages), incident.main, incident.first_seen)
+    facts = facts_of.load(items.get("checks/facts.json", b"{}"))
     system = objects_of(items.get("system/system.json", b""))
     return Case(
         incident=incident,
         unit=unit,
         overheard=overheard and bool(lost) and not files,
-        messages=tuple(within_budget([*messages, *files])),
+        messages=tuple(in_english(within_budget([*messages, *files]), facts.words)),
         manager=tuple(manager),
         setup=tuple(setup),
         kernel=tuple(
@@ -256,7 +258,7 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
             for line in _text(items, "kernel/kernel.txt").splitlines()[-_MAX_KERNEL:]
         ),
         earlier=frozenset(aside.said_before(_text(items, "journal/before.txt"))),
-        facts=facts_of.load(items.get("checks/facts.json", b"{}")),
+        facts=facts,
         looked="listening" in system,
         listeners=tuple(listeners(system)),
         mounts=tuple(mounts(system)),

@@ -46,6 +46,7 @@ from failhook.diagnose.look import look
 from failhook.diagnose.rank import rank
 from failhook.diagnose.stage import FACTS, VERDICT, VERDICT_PLUGINS, Own
 from failhook.diagnose.subjects import find
+from failhook.diagnose.tongue import in_english, quoted_as_written
 from failhook.diagnose.unnamed import admitted
 from failhook.incident import Incident, Suspect, Verdict
 from failhook.store import codec
@@ -61,9 +62,17 @@ _WORTH_SAYING = 0.3
 
 
 def examine(
-    incident: Incident, items: Mapping[str, bytes], sink: Sink, *, user: bool, own: Own
+    incident: Incident,
+    items: Mapping[str, bytes],
+    sink: Sink,
+    *,
+    user: bool,
+    own: Own,
+    environment: str = "",
 ) -> None:
     """The whole stage, in a process of its own: look at what the evidence speaks of, then judge.
+    ``environment`` is the unit's ``Environment=``, which is masked in ``items``: it may set a
+    language, and nothing else of it is looked at.
 
     Puts ``checks/facts.json`` and ``verdict.json``; where plugins are installed they are asked
     after that, and what they change is ``verdict-plugins.json``.
@@ -76,9 +85,11 @@ def examine(
         uids.add(its_uid)
     subjects = find(blind.unit, said, sorted(uids, reverse=True))
     subjects = with_configuration(subjects, blind.unit, blind.messages)
+    subjects = replace(subjects, environment=environment)
     seen = facts.dump(look(subjects, system=not user))
     sink.put(FACTS, seen)
-    case = replace(blind, facts=facts.load(seen))
+    known = facts.load(seen)
+    case = replace(blind, facts=known, messages=tuple(in_english(blind.messages, known.words)))
     causes = [*custom.of_data(own.causes), *CAUSES]
     verdict = diagnose(case, causes)
     if verdict is not None:
@@ -101,14 +112,17 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
         what = one.sentence.partition("“")[0]
         if what != first.sentence.partition("“")[0] and _says_more(found, first, one):
             others.setdefault(what, one)
+    words = case.facts.words
     return Verdict(
-        summary=_with_upgrade(case, first.sentence),
+        summary=_with_upgrade(case, quoted_as_written(first.sentence, case.messages, words)),
         cause=first.cause,
         confidence=first.confidence,
         advice=first.advice or None,
         evidence=first.proof,
         others=tuple(
-            Suspect(one.sentence, one.cause, one.confidence)
+            Suspect(
+                quoted_as_written(one.sentence, case.messages, words), one.cause, one.confidence
+            )
             for one in (_with_place(found, each) for each in [*others.values()][:_MAX_OTHERS])
         ),
     )

@@ -134,6 +134,9 @@ class Facts:
     foreign: tuple[str, ...] = ()  # in the unit's own directories, not for its user to write
     upgrading: tuple[str, ...] = ()  # package managers that run: name (pid N)
     machine: str = ""
+    words: Mapping[str, str] = field(
+        default_factory=dict
+    )  # errors of the system as the unit's language has them -> in English
 
     def user(self, uid: int | None) -> str:
         """The user's name, or his number."""
@@ -189,6 +192,7 @@ def load(data: bytes) -> Facts:
         foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),
         machine=str(raw.get("machine") or ""),
+        words={own: str(one) for own, one in _object(raw.get("words")).items() if own},
     )
 
 

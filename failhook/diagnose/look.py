@@ -40,12 +40,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
     uids = dict.fromkeys([*subjects.uids, *([] if own is None else [own])])
     users = [machine.user(uid) for uid in uids]
     paths = {path: machine.path(path, users) for path in subjects.paths}
-    named_there = machine.of_environment(subjects) or [
-        *machine.configurations(subjects.read, users)
-    ]
-    configurations = _configurations(subjects, named_there)
-    if subjects.usual and not named_there and not machine.configurations(configurations, users):
-        named_there = configurations = machine.shipped(subjects.called)
+    named_there, configurations = _its_configurations(machine, subjects, users)
     paths |= {path: machine.path(path, users) for path in named_there}
     paths |= machine.configurations(configurations, users)
     lines = machine.lines([*subjects.places, *_lone(configurations, subjects, paths)], users)
@@ -92,6 +87,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         foreign=foreign,
         upgrading=_upgrading(),
         machine=os.uname().machine,
+        words=machine.words(subjects.environment),
     )
 
 
@@ -130,9 +126,20 @@ def _root(*, system: bool) -> Path:
     return _ROOT if system else Path("/")
 
 
-def _configurations(subjects: Subjects, named: Sequence[str]) -> list[str]:
-    """What the unit and its environment files name; else the usual places."""
-    return [*named, *(() if named and subjects.usual else subjects.configurations)]
+def _its_configurations(
+    machine: Machine, subjects: Subjects, users: list[User]
+) -> tuple[list[str], list[str]]:
+    """Those that it is known to read without its command line naming them, and all that it may:
+    what its environment files name, or it says itself; else those of the usual places, or of its
+    package where there are none."""
+    named = machine.of_environment(subjects)
+    named = named or [*machine.configurations(subjects.read, users)]
+    if named and subjects.usual:
+        return named, named
+    if subjects.usual and not machine.configurations(subjects.configurations, users):
+        shipped = machine.shipped(subjects.called)
+        return shipped, shipped
+    return named, [*named, *subjects.configurations]
 
 
 def _lone(

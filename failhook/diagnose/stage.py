@@ -65,4 +65,5 @@ def _collect(
 ) -> None:
     from failhook.diagnose import engine
 
-    engine.examine(incident, items, sink, user=context.user, own=own)
+    set_there = context.unit.get("Environment") or ""
+    engine.examine(incident, items, sink, user=context.user, own=own, environment=set_there)

@@ -107,6 +107,7 @@ class Subjects:
     unit_files: tuple[str, ...] = ()  # its own and its drop-ins
     data: tuple[str, ...] = ()  # where programs of its name keep theirs
     scripts: tuple[str, ...] = ()  # that it runs, or that may be one
+    environment: str = ""  # Environment= as it is, which may set the language
     variables: tuple[str, ...] = ()  # those that the unit's command lines use
 
 

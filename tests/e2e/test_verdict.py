@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tests.bed import Machine
+from tests.bed import Machine, Tree, failhook_tree, trees
+from tests.e2e.conftest import FreshMachine
 from tests.e2e.hooked import Hooked, Incident, service
 
 
@@ -43,6 +44,25 @@ def test_the_port_and_who_holds_it(hooked: Hooked) -> None:
     said = [line["MESSAGE"] for line in bed.journal("_SYSTEMD_UNIT=failhook.service")]
     assert any(text.startswith(verdict["summary"]) for text in said)
     bed.systemctl("stop", "v-holder.service")
+
+
+def test_a_machine_that_does_not_speak_english(tree: Tree, fresh_machine: FreshMachine) -> None:
+    """The errors of the system come in the language that was chosen at its installation."""
+    hooked = Hooked(fresh_machine(failhook_tree(trees.install(tree, "locales"))))
+    bed = hooked.machine
+    bed.shell("localedef -i de_DE -f UTF-8 de_DE.UTF-8", timeout=60)
+    german = "Environment=LANG=de_DE.UTF-8\n"
+    missing = service("both", f"{german}ExecStart=cat /srv/kundendaten/liste\n")
+    closed = service("both", f"{german}User=nobody\nExecStart=cat /etc/shadow\n")
+    bed.units({"v-fehlt.service": missing, "v-zu.service": closed})
+    bed.shell("systemctl start v-fehlt.service v-zu.service", check=False)
+    said = _verdict(hooked, "v-fehlt.service")
+    assert said["cause"] == "file-missing"
+    assert "the directory /srv/kundendaten does not exist" in said["summary"]
+    assert "Datei oder Verzeichnis nicht gefunden”" in said["summary"]
+    said = _verdict(hooked, "v-zu.service")
+    assert said["cause"] == "permission"
+    assert "/etc/shadow" in said["summary"] and "Keine Berechtigung" in said["summary"]
 
 
 def test_an_old_error_in_a_log_that_is_appended_to_is_not_the_reason(hooked: Hooked) -> None:
