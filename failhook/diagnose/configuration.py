@@ -76,7 +76,8 @@ _DENIED = re.compile(
 )
 _COUNTED = re.compile(r"\b\d{1,9} (?:\w{1,20} )?(?:failures?|errors?)\b", re.IGNORECASE)
 _LOGIN = re.compile(
-    r"\b40[13]\b|unauthori[sz]ed|authenticat(?:ion|ed?)\b(?! (?:method|option|setting|type))|forbidden|\bjwt\b",
+    r"\b40[13]\b|unauthori[sz]ed|authenticat(?:ion|ed?)\b(?! (?:method|option|setting|type))|forbidden|\bjwt\b"
+    r"|\b(?:wrong|incorrect|bad|invalid) pass(?:word|phrase)\b",
     re.IGNORECASE,
 )
 _PLACE_WORDS = re.compile(

@@ -323,3 +323,10 @@ def test_images_are_full_by_nature(line: str) -> None:
     assert "/boot/efi has no space" in sentence(f"cannot write /boot/efi/x: {line}", system=named)
     full = {"point": "/srv/shop", **some, "type": "ext4", "options": "rw"}
     assert "/srv/shop has no space left" in sentence(line, system={"mounts": [root, *others, full]})
+
+
+def test_a_wrong_password_is_no_setting() -> None:
+    assert found(case("Fatal: wrong password or no key found")).keys() == {
+        "login-refused",
+        "unclear",
+    }
