@@ -80,6 +80,7 @@ _LOGIN = re.compile(
     r"|\b(?:wrong|incorrect|bad|invalid) pass(?:word|phrase)\b",
     re.IGNORECASE,
 )
+_NOT_THERE = re.compile(r"no such file or directory: ['\"]?[^/\s'\"]{1,200}['\"]?$", re.IGNORECASE)
 _PLACE_WORDS = re.compile(
     r"[\s\W\d]|\b(?:occurred|in|at|on|of|the|error|errors|found|location|context|near|line|col|column|pos|position"
     r"|char|character|config|configuration|file|source|from|included|and|see|while|reading|number)\b",
@@ -164,7 +165,7 @@ def _is_of_a_checker(text: str, checked: set[str]) -> bool:
 def _is_about_settings(text: str) -> bool:
     """It calls a setting wrong; "Invalid argument" alone is errno's, a token may be a login's, and
     mount(8) says of every refusal that it may be a bad option."""
-    if _LOGIN.search(text) or "wrong fs type, bad option" in text:
+    if _LOGIN.search(text) or _NOT_THERE.search(text) or "wrong fs type, bad option" in text:
         return False
     if (_DENIED.search(text) and place_in(text) is None) or any(
         name in text for name in OF_THE_SYSTEM
