@@ -80,7 +80,10 @@ _LOGIN = re.compile(
     r"|\b(?:wrong|incorrect|bad|invalid) pass(?:word|phrase)\b",
     re.IGNORECASE,
 )
-_NOT_THERE = re.compile(r"no such file or directory: ['\"]?[^/\s'\"]{1,200}['\"]?$", re.IGNORECASE)
+# A file without its directory: see `relative`.
+_NOT_THERE = re.compile(
+    r"no such file or directory: ['\"]?(?!/)[^\s'\"]{1,200}['\"]?$", re.IGNORECASE
+)
 _PLACE_WORDS = re.compile(
     r"[\s\W\d]|\b(?:occurred|in|at|on|of|the|error|errors|found|location|context|near|line|col|column|pos|position"
     r"|char|character|config|configuration|file|source|from|included|and|see|while|reading|number)\b",

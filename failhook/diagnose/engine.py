@@ -32,6 +32,7 @@ from failhook.diagnose import (
     network,
     ports,
     programs,
+    relative,
     results,
     setup,
     timeouts,
@@ -53,7 +54,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, memory, limits, crashes, configuration, kernel_log, hardware,
+    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, relative, memory, limits, crashes, configuration, kernel_log, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)
@@ -85,7 +86,8 @@ def examine(
         uids.add(its_uid)
     subjects = find(blind.unit, said, sorted(uids, reverse=True))
     subjects = with_configuration(subjects, blind.unit, blind.messages)
-    subjects = replace(subjects, environment=environment)
+    more = relative.asked(blind)
+    subjects = replace(subjects, paths=(*subjects.paths, *more), environment=environment)
     seen = facts.dump(look(subjects, system=not user))
     sink.put(FACTS, seen)
     known = facts.load(seen)
