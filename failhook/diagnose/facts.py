@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from failhook import document
 from failhook.incident import plain
 
+_LONG, _MOST_WORDS = 200, 100
 SCHEMA = 1
 USUAL = "usual"  # in `Facts.withheld`: where programs of its name keep their data
 HOME = "home"  # in `Facts.withheld`: the user's own directory
@@ -192,12 +193,19 @@ def load(data: bytes) -> Facts:
         foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),
         machine=str(raw.get("machine") or ""),
-        words={own: str(one) for own, one in _object(raw.get("words")).items() if own},
+        words=_words(raw.get("words")),
     )
 
 
 def _object(raw: Any) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
+
+
+def _words(raw: Any) -> dict[str, str]:
+    """As many as a catalogue can give: they become one pattern."""
+    found = ((own, str(one)) for own, one in _object(raw).items())
+    sound = [(own, one) for own, one in found if 0 < len(own) < _LONG and len(one) < _LONG]
+    return dict(sound[:_MOST_WORDS])
 
 
 def _number(raw: Any) -> float:

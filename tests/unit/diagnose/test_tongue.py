@@ -115,6 +115,12 @@ def test_it_is_understood_and_quoted_as_it_was_written(line: str, cause: str, sa
     assert any(line in proof.text for proof in verdict.evidence)
 
 
+def test_of_a_strange_bundle_no_more_words_than_there_are_errors() -> None:
+    many = Facts(words={f"w{number}": "x" for number in range(5000)} | {"y" * 9000: "x", "": "x"})
+    assert len(load(dump(many)).words) == 100
+    assert load(b'{"schema": 1, "words": ["x"]}').words == {}
+
+
 def test_without_the_words_it_is_only_quoted() -> None:
     facts = Facts(paths={"/srv/x": gone("/srv/x")})
     one = case("cat: /srv/x: Datei oder Verzeichnis nicht gefunden", facts=facts)
