@@ -404,8 +404,11 @@ def _hand_over(path: str, record: str) -> str:
 
     try:
         client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    except OSError as error:  # EAFNOSUPPORT
-        return f"{error}: let RestrictAddressFamilies= have AF_UNIX, or see: failhook enable"
+    except OSError as error:
+        import errno  # who can report need not know
+
+        helps = ": let RestrictAddressFamilies= have AF_UNIX, or see: failhook enable"
+        return f"{error}{helps if error.errno == errno.EAFNOSUPPORT else ''}"
     try:
         client.settimeout(ACKNOWLEDGE_S)
         client.connect(path)

@@ -68,15 +68,16 @@ def own_logs(
     found: list[Message] = []
     files = [item for item in items if item.startswith((LOGS, OUTPUT))]
     for item in reversed(files[:_MAX_FILES]):
-        lines: Sequence[str] = items[item].decode("utf-8", "replace").splitlines()
+        text = items[item].decode("utf-8", "replace")
+        lines: Sequence[str] = text.splitlines()[-_OF_A_FILE:]
         if process.started is not None:
             lines = of_this_run(lines, process.started, process.exited or ended)
-        for line in lines[-_OF_A_FILE:]:
+        for line in lines:
             raw = without_escapes(line[:MAX_LINE])
-            text, level = peel(raw, names)
-            if text:
+            said, level = peel(raw, names)
+            if said:
                 place = number + len(found)
-                found.append(Message(raw, text, level, identifier=item, number=place))
+                found.append(Message(raw, said, level, identifier=item, number=place))
     return found
 
 

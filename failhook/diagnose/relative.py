@@ -34,9 +34,12 @@ def name_in(text: str) -> str | None:
     return posixpath.normpath(found) if found and ".." not in found else None
 
 
-def runs_in(unit: UnitState) -> str:
-    """The directory in which the unit's programs start."""
-    return (unit.get("WorkingDirectory") or "/").lstrip("-!") or "/"
+def runs_in(unit: UnitState) -> str | None:
+    """The directory in which the unit's programs start; None where that is a home, or the machine
+    has another root for them."""
+    found = (unit.get("WorkingDirectory") or "/").lstrip("-!") or "/"
+    own_root = (unit.get("RootDirectory") or unit.get("RootImage") or "/") != "/"
+    return None if own_root or not found.startswith("/") else found
 
 
 def places(unit: UnitState, name: str) -> list[str]:
@@ -47,7 +50,8 @@ def places(unit: UnitState, name: str) -> list[str]:
         for path in ((program, *paths_in(argv)) if setting == "ExecStart" else ())
         if not path.startswith(_OF_PACKAGES)
     ]
-    directories = dict.fromkeys([runs_in(unit), *beside])
+    here = runs_in(unit)
+    directories = dict.fromkeys([here, *beside]) if here else ()
     return [posixpath.join(directory, name) for directory in directories][:_MOST]
 
 
@@ -60,13 +64,13 @@ def asked(case: Case) -> list[str]:
 
 def _missing(case: Case, message: Message) -> Finding | None:
     name = name_in(message.text)
-    if name is None or case.incident.manager == "user":
+    here = runs_in(case.unit)
+    if name is None or here is None or case.incident.manager == "user":
         return None  # of a user manager it is his home
     wanted, *others = places(case.unit, name)
     fact = case.path(wanted)
     if fact is None or fact.kind != "missing":
         return None
-    here = runs_in(case.unit)
     set_there = "" if case.unit.get("WorkingDirectory") else " (WorkingDirectory= is not set)"
     there = [path for path in others if (one := case.path(path)) is not None and one.exists]
     if there:

@@ -246,7 +246,7 @@ _PERL_WARNS = re.compile(
     r"|^Subroutine .{1,200} redefined|^Odd number of elements|masks earlier declaration|is deprecated"
     r"|used only once: possible typo|^Wide character in |^Useless use of |^Deep recursion on "
 )
-_PERL_ECHOES = re.compile(r"BEGIN failed--|Compilation failed in require|Can't load application")
+_PERL_ECHOES = re.compile(r"BEGIN failed--|Compilation failed in require")
 _PERL_ECHO = 12  # lines
 _PERL_AFTER = re.compile(
     r"^(?:Compilation failed in require|BEGIN failed--|\s+\S+::\S+\(.* called at )"

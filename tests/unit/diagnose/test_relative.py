@@ -70,3 +70,13 @@ def test_it_lies_nowhere() -> None:
 )
 def test_where_nothing_is_known(facts: Facts) -> None:
     assert judge(case(LINE, show=STARTED, facts=facts)).cause != "working-directory"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"WorkingDirectory": "~"}, {"RootDirectory": "/srv/jail"}, {"RootImage": "/srv/a.raw"}],
+)
+def test_where_it_runs_is_not_known(setting: dict[str, str]) -> None:
+    one = case(LINE, show=STARTED | setting, facts=_facts("/srv/shop/config/shop.yaml"))
+    assert asked(one) == []
+    assert judge(one).cause != "working-directory"
