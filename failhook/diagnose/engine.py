@@ -43,11 +43,11 @@ from failhook.diagnose.case import Case, make
 from failhook.diagnose.config_file import with_configuration
 from failhook.diagnose.crash import Crash
 from failhook.diagnose.finding import Cause, Finding
-from failhook.diagnose.look import look
+from failhook.diagnose.look import here, look
 from failhook.diagnose.rank import rank
 from failhook.diagnose.stage import FACTS, VERDICT, VERDICT_PLUGINS, Own
 from failhook.diagnose.subjects import find
-from failhook.diagnose.tongue import in_english, quoted_as_written
+from failhook.diagnose.tongue import in_english, quoted_as_written, written
 from failhook.diagnose.unnamed import admitted
 from failhook.incident import Incident, Suspect, Verdict
 from failhook.store import codec
@@ -78,7 +78,10 @@ def examine(
     Puts ``checks/facts.json`` and ``verdict.json``; where plugins are installed they are asked
     after that, and what they change is ``verdict-plugins.json``.
     """
+    machine = here(system=not user)
+    words = machine.words(environment)
     blind = make(incident, items)
+    blind = replace(blind, messages=tuple(in_english(blind.messages, words)))
     said = [*blind.messages, *(one for each in blind.required.values() for one in each)]
     uids = {message.uid for message in blind.messages if message.uid is not None}
     its_uid = blind.unit.number("UID")
@@ -87,11 +90,10 @@ def examine(
     subjects = find(blind.unit, said, sorted(uids, reverse=True))
     subjects = with_configuration(subjects, blind.unit, blind.messages)
     more = relative.asked(blind)
-    subjects = replace(subjects, paths=(*subjects.paths, *more), environment=environment)
-    seen = facts.dump(look(subjects, system=not user))
+    subjects = replace(subjects, paths=(*subjects.paths, *more), words=words)
+    seen = facts.dump(look(subjects, machine=machine))
     sink.put(FACTS, seen)
-    known = facts.load(seen)
-    case = replace(blind, facts=known, messages=tuple(in_english(blind.messages, known.words)))
+    case = replace(blind, facts=facts.load(seen))
     causes = [*custom.of_data(own.causes), *CAUSES]
     verdict = diagnose(case, causes)
     if verdict is not None:
@@ -114,17 +116,15 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
         what = one.sentence.partition("“")[0]
         if what != first.sentence.partition("“")[0] and _says_more(found, first, one):
             others.setdefault(what, one)
-    words = case.facts.words
+    own = written(case.messages, case.facts.words)
     return Verdict(
-        summary=_with_upgrade(case, quoted_as_written(first.sentence, case.messages, words)),
+        summary=_with_upgrade(case, quoted_as_written(first.sentence, own)),
         cause=first.cause,
         confidence=first.confidence,
         advice=first.advice or None,
         evidence=first.proof,
         others=tuple(
-            Suspect(
-                quoted_as_written(one.sentence, case.messages, words), one.cause, one.confidence
-            )
+            Suspect(quoted_as_written(one.sentence, own), one.cause, one.confidence)
             for one in (_with_place(found, each) for each in [*others.values()][:_MAX_OTHERS])
         ),
     )

@@ -33,9 +33,15 @@ _PACKAGE_MANAGERS = ("dpkg", "apt", "apt-get", "aptitude", "unattended-upgr", "r
 _NOTHING = PathFact("missing")
 
 
-def look(subjects: Subjects, *, system: bool = True) -> Facts:
-    """What there is to see of ``subjects`` now. Never raises for what it finds."""
-    machine = Machine(_root(system=system))
+def here(*, system: bool = True) -> Machine:
+    """The machine, as PID 1 sees it where ``system``."""
+    return Machine(_root(system=system))
+
+
+def look(subjects: Subjects, *, system: bool = True, machine: Machine | None = None) -> Facts:
+    """What there is to see of ``subjects`` now; with a ``machine`` on that. Never raises for what it
+    finds."""
+    machine = machine or here(system=system)
     own = uid_of(subjects.runs_as)
     uids = dict.fromkeys([*subjects.uids, *([] if own is None else [own])])
     users = [machine.user(uid) for uid in uids]
@@ -87,7 +93,7 @@ def look(subjects: Subjects, *, system: bool = True) -> Facts:
         foreign=foreign,
         upgrading=_upgrading(),
         machine=os.uname().machine,
-        words=machine.words(subjects.environment),
+        words=subjects.words,
     )
 
 

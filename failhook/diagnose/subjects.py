@@ -8,8 +8,8 @@ is anybody's: it is only ever asked for its kind, mode and owner, never read, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 from failhook.diagnose.place import Place, place_in
@@ -107,7 +107,7 @@ class Subjects:
     unit_files: tuple[str, ...] = ()  # its own and its drop-ins
     data: tuple[str, ...] = ()  # where programs of its name keep theirs
     scripts: tuple[str, ...] = ()  # that it runs, or that may be one
-    environment: str = ""  # Environment= as it is, which may set the language
+    words: Mapping[str, str] = field(default_factory=dict)  # as in `Facts`, which they become
     variables: tuple[str, ...] = ()  # those that the unit's command lines use
 
 

@@ -110,19 +110,18 @@ def in_english(messages: Iterable[Message], words: Mapping[str, str]) -> list[Me
     ]
 
 
-def quoted_as_written(sentence: str, messages: Iterable[Message], words: Mapping[str, str]) -> str:
+def written(messages: Iterable[Message], words: Mapping[str, str]) -> dict[str, str]:
+    """Of ``words`` those that the lines have, from English to what was written."""
+    text = "\n".join(message.raw for message in messages) if words else ""
+    return {english: own for own, english in words.items() if own in text}
+
+
+def quoted_as_written(sentence: str, own: Mapping[str, str]) -> str:
     """``sentence``, with the words in it that are quoted as the program wrote them."""
-    written = {
-        english: own
-        for own, english in words.items()
-        if any(own in message.raw for message in messages)
-    }
-    if not written:
+    if not own:
         return sentence
-    pattern = _any_of(written)
-    return _QUOTES.sub(
-        lambda quote: pattern.sub(lambda match: written[match[0]], quote[0]), sentence
-    )
+    pattern = _any_of(own)
+    return _QUOTES.sub(lambda quote: pattern.sub(lambda match: own[match[0]], quote[0]), sentence)
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str]:

@@ -54,8 +54,11 @@ def test_a_machine_that_does_not_speak_english(tree: Tree, fresh_machine: FreshM
     german = "Environment=LANG=de_DE.UTF-8\n"
     missing = service("both", f"{german}ExecStart=cat /srv/kundendaten/liste\n")
     closed = service("both", f"{german}User=nobody\nExecStart=cat /etc/shadow\n")
-    bed.units({"v-fehlt.service": missing, "v-zu.service": closed})
-    bed.shell("systemctl start v-fehlt.service v-zu.service", check=False)
+    bed.write("/srv/laden/preise.txt", "1\n")
+    beside = 'ExecStart=sh -c "exec cat preise.txt" /srv/laden/los\n'
+    beside = service("both", f"{german}{beside}")
+    bed.units({"v-fehlt.service": missing, "v-zu.service": closed, "v-neben.service": beside})
+    bed.shell("systemctl start v-fehlt.service v-zu.service v-neben.service", check=False)
     said = _verdict(hooked, "v-fehlt.service")
     assert said["cause"] == "file-missing"
     assert "the directory /srv/kundendaten does not exist" in said["summary"]
@@ -63,6 +66,8 @@ def test_a_machine_that_does_not_speak_english(tree: Tree, fresh_machine: FreshM
     said = _verdict(hooked, "v-zu.service")
     assert said["cause"] == "permission"
     assert "/etc/shadow" in said["summary"] and "Keine Berechtigung" in said["summary"]
+    said = _verdict(hooked, "v-neben.service")  # what is looked at is asked for in its language too
+    assert "preise.txt is in /srv/laden, and the service runs in /" in said["summary"]
 
 
 def test_an_old_error_in_a_log_that_is_appended_to_is_not_the_reason(hooked: Hooked) -> None:

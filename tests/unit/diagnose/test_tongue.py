@@ -94,7 +94,7 @@ def test_the_look_at_the_machine(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/locale.conf").write_text("LANG=de_DE.UTF-8\n")
     assert Machine(tmp_path).words("") == GERMAN
-    assert look(Subjects(environment="LANG=C"), system=False).words == {}
+    assert look(Subjects(words=GERMAN), machine=Machine(tmp_path)).words == GERMAN
 
 
 @pytest.mark.parametrize(
