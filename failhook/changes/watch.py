@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import select
 import signal
 import time
@@ -37,7 +36,6 @@ MAX_ASKED = 500
 _MAX_ROWS = 5000
 _REFRESH_S = 300.0
 _CAN_FAIL = ("*.service", "*.mount", "*.socket", "*.timer", "*.path", "*.swap")
-_STOP_POST = re.compile(r"^\{ path=(\S+) ;", re.MULTILINE)
 _KEPT_S = 90 * 86400.0  # as incidents are by default
 
 
@@ -251,7 +249,5 @@ def _hooked(places: Places) -> list[str]:
 
 def _calls_us(state: UnitState) -> bool:
     handlers = (state.get("OnFailure") or "").split()
-    return any(name.startswith("failhook@") for name in handlers) or any(
-        path.rpartition("/")[2] == "failhook"
-        for path in _STOP_POST.findall(state.get("ExecStopPost") or "")
-    )
+    called = any(name.startswith("failhook@") for name in handlers)
+    return called or state.starts("failhook", "ExecStopPost")

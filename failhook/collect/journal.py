@@ -12,7 +12,6 @@ nothing ever ran there is no invocation, and systemd's lines about the unit are 
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from failhook.collector import Collector, Context, Sink
 from failhook.systemd import cores, history, journal
 from failhook.systemd.export import Entry
 from failhook.systemd.journal import Query
+from failhook.systemd.unit import CONTROL_PROPERTIES
 
 TEXT_BYTES = 2 << 20
 JSON_BYTES = 4 << 20
@@ -41,7 +41,6 @@ _UNSYNCED_MOST_S = 2.0
 _MAX_STRAYS = 200
 _BELONGS = ("_SYSTEMD_CGROUP", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_SYSTEMD_INVOCATION_ID")
 _ABOUT = ("UNIT", "USER_UNIT")  # systemd.journal-fields(7): what systemd's message is about
-_PROGRAM = re.compile(r"\bpath=(\S+) ;")
 _SCAN = 5000  # entries looked at for those before the run, where its start is not known
 _READ_S = 8.0
 _RATE_S, _RATE_BURST = 30.0, 10_000  # journald's own limit for one unit (journald.conf(5))
@@ -309,10 +308,9 @@ def _strays(context: Context, namespace: str | None) -> list[Entry]:
 
 def _own_names(context: Context) -> set[str]:
     """What the unit's own processes are called in the journal, as a rule."""
-    found = {context.incident.unit.partition(".")[0].partition("@")[0]}
-    for command in context.unit.commands:
-        found.update(path.rpartition("/")[2] for path in _PROGRAM.findall(command.text))
-    return found
+    programs = context.unit.programs(*CONTROL_PROPERTIES)
+    prefix = context.incident.unit.partition(".")[0].partition("@")[0]
+    return {prefix, *(path.rpartition("/")[2] for path in programs)}
 
 
 def _uid(context: Context) -> int | None:

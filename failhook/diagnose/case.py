@@ -30,7 +30,7 @@ from failhook.diagnose.cores import Core
 from failhook.diagnose.course import Course
 from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.level import Level, of_priority
-from failhook.diagnose.subjects import commands
+from failhook.diagnose.subjects import INTERPRETER, commands
 from failhook.diagnose.text import (
     MAX_LINE,
     Message,
@@ -51,10 +51,7 @@ REQUIRED = "unit/required.json"
 _FIRST, _LAST = 150, 600
 _OF_AN_ENTRY = 200
 _MAX_KERNEL, _MAX_FILES = 2000, 8
-# Whose name says nothing of what they run.
-_ANYBODYS = re.compile(
-    r"(?:ba|da|k|z)?sh|env|python[\d.]*|perl|ruby|node|java|php[\d.]*|lua|tclsh|logger|sleep|nice|timeout"
-)
+_OF_ANYBODY = ("logger", "sleep", "nice", "timeout")
 _TAG = re.compile(r"\blogger\b[^|;&]{0,80}?\s(?:-t|--tag)[ =]?['\"]?(?P<tag>[\w.-]{2,60})")
 _PROCESS = re.compile(r"\bprocess (\d{1,8}) \(")
 
@@ -294,7 +291,8 @@ def _names(incident: Incident, unit: UnitState, entries: Iterable[Line]) -> froz
     names |= {(line.get("_COMM") or "").lower() for line in entries}
     for _, path, argv in commands(unit):
         program = path.rpartition("/")[2].lower()
-        names |= set() if _ANYBODYS.fullmatch(program) else {program}
+        if not INTERPRETER.search(program) and program not in _OF_ANYBODY:
+            names.add(program)
         names |= {match["tag"].lower() for match in _TAG.finditer(argv)}
     return frozenset(name for name in names if len(name) > 1)
 

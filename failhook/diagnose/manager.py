@@ -10,6 +10,7 @@ from failhook.diagnose.finding import LIKELY, SAID, Finding, fails
 from failhook.diagnose.general import telling
 from failhook.diagnose.subjects import commands
 from failhook.incident import Proof
+from failhook.systemd.unit import programs_in
 
 # How it ended; where the program said why, that is the reason and this its consequence.
 _OUTRANKED = ("protocol", "pid-file", "timeout-start", "start-limit")
@@ -26,8 +27,8 @@ def program_of(case: Case, setting: str = "ExecStart") -> str:
     wanted = control.command if control is not None else setting
     for command in case.unit.commands:
         ended = command.code is not None and not command.status.startswith("0")
-        if command.property == wanted and ended and (path := path_of(command.text)):
-            return path
+        if command.property == wanted and ended and (paths := programs_in(command.text)):
+            return paths[0]
     return next((path for name, path, _ in commands(case.unit) if name == wanted), "its program")
 
 
@@ -40,12 +41,6 @@ def script_of(case: Case) -> str:
         if match is not None:
             return match["script"].strip()
     return ""
-
-
-def path_of(text: str) -> str | None:
-    """The program in a value of ``systemctl show -p ExecStart``."""
-    match = re.match(r"\{ path=(\S+) ;", text)
-    return match[1] if match is not None else None
 
 
 def complains(case: Case) -> bool:

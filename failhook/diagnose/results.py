@@ -21,7 +21,7 @@ from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding,
 from failhook.diagnose.general import is_concrete, telling, work_of
 from failhook.diagnose.manager import complains, of_manager, program_of, script_of
 from failhook.diagnose.statuses import documented
-from failhook.diagnose.subjects import started
+from failhook.diagnose.subjects import INTERPRETER, started
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import all_of_it, together
 from failhook.incident import Control, Proof
@@ -32,9 +32,6 @@ _INNERMOST = re.compile(r"#0\s+0x[0-9a-f]+ (?P<function>\S+)")
 
 _OF_SETUP = frozenset(str(number) for number in range(200, 247))
 # Alone it says nothing about what was run.
-_INTERPRETER = re.compile(
-    r"/(?:(?:ba|da|z|k)?sh|env|(?:python|perl|ruby|php|node|lua)[\d.]{0,6}|java)$"
-)
 # What a program may mean by a status (LSB and sysexits.h, systemd.exec(5)).
 _MEANINGS = {
     "2": "wrong arguments, or not installed well", "3": "something is not implemented",
@@ -265,12 +262,12 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     line = case.said("rocess exited")
     sure = LIKELY - 0.1 if case.silent else FLOOR if complains(case) else LIKELY - 0.15
     path = program.rpartition("=")[2]
-    by_signal = _signal_in(status) if _INTERPRETER.search(path) else ""
+    by_signal = _signal_in(status) if INTERPRETER.search(path) else ""
     if (case.silent or by_signal) and (script := script_of(case)):
         program = f"{program} -c “{quote(script, 140)}”"
     ended += f" (a command of it was ended by {by_signal})" if by_signal else ""
     unit = case.incident.unit
-    by_hand = f"what systemctl cat {unit} has" if _INTERPRETER.search(path) else path
+    by_hand = f"what systemctl cat {unit} has" if INTERPRETER.search(path) else path
     advice = f"run it by hand as the unit's user: {by_hand}"
     if (command := check_command(case)) is not None and not complains(case):
         advice = f"check its configuration: {command}; or {advice}"

@@ -59,6 +59,10 @@ _COMMANDS = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "Exe
 _OF_URL = re.compile(
     r"\b(?:(?i:ur[li]|route|endpoint)|GET|POST|PUT|HEAD|DELETE|PATCH)['\"]?[:=]? ?['\"]?$"
 )
+# Its name says nothing of what it runs.
+INTERPRETER = re.compile(
+    r"(?:^|/)(?:(?:ba|da|z|k)?sh|env|(?:python|perl|ruby|php|node|lua)[\d.]{0,6}|java|tclsh)$"
+)
 _VARIABLE = re.compile(r"(?<!\$)\$\{?([A-Za-z_]\w{0,60})")
 _CLOSES = re.compile(r"</[\w:.-]{1,80}>")  # a tag of XML or HTML
 _WITH_COLONS = ("/dev/", "/sys/", "/run/udev/")

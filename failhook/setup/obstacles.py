@@ -7,7 +7,6 @@ the service's own would leave nothing of its output, after a good run as well.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ _OUTPUTS = ("StandardOutput", "StandardError")
 _PROPERTIES = ("ExecStopPost", *_OUTPUTS, "LoadState")
 _NEEDED = ("/usr/bin/sh", "/usr/bin/python3")  # by the hook, which is a script
 _INSTANCE = "failhook"  # any that systemd need not have
-_PROGRAM = re.compile(r"\bpath=(\S+) ;")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def told(states: Mapping[str, UnitState]) -> list[str]:
     """The sentences for units in these states. Pure."""
     found = []
     for name, state in sorted(states.items()):
-        hooked = any(_is_hook(one.text) for one in state.commands)
+        hooked = state.starts("failhook", "ExecStopPost")
         setting = next((one for one in _OUTPUTS if state.get(one) == "truncate"), None)
         if hooked and setting is not None and state.get("LoadState") == "loaded":
             found.append(
@@ -80,8 +78,3 @@ def told(states: Mapping[str, UnitState]) -> list[str]:
                 "and let OnFailure=failhook@%n.service see its failures"
             )
     return found
-
-
-def _is_hook(command: str) -> bool:
-    match = _PROGRAM.search(command)
-    return match is not None and match[1].rpartition("/")[2] == "failhook"

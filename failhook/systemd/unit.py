@@ -16,6 +16,7 @@ from failhook.mask.quoting import split_words
 
 # ExecStart={ path=… ; argv[]=… ; … ; pid=… ; code=exited ; status=1/FAILURE }
 _EXEC_ENDED = re.compile(r"; pid=(\d{1,10}) ; code=(\w+) ; status=([\w./+-]+) }$")
+_PROGRAM = re.compile(r"^\{ path=(\S+) ;", re.MULTILINE)
 CONTROL_PROPERTIES = (
     "ExecCondition",
     "ExecStartPre",
@@ -65,6 +66,14 @@ class UnitState:
         """The property, or None where it is unknown or empty."""
         return self.properties.get(key) or None
 
+    def programs(self, *settings: str) -> list[str]:
+        """The paths of what these settings (ExecStart …) start."""
+        return [path for setting in settings for path in programs_in(self.get(setting) or "")]
+
+    def starts(self, name: str, *settings: str) -> bool:
+        """Does one of these settings start a program that is called so, wherever it lies?"""
+        return any(path.rpartition("/")[2] == name for path in self.programs(*settings))
+
     def number(self, key: str) -> int | None:
         """A property that is a count or a size; None for unknown, "infinity" and "[not set]"."""
         value = self.properties.get(key, "")
@@ -81,6 +90,11 @@ class UnitState:
     def found(self) -> bool:
         """systemd has this unit loaded (of a unit that is gone it shows defaults)."""
         return self.properties.get("LoadState") not in (None, "", "not-found")
+
+
+def programs_in(text: str) -> list[str]:
+    """The paths in a value of ``systemctl show -p ExecStart``, of one line or several."""
+    return _PROGRAM.findall(text)
 
 
 def _command(key: str, value: str) -> Command:
