@@ -151,12 +151,10 @@ def _went_on_beside(case: Case, message: Message) -> bool:
 
 def _a_child_told(case: Case, message: Message) -> bool:
     """It tells only that another one failed, and just above that one says what."""
-    text = message.text[:600]
-    if not OF_A_CHILD.search(text) or _CAUSE_AFTER.search(text):
+    if not OF_A_CHILD.search(message.text[:600]):
         return False
     return any(
-        one.pid != message.pid
-        and FAILURE.search(one.text[:600])
+        FAILURE.search(one.text[:600])
         and NAMES_A_THING.search(one.text[:600])
         and not is_consequence(one.text)
         for one in case.messages[max(0, message.number - _NEAR) : message.number]

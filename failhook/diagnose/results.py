@@ -269,7 +269,7 @@ def _exited(case: Case, program: str, code: str | None, status: str | None) -> F
     unit = case.incident.unit
     by_hand = f"what systemctl cat {unit} has" if INTERPRETER.search(path) else path
     advice = f"run it by hand as the unit's user: {by_hand}"
-    if (command := check_command(case)) is not None and not complains(case):
+    if (command := check_command(case)) is not None:
         advice = f"check its configuration: {command}; or {advice}"
     return of_manager(case, "unclear", f"{program} {ended}{silent}{meaning}", advice, line, sure)
 

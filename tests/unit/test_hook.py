@@ -2,6 +2,7 @@
 """Who called, which unit is meant, and what goes into the spool."""
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -276,3 +277,16 @@ def test_it_speaks_to_the_journal_and_not_into_the_output_of_the_service(tmp_pat
 def test_where_no_journal_is_it_speaks_at_the_end_of_that_file(tmp_path: Path) -> None:
     said = _say(tmp_path / "out", tmp_path / "none")
     assert said == "the service's own\n<3>failhook: no runner\nhere\n"
+
+
+@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EMFILE])
+def test_a_setting_is_named_only_where_it_is_to_blame(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("_socket.socket", refuse)
+    said = hook._hand_over("/nowhere", "{}")
+    assert os.strerror(number) in said
+    assert ("RestrictAddressFamilies=" in said) == (number == errno.EAFNOSUPPORT)

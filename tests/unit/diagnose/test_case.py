@@ -15,7 +15,7 @@ from failhook.diagnose.facts import Access, CertificateFact, Facts, PathFact, Pr
 from failhook.systemd import settings
 from failhook.systemd.unit import UnitState
 from tests.unit import samples
-from tests.unit.diagnose.cases import case, command, entry, judge, of_manager, of_setup
+from tests.unit.diagnose.cases import case, command, entry, gone, judge, of_manager, of_setup
 
 
 def test_who_said_a_line() -> None:
@@ -103,6 +103,31 @@ def test_who_bears_a_name_of_its_command_line_is_the_program(started: str) -> No
     one = case(items={"journal/lost.txt": LOST.encode()}, show={"ExecStart": started})
     assert not one.silent
     assert "unclear" not in judge(one).summary
+
+
+def test_what_rests_on_what_was_overheard_is_no_cause() -> None:
+    line = "2026-11-21T22:49:37.500000+00:00 nightly[8]: cat: /srv/x: No such file or directory\n"
+    facts = Facts(paths={"/srv/x": gone("/srv/x")})
+    verdict = judge(case(items={"journal/lost.txt": line.encode()}, facts=facts))
+    assert verdict.cause == "unclear"
+    assert "it wrote nothing, it is unclear why; meanwhile nightly said" in verdict.summary
+    assert "file-missing" not in [other.cause for other in verdict.others]
+
+
+def test_who_is_called_as_an_interpreter_may_be_anybodys() -> None:
+    lost = LOST.replace("nightly[8]", "python3[8]").encode()
+    show = {"ExecStart": command("/usr/bin/python3", "/srv/a.py")}
+    assert case(items={"journal/lost.txt": lost}, show=show).silent
+
+
+def test_a_program_with_a_log_of_its_own_is_not_silent() -> None:
+    items = {
+        "journal/lost.txt": LOST.encode(),
+        "logs/a/a.log": b"ERROR no table 'orders' in shop\n",
+    }
+    one = case(items=items)
+    assert not one.silent
+    assert "no table 'orders'" in judge(one).summary
 
 
 def test_what_good_runs_said_is_old_news_and_what_failed_ones_said_is_not() -> None:

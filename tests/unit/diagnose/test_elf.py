@@ -56,5 +56,16 @@ def test_headers_that_lead_nowhere(data: bytes) -> None:
     assert read(data).loader is None
 
 
+def test_no_more_of_a_file_is_read_than_headers_can_be() -> None:
+    asked: list[int] = []
+
+    def read_at(_: int, size: int) -> bytes:
+        asked.append(size)
+        return b""
+
+    elf.read(elf.MAGIC + b"\x02\x01" + b"\xff" * 600, read_at)
+    assert max(asked) <= 64 * 0xFFFF
+
+
 def test_a_machine_that_nobody_knows() -> None:
     assert read(made_elf(machine=4711)).machine == "machine 4711"

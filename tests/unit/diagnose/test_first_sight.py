@@ -281,6 +281,9 @@ def test_what_perl_says_below_the_reason_of_others() -> None:
     )
     assert "a mistake in /srv/a/config.yml" in sentence(*lines)
     assert "BEGIN failed" in sentence(lines[-1])  # nothing else was said
+    of_another = {"MESSAGE": "no 'x' in /srv/b", "_PID": "77"}
+    for above in (of_another, "INFO starting the application"):
+        assert "crash-perl" in found(case(above, lines[-1]))
 
 
 def test_errors_that_are_announced_and_counted() -> None:
@@ -295,6 +298,8 @@ def test_errors_that_are_announced_and_counted() -> None:
     said = sentence(*lines, facts=facts)
     assert "there was no space left" in said
     assert "does not exist" in sentence(lines[0], facts=facts)  # nothing follows
+    other = {"MESSAGE": "ERROR bzip2: it is broken", "_PID": "77"}
+    assert "does not exist" in sentence(lines[0], other, facts=facts)  # of another one
 
 
 @pytest.mark.parametrize(
@@ -318,7 +323,9 @@ def test_images_are_full_by_nature(line: str) -> None:
         {"point": "/boot/efi", **some, "type": "vfat", "options": "rw"},
     ]
     said = [sentence(line, system={"mounts": [root, other]}) for other in others]
-    assert not any("has no space" in one for one in said)
+    nearly = [other | {"free": 5 << 20, "inodes_free": 500} for other in others]
+    said += [sentence(line, system={"mounts": [root, other]}) for other in nearly]
+    assert not any(str(other["point"]) in one for one in said for other in others)
     named = {"mounts": [root, *others]}
     assert "/boot/efi has no space" in sentence(f"cannot write /boot/efi/x: {line}", system=named)
     full = {"point": "/srv/shop", **some, "type": "ext4", "options": "rw"}

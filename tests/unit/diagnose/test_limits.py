@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from failhook.diagnose.case import Case
-from tests.unit.diagnose.cases import STARTED, case, control, found, what
+from tests.unit.diagnose.cases import STARTED, case, control, found, judge, what
 
 ONE_SECOND = {"LimitCPU": "1", "LimitCPUSoft": "1"}
 SMALL = {"LimitFSIZE": "65536", "LimitFSIZESoft": "65536"}
@@ -84,6 +84,17 @@ def test_who_may_not_speak_to_systemd() -> None:
     show = {"NotifyAccess": "main", "WatchdogUSec": "2s"}
     said = what(case(manager=late, result="watchdog", show=show), "notify-access")
     assert "WatchdogSec=2s waits for WATCHDOG=1, and none came in time" in str(said)
+
+
+def test_the_advice_where_systemd_says_nothing_of_it() -> None:
+    """As 257 does, of a child that sends READY=1."""
+    show = {"Type": "notify", "NotifyAccess": "main", "TimeoutStartUSec": "5s"}
+    timed_out = (STARTED, REFUSED[2])
+    advice = judge(case(manager=timed_out, result="timeout", show=show)).advice or ""
+    assert "if a child of it sends READY=1: NotifyAccess=all" in advice
+    everybody = show | {"NotifyAccess": "all"}
+    advice = judge(case(manager=timed_out, result="timeout", show=everybody)).advice or ""
+    assert "sd_notify(3)" in advice and "NotifyAccess" not in advice
 
 
 def test_what_is_no_matter_of_access() -> None:

@@ -65,6 +65,8 @@ def test_old_lines_are_left_out_whatever_zone_they_are_in(hours: float) -> None:
     earlier = [f"{at(-60)} ERROR no /srv/a minute ago", "and its reason"]
     assert of_this_run([*OLD, *earlier, *new], AT, AT + 1.2) == new
     assert of_this_run(new, AT, AT + 1.2) == new
+    whole = [f"{at(-1)} ERROR of the second in which it began"]
+    assert of_this_run([*OLD, *whole], AT - 0.1, AT + 1.2) == whole
 
 
 def test_what_was_written_without_a_time_is_kept() -> None:

@@ -203,6 +203,7 @@ def test_the_port_of_a_peer_is_not_the_one_to_listen_on(
     ("lines", "argv"),
     [
         (("cannot listen on tcp://0.0.0.0:5432", "bind: Address already in use"), ()),
+        (("to bind the database to port 5432", "Address already in use"), ()),
         (("bind: Address already in use",), ("--listen", "0.0.0.0:5432")),
         (("bind: Address already in use",), ("-c", "/etc/db/redis.conf", "--port", "5432")),
         ((), ("--db-path", "/var/lib/x", "--port", "5432")),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A file without its directory: where the service runs, and where the file lies."""
 
+from dataclasses import replace
+
 import pytest
 
 from failhook.diagnose.facts import Facts
@@ -70,6 +72,12 @@ def test_it_lies_nowhere() -> None:
 )
 def test_where_nothing_is_known(facts: Facts) -> None:
     assert judge(case(LINE, show=STARTED, facts=facts)).cause != "working-directory"
+
+
+def test_a_user_manager_starts_in_a_home() -> None:
+    one = case(LINE, show=STARTED, facts=_facts("/srv/shop/config/shop.yaml"))
+    his = replace(one, incident=replace(one.incident, manager="user"))
+    assert judge(his).cause != "working-directory"
 
 
 @pytest.mark.parametrize(

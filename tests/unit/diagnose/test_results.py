@@ -100,6 +100,7 @@ NOT_FOUND: tuple[tuple[str, Case], ...] = (
     ("ordering-cycle", case(CYCLE)),
     ("ordering-cycle", case("no /srv/x", items=said_before("systemd[1]: a.service:13: Unit uses KillMode=none, which disables systemd's process lifecycle management."))),
     ("ordering-cycle", case("no /srv/x", items=said_before("a[9]: garbage collection: 3 cycles"))),
+    ("ordering-cycle", case("no /srv/x", items=said_before("a[9]: no ordering cycle in the graph"))),
     ("mount", case("mount: /srv: wrong fs type")),
     ("dependency", case("Dependency failed for a.service", items=CHAIN)),
 )  # fmt: skip

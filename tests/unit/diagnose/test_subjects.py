@@ -126,7 +126,7 @@ def test_a_lone_line_asks_for_the_configuration() -> None:
         ("loading configuration from '/etc/a/a.conf'", ("/etc/a/a.conf",)),
         ("Reading configuration file /etc/a.", ("/etc/a",)),
         ("Loaded config file=/etc/a.yml (2 sections)", ("/etc/a.yml",)),
-        ("failed reading configuration file /etc/a", ()),
+        ("failed reading configuration file /etc/a.conf", ()),
         ("config file /etc/a has 3 sections", ()),
         ("Using config: /srv/a.conf", ()),  # what anybody may have written
         ("Using configurations of /usr/lib/a, /etc/b", ()),

@@ -55,6 +55,24 @@ def test_what_is_sent_is_read(size: int) -> None:
     assert got == [ITEM, Problem("missing"), end]
 
 
+def test_what_is_written_in_parts_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal may end a write before its end (write(2))."""
+    sent = bytearray()
+
+    def writev(_: int, parts: list[memoryview]) -> int:
+        taken = b"".join(parts)[:7]
+        sent.extend(taken)
+        return len(taken)
+
+    monkeypatch.setattr(os, "writev", writev)
+    frames.send_item(0, Item("a/b.txt", b"some words, more than seven", "a"))
+    frames.send_end(0, End(Status.OK))
+    item, end = FrameReader("a", 4096).feed(bytes(sent))
+    assert isinstance(item, Item)
+    assert item.data == b"some words, more than seven"
+    assert end == End(Status.OK)
+
+
 @pytest.mark.parametrize(
     "data",
     [
