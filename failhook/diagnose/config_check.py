@@ -74,6 +74,10 @@ _FILE = "{file}"
 def check_command(case: Case) -> str | None:
     """What checks the configuration of the unit's program; None where it has no such command, or
     that one wants a file and it is not certain which."""
+    return case.once(check_command, lambda: _command_of(case))
+
+
+def _command_of(case: Case) -> str | None:
     for setting, path, _ in commands(case.unit):
         name = path.rpartition("/")[2]
         found = _OF_PHP if _PHP.fullmatch(name) else _COMMANDS.get(name)
