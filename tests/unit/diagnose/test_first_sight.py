@@ -298,7 +298,7 @@ def test_errors_that_are_announced_and_counted() -> None:
     said = sentence(*lines, facts=facts)
     assert "there was no space left" in said
     assert "does not exist" in sentence(lines[0], facts=facts)  # nothing follows
-    other = {"MESSAGE": "ERROR bzip2: it is broken", "_PID": "77"}
+    other = {"MESSAGE": lines[1], "_PID": "77"}
     assert "does not exist" in sentence(lines[0], other, facts=facts)  # of another one
 
 
