@@ -185,6 +185,11 @@ def test_a_unit_without_unix_sockets_is_seen_by_its_failure_alone(hooked: Hooked
     assert incident["dying_words"] == ["dying"]
     assert not bed.journal(f"_SYSTEMD_UNIT={unit}", "SYSLOG_IDENTIFIER=failhook")
     bed.run(["failhook", "disable", unit])
+    strict = "ProtectSystem=strict\nRestrictAddressFamilies=none\n"
+    bed.units({"no-sockets.service": f"[Service]\n{strict}ExecStart=/bin/false\n"})
+    said = bed.run(["failhook", "enable", "no-sockets.service"]).text
+    assert "RestrictAddressFamilies=none, without AF_UNIX" in said  # systemctl shows nothing at all
+    bed.run(["failhook", "disable", "no-sockets.service"])
 
 
 def test_where_the_unit_lives_in_a_directory_of_its_own(hooked: Hooked) -> None:

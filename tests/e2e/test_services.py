@@ -12,7 +12,7 @@ from tests.e2e.hooked import Hooked
 @pytest.fixture(scope="module")
 def served(tree: Tree) -> Iterator[Hooked]:
     """A bed with a web server, a database and a cache installed and failhook enabled for all."""
-    packages = trees.install(tree, "nginx-light", "postgresql", "redis-server")
+    packages = trees.install(tree, "nginx-light", "postgresql", "redis-server", "rsyslog")
     with Machine(failhook_tree(packages)) as bed:
         bed.run(["failhook", "enable", "--all"], timeout=60)
         yield Hooked(bed)
@@ -63,3 +63,36 @@ def test_cache_with_its_user_gone(served: Hooked) -> None:
         ("216", "GROUP"),
     )
     assert "failed to start" in newest["verdict"]["summary"]
+
+
+def _advised(served: Hooked, unit: str) -> str:
+    """The command of the advice, as somebody would copy it."""
+    incident = served.wait_done(unit, timeout=40)[-1]
+    return str(incident["verdict"]["advice"]).partition("check it")[2].partition(": ")[2]
+
+
+def test_the_command_of_an_advice_says_it_before_the_next_start(served: Hooked) -> None:
+    bed = served.machine
+    bed.write("/etc/nginx/conf.d/shop.conf", "keepalive_requests 99;\nworker_conections 9;\n")
+    bed.run(["failhook", "enable", "nginx.service"])
+    bed.systemctl("start", "nginx.service", check=False, timeout=60)
+    command = _advised(served, "nginx.service")
+    assert command == "nginx -t"
+    said = bed.shell(f"{command} 2>&1", check=False).text
+    assert "worker_conections" in said and "shop.conf:2" in said
+    bed.shell("rm /etc/nginx/conf.d/shop.conf")
+    assert bed.shell(f"{command} 2>&1").returncode == 0
+
+
+def test_the_command_of_an_advice_breaks_the_silence(served: Hooked) -> None:
+    """rsyslogd ends with status 2 and does not write a word."""
+    bed = served.machine
+    bed.shell("sed -i '1i global(abortOnUncleanConfig=\"on\")' /etc/rsyslog.conf")
+    action = 'action(type="omfile" file="/var/log/app.log" fileMode="0640")\n'
+    bed.write("/etc/rsyslog.d/30-app.conf", action)
+    bed.systemctl("restart", "rsyslog.service", check=False, timeout=60)
+    incident = served.wait_done("rsyslog.service", timeout=60)[-1]
+    advice = str(incident["verdict"]["advice"])
+    command = advice.removeprefix("check its configuration: ").partition(";")[0]
+    assert command == "rsyslogd -N1"
+    assert "fileMode" in bed.shell(f"{command} 2>&1", check=False).text
