@@ -88,13 +88,15 @@ def work(
     crews = crews or Crews()
     incident = replace(incident, tries=incident.tries + 1)
     asked = _Asked(incident)  # they answer while the disk is busy
+    cpu_times = _cpu_times(configuration, incident)
     store.save(incident)
     crews.prepare()
     table.warm()
     collectors = _collectors(configuration, incident)
     collectors += changes.collectors(store.places, incident.unit, configuration.collect.skip)
     collectors += plugins.collectors_to_run(store.places, configuration)
-    cpu_times = _cpu_times(incident, collectors)
+    if cpu_times is None:  # it measures twice itself, and waits in between: the sooner the better
+        collectors.sort(key=lambda one: one.name != processes.COLLECTOR.name)
     before, synced = asked.answers()
     words = unit_words.read(before)
     collectors += _asked_for(configuration, incident, words)
@@ -126,16 +128,11 @@ def work(
     return answer(store, configuration, packed, before)
 
 
-def _cpu_times(incident: Incident, collectors: list[Collector]) -> CpuTimes | None:
-    """Measured for `processes` already; where that would hold the others up it does so itself, and
-    comes first then, since it has to wait for the second measurement."""
-    wanted = any(one.name == processes.COLLECTOR.name for one in collectors)
-    if not wanted or incident.boot_id != boot_id():
-        return None
-    times = processes.early_cpu_times()
-    if times is None:
-        collectors.sort(key=lambda one: one.name != processes.COLLECTOR.name)
-    return times
+def _cpu_times(configuration: Configuration, incident: Incident) -> CpuTimes | None:
+    """Measured for `processes` while systemd answers; None where that would hold it up."""
+    wanted = processes.COLLECTOR.name not in configuration.collect.skip
+    is_now = incident.boot_id == boot_id()
+    return processes.early_cpu_times() if wanted and is_now else None
 
 
 class _Asked:
