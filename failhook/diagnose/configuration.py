@@ -21,7 +21,7 @@ from failhook.diagnose.config_file import (
     lone_line,
     the_one,
 )
-from failhook.diagnose.course import FRAME, VAGUE
+from failhook.diagnose.course import DONE_BEFORE, FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
@@ -129,7 +129,7 @@ def _said(case: Case) -> Iterator[Finding]:
     found = crashes(case)
     checked = {match["file"] for one in case.messages if (match := _WARNED.match(one.text))}
     for message in case.messages:
-        if SOURCE_PLACE.match(message.text):
+        if SOURCE_PLACE.match(message.text) or DONE_BEFORE.match(message.text):
             continue
         text = _joined(case, message)
         place = place_in(text)

@@ -18,7 +18,7 @@ from failhook.diagnose.text import Message
 FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
-    r"|permission|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
+    r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es(?![(:]))|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|running|readable|writable|executable|an?)|too (?:many|few"
     r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
@@ -27,7 +27,7 @@ FAILURE = re.compile(
 )
 NAMES_A_THING = re.compile(
     r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|(?<![\w./:<])/[A-Za-z]\w{2,}|\b\d{2,}\b|\bline \d|\w=\w|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|\b[0-9A-F]{8,40}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
-    r"|\b(?:user|group|interface|host|device|module|plugin|table|key|option)s?:? (?!(?:is|in|not|was|for|on|to|of)\b)[\w@./-]{2,}"
+    r"|\b(?:user|group|interface|host|device|module|plugin|table|key|option)s?:? (?!(?:is|in|not|was|for|on|to|of|are|were|ha[sd]|have|found|failed|could|can|did|does)\b)[\w@./-]{2,}"
 )
 FRAME = re.compile(
     r"^\s+(?:at |File \"|from |in |\d+: |#\d+)|^\s*(?:at [\w.$<>]+\(|goroutine \d|\.\.\. \d+ more|\^+~*$)"
@@ -49,17 +49,25 @@ OF_A_CHILD = re.compile(
     r"\b(?:fail(?:ed|s|ure)?|exit(?:ed|s)?|returned|status|code|did not succeed|unsuccessful(?:ly)?|signal|error)\b",
     re.IGNORECASE,
 )
+# Something was not there, and what that was another line said.
+OF_NOTHING = re.compile(
+    r"'NoneType' object|\bproperties? (?:of|'\w{1,60}' of) (?:undefined|null)\b|\b(?:undefined|null) \(reading '"
+    r"|\bfor nil\b|\bon (?:null|a non-object)\b|\bnil (?:pointer|value)\b|because \".{1,200}\" is null"
+    r"|Object reference not set|\bon an undefined value\b|\bnull (?:object )?reference\b"
+)
+# What a script that is run again and again finds done already.
+DONE_BEFORE = re.compile(r"psql:.{1,300}: ERROR: .{1,200} already exists\b")
 # Words of the end, not of its reason.
 CONSEQUENCE = re.compile(
-    r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|shut(?:ting)? ?down|terminat(?:ing|ed)"
+    r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|(?<!not )shut(?:ting)? ?down|terminat(?:ing|ed)"
     r"|stopp(?:ing|ed)|bye|quit(?:ting)?|bailing out|fail(?:ed|ure) to (?:start|initiali[sz]e)\b"
     r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed|finish|complete)"
     r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
     r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
     r"|(?:cannot|could not|couldn't|unable to|failed to) (?:remove|unlink|delete)\b.{0,200}\bno such file"
     r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
-    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|\b\d{1,6} (?:fatal )?(?:errors?|failures?)\b(?: (?:ha(?:s|ve) )?(?:occurred|found|detected|generated|reported)\b|[.!]?$)|see .{0,30}\babove|please (?:fix|check|see)"
-    r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted)",
+    r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|\bcontext cancel+ed\b|\b\d{1,6} (?:fatal )?(?:errors?|failures?)\b(?: (?:ha(?:s|ve) )?(?:occurred|found|detected|generated|reported)\b|[.!]?$)|see .{0,30}\babove|please (?:fix|check|see)"
+    r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted|\binitiali[sz]ation (?:failed|aborted)\W{0,3}$)",
     re.IGNORECASE,
 )
 
@@ -72,6 +80,11 @@ _WITH_REASON = re.compile(
 # "Unable to bind socket: Cannot assign requested address. Terminating."
 _LAST_WORD = re.compile(
     r"[.,;:!-]{1,3} {0,2}(?:terminating|exiting|aborting|quitting|giving up|shutting down|stopping|exit|abort)\W{0,5}$",
+    re.IGNORECASE,
+)
+# "could not get the version of iptables: exit status 1": of what it called.
+_STATUS = re.compile(
+    r"(\b(?:could not|couldn't|cannot|can't|unable to|failed to) [^:\n]{3,120}): exit (?:status|code):? \d{1,3}\W{0,3}$",
     re.IGNORECASE,
 )
 _A_REASON = re.compile(
@@ -140,7 +153,7 @@ _ANY_WORD = re.compile(
     r"|exit(?:ing|ed|s)?|abort(?:ing|ed|s)?|terminat(?:e[ds]?|ing|ion)|shut(?:ting)?|shutdown|down|stop(?:ping|ped|s)?|quit(?:ting)?|bye"
     r"|giv(?:e|ing)|bail(?:ing)?|out|ended|ending|dying|die|died|completed?|continu(?:e|ing)|proceed"
     r"|application|app|server|service|daemon|process|program|system|engine|vm|main|thread|worker|instance|context|child|parent|component"
-    r"|code|status|execution|operation|task|job|command|result|reason|cause|now|please|will|see|above|below|logs?|details?|information|info)\b",
+    r"|code|status|execution|operation|task|job|command|result|reason|cause|now|undefined|null|none|nil|please|will|see|above|below|logs?|details?|information|info)\b",
     re.IGNORECASE,
 )
 _A_WORD = re.compile(r"[^\W\d_]{2}")
@@ -356,7 +369,7 @@ def without_advice(text: str) -> str:
 @lru_cache(_LINES)
 def is_consequence(text: str) -> bool:
     """It tells of the end, not of its reason; what a further sentence advises is neither."""
-    plain = _WITH_REASON.sub("", _ADVICE.sub("", text[:600]))
+    plain = _WITH_REASON.sub("", _STATUS.sub(r"\1", _ADVICE.sub("", text[:600])))
     before = _LAST_WORD.sub("", plain)
     plain = before if before != plain and _A_REASON.search(before) else plain
     match = CONSEQUENCE.search(plain)
@@ -379,6 +392,9 @@ def _another_error(message: Message, last: Message) -> bool:
     first, second = _STRERROR.search(message.text[:600]), _STRERROR.search(last.text[:600])
     if first is None or second is None or message.pid != last.pid:
         return False
+    around = tuple(f"{path}/" for path in _DISTINCT.findall(last.text[:600]) if path[0] == "/")
+    if any(path.startswith(around) for path in _DISTINCT.findall(message.text[:600])):
+        return False  # "cannot open /srv/a/block: …", and so "no store in /srv/a: …"
     return first[0].lower() != second[0].lower() and message.level is last.level
 
 

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import LINE_ONLY, is_data_error, the_one
-from failhook.diagnose.course import FAILURE, FRAME, HARMLESS, NAMES_A_THING
+from failhook.diagnose.course import (
+    FAILURE,
+    FRAME,
+    HARMLESS,
+    NAMES_A_THING,
+    OF_NOTHING,
+    is_consequence,
+)
 from failhook.diagnose.crash import Crash, around_of
 from failhook.diagnose.empty import inputs_of
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, fails, quote
@@ -35,6 +42,12 @@ _BEFORE = 12  # lines
 _TELLING = 30  # letters: no two errors have so many in common by chance
 _PLACES = re.compile(r"\b(?:line|col\w{0,4}|char(?:acter)?|position) \d{1,9}|\b\d{1,9}\b")
 _ERRNO = re.compile(r"\[Errno \d{1,3}\]|\b\w{0,20}Error\b")
+# How a program of its own ended, which has told why: "starting java failed with [1]".
+_OF_ANOTHER = re.compile(
+    r"\b(?:fail(?:ed|ure)|exit(?:ed|s)?|return(?:ed|s)?|ended|died|terminated|code|status)\b.{0,24}"
+    r"(?:[\[(]\d{1,3}[\])]|\b(?:code|status|with|rc)[ :=]{1,3}\d{1,3}\b|non-?zero)|\broot cause above\b",
+    re.IGNORECASE,
+)
 _CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
@@ -91,7 +104,7 @@ def _around(case: Case, crash: Crash) -> str:
         same = [one.text for one in outside if crash.message[:_TELLING] in one.text]
         if around := around_of(crash.message, same):
             return f", within “{quote(around, 180)}”"
-    if not NAMES_A_THING.search(_ERRNO.sub("", crash.message)):
+    if OF_NOTHING.search(crash.message) or not NAMES_A_THING.search(_ERRNO.sub("", crash.message)):
         before = [one for one in outside if one.number < crash.first and one.pid == crash.at.pid]
         return _after(crash, before[-_BEFORE:])
     return ""
@@ -125,7 +138,20 @@ def _how_sure(case: Case, crash: Crash) -> float:
         return GUESS + 0.06
     above = case.messages[max(0, crash.first - _ABOVE) : crash.first]
     logged = any(one.level >= Level.ERROR and NAMES_A_THING.search(one.text[:600]) for one in above)
-    return SAID + 0.02 - (0.1 if logged else 0.0)
+    return SAID + 0.02 - (0.1 if logged or _another_told(case, crash) else 0.0)
+
+
+def _another_told(case: Case, crash: Crash) -> bool:
+    """It says only how a program that it started ended, and a line close to it says more."""
+    if not _OF_ANOTHER.search(crash.message):
+        return False
+    near = case.messages[max(0, crash.first - _BEFORE) : crash.first]
+    near += case.messages[crash.last + 1 : crash.last + 1 + _BEFORE]
+    return any(
+        FAILURE.search(one.text[:600]) and NAMES_A_THING.search(one.text[:600])
+        for one in near
+        if not is_consequence(one.text) and not _OF_ANOTHER.search(one.text[:600])
+    )
 
 
 def _configuration(case: Case, crash: Crash) -> str:

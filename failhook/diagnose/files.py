@@ -57,7 +57,7 @@ _OPEN_MODE = re.compile(
 _LOCKED = re.compile(
     r"(?:lock|pid)[ -]?file.{0,80}(?:(?<!not )exists?\b|held|already|taken)|already (?:running|locked)"
     r"|(?:could not|cannot|can't|unable to|failed to) (?:get|obtain|acquire|take).{0,30}lock"
-    r"|resource temporarily unavailable.{0,60}lock|is (?:already )?locked by|database is locked",
+    r"|resource temporarily unavailable.{0,60}(?:lock|\banother\b)|is (?:already )?locked by|database is locked",
     re.IGNORECASE,
 )
 _OF_THE_WEB = re.compile(r"\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /|\b40[0-9]\b|https?://")
@@ -204,7 +204,10 @@ def denied(case: Case, message: Message) -> Finding | None:
     """A file that its user may not read, write or reach."""
     if not _DENIED.search(message.text) or _is_act(message.text):
         return None
-    paths = [*named_paths(case, message), *_of_line(case, message)]
+    place = place_in(message.text)
+    stands_in = place.file if place is not None and place.line is not None else None
+    paths = [path for path in named_paths(case, message) if path != stands_in]
+    paths += _of_line(case, message)
     if not paths and not _OF_NO_FILE.search(message.text):
         paths = _foreign(case, message)
     uid = message.uid if message.uid is not None else case.uid

@@ -12,18 +12,21 @@ from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.course import (
+    DONE_BEFORE,
     FAILURE,
     FRAME,
     GAVE_UP,
     GOOD,
     NAMES_A_THING,
     OF_A_CHILD,
+    OF_NOTHING,
     is_consequence,
     says_nothing,
     without_last_word,
 )
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
+from failhook.diagnose.speakers import came_after_main, went_on_beside
 from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import (
@@ -43,6 +46,7 @@ _HEDGED = re.compile(
     r"|^\s*(?:please )?(?:run|try|use|make sure|ensure|check|provide|install) ",
     re.IGNORECASE,
 )
+_EXCEPTION = re.compile(r"(?:[A-Za-z]\w{0,60}\.){1,8}\w{1,60}(?:Exception|Error): \S")
 _NEAR = 6  # lines
 _BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|^[*=#-]{4,}|[*=#-]{4,}$")
 _ABOVE = re.compile(r"\bsee .{0,30}\babove", re.IGNORECASE)  # the last error points to warnings
@@ -58,7 +62,7 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     if says_nothing(text) and (whole := together(case, message)) != message.text:
         text, alone = whole[:600], False
     failures = len({word.lower() for word in FAILURE.findall(text)})
-    nothing = _is_only_place(message) or not any(map(str.isalpha, text))
+    nothing = _is_only_place(message) or not any(map(str.isalpha, text)) or DONE_BEFORE.match(text)
     if nothing or case.course.is_usage(message) or case.course.is_ignored(message):
         return -1.0
     if not failures and message.level < Level.ERROR:
@@ -90,9 +94,21 @@ def _level(case: Case, message: Message) -> Level:
         and is_consequence(below.text)
         and NAMES_A_THING.search(message.text[:600]) is not None
     )
-    if is_reason or case.course.gave_up_on(message):
+    if is_reason or case.course.gave_up_on(message) or _is_its_exception(case, message):
         return max(message.level, Level.ERROR)
     return message.level
+
+
+def _is_its_exception(case: Case, message: Message) -> bool:
+    """``[Fatal] Start: it did not work`` / ``Acme.CorruptDatabaseException: /srv/a.db is corrupt``"""
+    above = case.messages[message.number - 1] if message.number else None
+    return (
+        above is not None
+        and above.pid == message.pid
+        and above.level >= Level.ERROR
+        and message.level is Level.UNKNOWN
+        and _EXCEPTION.match(message.text) is not None
+    )
 
 
 def _is_only_place(message: Message) -> bool:
@@ -115,6 +131,8 @@ def _by_words(text: str, failures: int) -> float:
         score -= 1.2
     if _HEDGED.search(text):
         score -= 1.5
+    if OF_NOTHING.search(text):
+        score -= 0.8
     if GOOD.search(text) and failures < 2:
         score -= 0.9
     if len(text) < 8:
@@ -130,7 +148,7 @@ def _by_course(case: Case, message: Message) -> float:
     score -= (
         1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
     )
-    score -= 2.0 if _went_on_beside(case, message) else 0.0
+    score -= 2.0 if went_on_beside(case, message) or came_after_main(case, message) else 0.0
     score -= 1.2 if _a_child_told(case, message) else 0.0
     score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
@@ -138,15 +156,6 @@ def _by_course(case: Case, message: Message) -> float:
     if message.at and end - message.at > _NEAR_END_S and not hung:
         score -= 1.2
     return score
-
-
-def _went_on_beside(case: Case, message: Message) -> bool:
-    """Of another process than the main one, that still spoke after the main one's last complaint:
-    it was not what that one died of."""
-    if case.is_of_main(message):
-        return False
-    last, ends = case.once("who spoke last", lambda: _last_words(case))
-    return message.number < last < ends.get(message.pid, 0)
 
 
 def _a_child_told(case: Case, message: Message) -> bool:
@@ -159,13 +168,6 @@ def _a_child_told(case: Case, message: Message) -> bool:
         and not is_consequence(one.text)
         for one in case.messages[max(0, message.number - _NEAR) : message.number]
     )
-
-
-def _last_words(case: Case) -> tuple[int, dict[str, int]]:
-    """The number of the main process's last complaint, and of each process's last line."""
-    main = str(case.incident.main.pid)
-    complaints = [m.number for m in case.messages if m.pid == main and FAILURE.search(m.text[:600])]
-    return max(complaints, default=-1), {one.pid: one.number for one in case.messages}
 
 
 def _only_lost_its_reader(case: Case, message: Message) -> bool:

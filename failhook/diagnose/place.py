@@ -24,7 +24,7 @@ _PLACES = tuple(
         + r"['\"\])]{0,2}(?!: \d{1,7}\))[:(] ?(?:line:? ?)?(?P<line>\d{1,7})(?![\d.]*[.:]\d{1,3}\.)",
         file_pattern("file") + r"\[(?P<line>\d{1,7})\]",
         file_pattern("file")
-        + r"['\"\])]{0,2},? {0,2}(?:at |on |in )?\(?line(?: number)?[ :#=]{1,3}\[?(?P<line>\d{1,7})",
+        + r"['\"\])]{0,2},? {0,2}(?:at |on |in )?\(?line(?: ?number|no)?[ :#=]{1,3}\[?(?P<line>\d{1,7})",
         r"line[ :#=]{1,3}(?P<line>\d{1,7})(?:,? (?:col(?:umn)?|char(?:acter)?|pos(?:ition)?)[ :]{0,2}\d{1,6})?"
         r"\)?,? {0,2}(?:of|in|from|\(|:|,)[ :]{0,2}(?:the )?(?:config(?:uration)?(?: file)? ?)?(?:file ?:? ?)?"
         r"['\"\[(]{0,2}" + file_pattern("file"),

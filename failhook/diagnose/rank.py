@@ -18,13 +18,12 @@ from failhook.diagnose.course import (
     FAILURE,
     HARMLESS,
     NAMES_A_THING,
-    OF_A_CHILD,
     is_consequence,
-    says_nothing,
 )
 from failhook.diagnose.finding import GUESS, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import told_paths
+from failhook.diagnose.speakers import came_after_main, main_process_went_on
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 
@@ -111,36 +110,13 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
         weight -= 0.15
     if case.of_another_command(message):
         weight -= 0.3
-    if _main_process_went_on(case, message):
+    if main_process_went_on(case, message) or came_after_main(case, message):
         weight -= 0.45
     if _was_passed(case, message) or _only_asked(case, message):
         weight -= 0.6
     if gave_up:
         return weight  # what it tried lasted as long as it had patience
     return weight - _behind_it(case, message)
-
-
-def _main_process_went_on(case: Case, message: Message) -> bool:
-    """A process beside the main one said it, and that one had an error of its own afterwards, which
-    says something and is no word on how a process of its own ended."""
-    if case.is_of_main(message):
-        return False
-    return message.number < case.once("the main process's own last error", lambda: _last_own(case))
-
-
-def _last_own(case: Case) -> int:
-    """The number of that line; -1 where there is none."""
-    main = str(case.incident.main.pid)
-    own = (
-        one.number
-        for one in case.messages
-        if one.pid == main
-        and one.level >= Level.ERROR
-        and not is_consequence(one.text)
-        and not says_nothing(one.text)
-        and not OF_A_CHILD.search(one.text[:600])
-    )
-    return max(own, default=-1)
 
 
 def _lived_on(case: Case, message: Message) -> float:

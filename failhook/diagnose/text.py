@@ -94,6 +94,7 @@ _FRAMEWORKS = tuple(
         r"[DIWEFA], \[[^\[\]]{10,60}\] {1,2}(?P<word>[A-Z]{3,7}) -- [^:\n]{0,60}: ",  # Ruby
         r"(?P<word>CRITICAL|ERROR|WARNING|INFO|DEBUG):[\w.]{1,80}:(?=\S)",  # Python's basicConfig
         r"\((?P<word>EE|WW|II)\) {1,2}(?=\S)",  # X servers
+        r"(?P<word>[DIWEF])\[[\d|:.-]{8,30}\] ",  # Tendermint
         r"=(?P<word>[A-Z]{3,10}) REPORT={4}",  # Erlang, before OTP 21
         r"(?P<word>info|warn|warning|error|debug|fatal|panic|notice)\t(?=\S)",  # zap's console
         r"\[\d{1,8}:\d{1,8}:\d{4}/\d{6}(?:\.\d{1,6})?:(?P<word>[A-Z]{3,9})(?:\(\d\))?:[\w.]{1,80}\(\d{1,6}\)\] ",  # Chromium

@@ -149,7 +149,7 @@ def _javascript(messages: Sequence[Message]) -> Iterator[Crash]:
         message = messages[index]
         if match := _JS_PLACE.match(message.raw.strip()):
             place = Frame(match["file"], match["line"], None)
-        head = _JS_HEAD.match(message.raw.strip())
+        head = _JS_HEAD.match(message.raw.strip()) or _JS_HEAD.match(message.text)
         if head is None:
             index += 1
             continue
@@ -176,6 +176,8 @@ def _javascript(messages: Sequence[Message]) -> Iterator[Crash]:
 # -- Go, Rust -------------------------------------------------------------------------------------
 
 _GO_HEAD = re.compile(r"^(?:panic|fatal error): (?P<message>.+)$")
+_GO_STACK = re.compile(r"goroutine \d|\[(?:signal|recovered)")
+_GO_LINES = 4  # of what it says
 _GO_FRAME = re.compile(r"^\s+(?P<file>/[^\s:]+\.go):(?P<line>\d+)(?: \+0x[0-9a-f]+)?$")
 _GO_FUNCTION = re.compile(r"^(?P<function>[\w./*()-]+)\((?:[^()]*|\.\.\.)\)$")
 
@@ -188,6 +190,8 @@ def _go(messages: Sequence[Message]) -> Iterator[Crash]:
             continue
         frames: list[Frame] = []
         lines, function = [message], None
+        more = takewhile(lambda one: one.raw.strip() and not _GO_STACK.match(one.raw), following)
+        said = " ".join((head["message"], *(one.raw.strip() for one in [*more][:_GO_LINES])))
         for one in following:
             if called := _GO_FUNCTION.match(one.raw.strip()):
                 function = called["function"].rpartition("/")[2]
@@ -197,7 +201,7 @@ def _go(messages: Sequence[Message]) -> Iterator[Crash]:
                     file = f"/usr/local/go/{file.rpartition('/')[2]}"
                 frames.append(Frame(file, frame["line"], function))
             lines.append(one)
-        yield make_crash("go", "panic", head["message"], frames, lines, message)
+        yield make_crash("go", "panic", said, frames, lines, message)
         return
 
 
@@ -244,7 +248,8 @@ _PERL = re.compile(
 _PERL_WARNS = re.compile(
     r"(?:closed|unopened) filehandle|^Use of uninitialized value|^Argument \".{0,200}\" isn't numeric"
     r"|^Subroutine .{1,200} redefined|^Odd number of elements|masks earlier declaration|is deprecated"
-    r"|used only once: possible typo|^Wide character in |^Useless use of |^Deep recursion on "
+    r"|used only once: possible typo|^Possible (?:precedence|attempt|unintended|unexpected) |is experimental"
+    r"|^Prototype mismatch|interpreted as (?:function|operator)|^Statement unlikely|^Scalar value |^Wide character in |^Useless use of |^Deep recursion on "
 )
 _PERL_ECHOES = re.compile(r"BEGIN failed--|Compilation failed in require")
 _PERL_ECHO = 12  # lines
@@ -285,11 +290,18 @@ def _ruby(messages: Sequence[Message]) -> Iterator[Crash]:
 
 
 def _perl(messages: Sequence[Message]) -> Iterator[Crash]:
+    """The first death; one while it was compiled before any, since that is none that was survived."""
+    found = list(_perl_deaths(messages))
+    compiled = (one for one in found if one.last > one.first)
+    yield from [crash for crash in (next(compiled, None) or next(iter(found), None),) if crash]
+
+
+def _perl_deaths(messages: Sequence[Message]) -> Iterator[Crash]:
     for index, message in enumerate(messages):
         if base := _PERL_BASE.search(message.raw):
             name = base["name"].replace("::", "/")
             yield make_crash("perl", "died", f"Can't locate {name}.pm", [], [message], message)
-            return
+            continue
         match = _PERL.match(message.text)
         if match is None or _PERL_WARNS.search(match["message"]) or _is_perls_echo(messages, index):
             continue
@@ -298,7 +310,6 @@ def _perl(messages: Sequence[Message]) -> Iterator[Crash]:
             frame = Frame(match["file"], match["line"], None)
             lines = [message, *after]
             yield make_crash("perl", "died", match["message"], [frame], lines, message)
-            return
 
 
 def _is_perls_echo(messages: Sequence[Message], index: int) -> bool:
@@ -346,9 +357,47 @@ _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
 )  # fmt: skip
 
 
+# A traceback of another program, each line of which its supervisor puts something before.
+_INSIDE = re.compile(
+    r"(?P<before>.{2,160}?)(?:Traceback \(most recent call last\):|panic: |thread '[^']{0,80}' panicked at "
+    r"|Exception in thread \"|Unhandled exception\.)"
+)
+_DIGIT = re.compile(r"\d")
+_LEAST = 3  # lines
+
+
 def crashes(case: Case) -> tuple[Crash, ...]:
     """Every traceback of the run."""
-    return case.once(
-        "crashes",
-        lambda: tuple(crash for read in _LANGUAGES for crash in read(case.messages)),
-    )
+
+    def found() -> Iterator[Crash]:
+        messages = _bare(case.messages)
+        for read in _LANGUAGES:
+            for crash in read(messages):
+                yield replace(crash, at=case.messages[crash.at.number])
+
+    return case.once("crashes", lambda: tuple(found()))
+
+
+def _bare(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages; those of a traceback without what stands before each of its lines."""
+    bare = list(messages)
+    until = 0
+    for index, message in enumerate(messages):
+        inside = _INSIDE.match(message.raw) if index >= until else None
+        if inside is not None:
+            lines = _all_after(inside["before"], messages[index:])
+            if len(lines) >= _LEAST:
+                until = index + len(lines)
+                bare[index:until] = lines
+    return bare
+
+
+def _all_after(before: str, messages: Sequence[Message]) -> list[Message]:
+    """The first of the messages, as far as they begin alike but for digits; without that."""
+    size, shape = len(before), _DIGIT.sub("0", before)
+    lines: list[Message] = []
+    for one in messages:
+        if _DIGIT.sub("0", one.raw[:size]) != shape:
+            break
+        lines.append(replace(one, raw=one.raw[size:]))
+    return lines

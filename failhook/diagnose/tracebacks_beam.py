@@ -21,7 +21,7 @@ _DOWN = re.compile(
     r"(?:Kernel pid terminated|Runtime terminating during boot|init terminating in do_boot)[\"', ]{0,4}(?P<terms>.{1,3000})"
 )
 _APPLICATION = re.compile(r"\{application_start_failure,(?P<name>\w{1,80}),")
-_CHILD = "{failed_to_start_child,"
+_CHILD, _EXIT = "{failed_to_start_child,", "{'EXIT',"
 _CONTROLLER = re.compile(r"^\(?\[?application_controller\]?\)?[,\"' (]{0,6}")
 _CRASHER = re.compile(r"^\s*crasher:\s*$")
 _EXCEPTION = re.compile(r"^\s*exception (?P<kind>exit|error|throw): (?P<message>.{1,1000})$")
@@ -29,8 +29,10 @@ _FUNCTION = re.compile(
     r"^\s*in function\s+(?P<function>\S{1,160})(?: \((?P<file>[^\s,()]{1,200}), line (?P<line>\d{1,7})\))?"
 )
 _ON_ONE_LINE = re.compile(
-    r"CRASH REPORT Process \S{1,80} .{0,60}(?:exited|crashed) with reason: (?P<message>.{1,1000})"
+    r"CRASH REPORT Process \S{1,80} .{0,60}(?:exited|crashed) with reason: (?P<message>.{1,3000})"
+    r"|\bcrasher: initial call: .{1,300}?\b(?:exit|error|throw): (?P<reason>.{1,3000})"
 )
+_OF_TERMS = 40  # lines
 _OF_A_REPORT = 16
 
 
@@ -59,16 +61,18 @@ def erlang(messages: Sequence[Message]) -> Iterator[Crash]:
     """The first crash report; where there is none, what the runtime said as it went down."""
     for index, message in enumerate(messages):
         if match := _ON_ONE_LINE.search(message.raw):
-            yield make_crash("erlang", "crash", match["message"], [], [message], message)
+            said = match["message"] or _innermost(match["reason"])
+            yield make_crash("erlang", "crash", said, [], [message], message)
             return
         if _CRASHER.match(message.raw):
             report = _report(messages[index : index + _OF_A_REPORT])
             if report is not None:
                 yield report
                 return
-    for message in messages:
+    for index, message in enumerate(messages):
         if match := _DOWN.search(message.raw):
-            yield _down(message, match["terms"])
+            more = [one.raw.strip() for one in _indented(messages[index + 1 :])]
+            yield _down(message, "".join((match["terms"], *more)))
             return
 
 
@@ -92,9 +96,20 @@ def _down(message: Message, terms: str) -> Crash:
     kind = "the Erlang runtime ended"
     if application is not None:
         kind = f"the application {application['name']} did not start"
-    at = terms.rfind(_CHILD)
+    return make_crash("erlang", kind, _innermost(terms), [], [message], message)
+
+
+def _indented(messages: Sequence[Message]) -> Sequence[Message]:
+    """The further lines of a term that was printed over several."""
+    count = next((n for n, one in enumerate(messages) if not one.raw.startswith("  ")), _OF_TERMS)
+    return messages[: min(count, _OF_TERMS)]
+
+
+def _innermost(terms: str) -> str:
+    """What a child ended with, of the innermost one that is told."""
+    at = max(terms.rfind(_CHILD), terms.rfind(_EXIT))
     start = at if at >= 0 else len(terms) - len(terms.lstrip("(\"' "))
-    return make_crash("erlang", kind, _term(terms[start:]), [], [message], message)
+    return _term(terms[start:])
 
 
 def _term(text: str) -> str:

@@ -141,6 +141,7 @@ def swift(messages: Sequence[Message]) -> Iterator[Crash]:
 _NET = re.compile(
     r"^(?:\[ERROR\] FATAL )?unhandled exception[.:]\s{0,4}(?P<rest>.{0,2000})$", re.IGNORECASE
 )
+_NET_STACK = re.compile(r"Stack overflow\.?$|Process is terminating due to StackOverflow")
 _NET_KIND = re.compile(
     r"^(?:---> )?\(?(?P<kind>(?:[A-Z]\w{0,80}\.){1,8}[A-Z]\w{0,100})(?: \([^)]{1,40}\))?(?:: (?P<message>.{0,2000}))?$"
 )
@@ -152,6 +153,9 @@ _NET_FRAME = re.compile(
 def dotnet(messages: Sequence[Message]) -> Iterator[Crash]:
     """The exception that nobody caught; the innermost, where others are wrapped around it."""
     for index, message in enumerate(messages):
+        if _NET_STACK.match(message.raw.strip()) and (deep := _net_stack(messages, index)):
+            yield deep
+            return
         start = _NET.match(message.raw.strip())
         if start is None:
             continue
@@ -161,6 +165,15 @@ def dotnet(messages: Sequence[Message]) -> Iterator[Crash]:
         if crash is not None:
             yield crash
             return
+
+
+def _net_stack(messages: Sequence[Message], index: int) -> Crash | None:
+    """``Stack overflow.`` and its frames: that one is no exception."""
+    step = _NET_FRAME.match(messages[index + 1].raw) if index + 1 < len(messages) else None
+    if step is None:
+        return None
+    said = f"in {step['function']}"
+    return make_crash("dotnet", "stack overflow", said, [], [messages[index]], messages[index])
 
 
 def _net_exception(lines: Sequence[Message], rest: str, start: Message) -> Crash | None:
