@@ -34,7 +34,7 @@ FRAME = re.compile(
     r"|^\s*(?:while executing|error, called at |CallStack \(from )"
     r"|^\s*[\w\\{}]{1,200}(?:(?:->|::)[\w{}]{1,100})?\(\) at \S{1,300}:\d{1,7}$"
     r"|^\s*\S{1,300}:\d{1,7}:in [`'][^']{1,200}'$"
-    r"|^\d{1,4}: \("
+    r"|^\d{1,4}: \(|^\s*@\s{1,8}0x[0-9a-f]{4,16}\b|^stack backtrace:$"
     r"|^\s+\S{1,300}\.go:\d{1,7}$|^(?:[\w-]{1,60}\.[a-z]{2,10}/\S{1,300}|main\.[\w.()*]{1,80}|runtime\.\w{1,40})$"
     r"|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
 )

@@ -48,6 +48,7 @@ _OF_ANOTHER = re.compile(
     r"(?:[\[(]\d{1,3}[\])]|\b(?:code|status|with|rc)[ :=]{1,3}\d{1,3}\b|non-?zero)|\broot cause above\b",
     re.IGNORECASE,
 )
+_NEVER_ASKED = re.compile(r"exception was never retrieved")  # asyncio, when all is over
 _CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
@@ -138,7 +139,8 @@ def _how_sure(case: Case, crash: Crash) -> float:
         return GUESS + 0.06
     above = case.messages[max(0, crash.first - _ABOVE) : crash.first]
     logged = any(one.level >= Level.ERROR and NAMES_A_THING.search(one.text[:600]) for one in above)
-    return SAID + 0.02 - (0.1 if logged or _another_told(case, crash) else 0.0)
+    late = any(_NEVER_ASKED.search(one.text) for one in above)
+    return SAID + 0.02 - (0.2 if late else 0.1 if logged or _another_told(case, crash) else 0.0)
 
 
 def _another_told(case: Case, crash: Crash) -> bool:

@@ -47,6 +47,7 @@ _HEDGED = re.compile(
     re.IGNORECASE,
 )
 _EXCEPTION = re.compile(r"(?:[A-Za-z]\w{0,60}\.){1,8}\w{1,60}(?:Exception|Error): \S")
+_FOR_MORE = re.compile(r"\blearn more\b", re.IGNORECASE)
 _NEAR = 6  # lines
 _BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|^[*=#-]{4,}|[*=#-]{4,}$")
 _ABOVE = re.compile(r"\bsee .{0,30}\babove", re.IGNORECASE)  # the last error points to warnings
@@ -129,7 +130,7 @@ def _by_words(text: str, failures: int) -> float:
         score -= 1.0
     if says_nothing(text):
         score -= 1.2
-    if _HEDGED.search(text):
+    if _HEDGED.search(text) or _FOR_MORE.search(text):
         score -= 1.5
     if OF_NOTHING.search(text):
         score -= 0.8
@@ -249,7 +250,7 @@ def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
     lines = [
         one
         for worth, one in best[:_FEW_LINES]
-        if round(worth) == round(score) and one.pid == first.pid
+        if round(worth) == round(score) and one.pid == first.pid and not _FOR_MORE.search(one.text)
     ]
     is_end = all(len(case.messages) - one.number <= _OF_THE_END for one in lines)
     if len(lines) < 2 or not is_end:

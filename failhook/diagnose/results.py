@@ -16,7 +16,7 @@ from dataclasses import replace
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_check import check_command
 from failhook.diagnose.cores import Core
-from failhook.diagnose.course import FAILURE, NAMES_A_THING
+from failhook.diagnose.course import FAILURE, FRAME, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import is_concrete, telling, work_of
 from failhook.diagnose.manager import complains, of_manager, program_of, script_of
@@ -173,7 +173,7 @@ def _crashed(case: Case, program: str, signal: str) -> Finding:
 
 def _complaint(case: Case) -> str:
     """What it complained of just before."""
-    last = case.messages[-_JUST_BEFORE:]
+    last = [one for one in case.messages if not FRAME.match(one.raw)][-_JUST_BEFORE:]
     named = [one for one in last if FAILURE.search(one.text) and NAMES_A_THING.search(one.text)]
     best = [one for _, one in telling(case, last)]
     return next((one.text for one in (*reversed(named), *best)), "")

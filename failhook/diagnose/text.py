@@ -47,7 +47,7 @@ _WORD_LEVEL = re.compile(
 # Levels of some (java.util.logging, PostgreSQL) in capitals; "config: line 8: …" is a part of the program.
 _PARTS = ("config", "status", "context", "detail", "progress", "log", "statement")
 _KLOG = re.compile(
-    r"(?P<word>[IWEF])\d{4} [\d:.]{8,20}(?: {1,8}\d{1,8})? [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
+    r"(?P<word>[IWEF])\d{4}(?:\d{4})? [\d:.]{8,20}(?: {1,8}\d{1,8})? [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
 )
 _SOURCE = re.compile(r"\([\w./-]{1,60}\.(?:c|cc|cpp|h|go|py|rs)[.:]\d{1,6}\)")
 _MARK = re.compile(
@@ -95,6 +95,7 @@ _FRAMEWORKS = tuple(
         r"(?P<word>CRITICAL|ERROR|WARNING|INFO|DEBUG):[\w.]{1,80}:(?=\S)",  # Python's basicConfig
         r"\((?P<word>EE|WW|II)\) {1,2}(?=\S)",  # X servers
         r"(?P<word>[DIWEF])\[[\d|:.-]{8,30}\] ",  # Tendermint
+        r"\[:(?P<word>[A-Z]{4,8}):[\w./-]{1,80}:\d{1,6}\] ",  # Firecracker
         r"=(?P<word>[A-Z]{3,10}) REPORT={4}",  # Erlang, before OTP 21
         r"(?P<word>info|warn|warning|error|debug|fatal|panic|notice)\t(?=\S)",  # zap's console
         r"\[\d{1,8}:\d{1,8}:\d{4}/\d{6}(?:\.\d{1,6})?:(?P<word>[A-Z]{3,9})(?:\(\d\))?:[\w.]{1,80}\(\d{1,6}\)\] ",  # Chromium
@@ -106,7 +107,7 @@ _TAIL = re.compile(
     r"\s{1,4}(?:->|at)?\s?[\[(]?[\w./-]{1,80}\.(?:c|cc|cpp|cxx|h|hpp)(?::| line |:)\d{1,6}(?:\([\w:~]{1,60}\))?[\])]?$"
 )
 _PLAIN = (_TIME, _PID, _SEPARATOR, _SOURCE)
-_BULLET = re.compile(r"^[*-] {1,3}(?=\w)")  # of a list; after time or pid it is a level (Redis)
+_BULLET = re.compile(r"^[*#-] {1,3}(?=\w)")  # of a list; after time or pid it is a level (Redis)
 _SYSLOG = re.compile(r"<(?P<priority>\d{1,3})>(?=\S)")  # sd-daemon(3), RFC 3164
 
 _SIGNS = {".": Level.TALK, "-": Level.TALK, "*": Level.TALK, "#": Level.WARNING}

@@ -56,6 +56,9 @@ _WORKS_ON = re.compile(
     r"(?: (?:the )?file)?:? ['\"`]?(?P<thing>/[^\s'\"`]{1,300}|[\w.+-]{1,80}\.[a-z]\w{1,5})['\"`]?[.:]{0,3}$",
     re.IGNORECASE,
 )
+_MARGIN_OF_CODE = re.compile(r"^\s*[│|]\s")
+_LINE_OF_CODE = re.compile(r"^\s*\d{1,6} ?[│|] (?P<code>\s{0,80}\S.{0,200})")
+_POINTS_UP = re.compile(r"^\s*[│|][\s│|]{0,200}\^")
 _CLOSE_ABOVE = 2  # lines
 _MARGIN = 1 << 16  # nothing is indented so far
 _TWO_WORDS = 7  # letters
@@ -73,10 +76,17 @@ _FEW_LINES, OF_FEW_LINES = 5, 220  # characters
 def together(case: Case, message: Message) -> str:
     """What the line says with what belongs to it from the lines after, or the one just before."""
     after = _after(case, message)
+    if code := _pointed_at(case, message):
+        return f"{message.text}: {code}"
     begun, subject = begun_above(case, message), _subject_above(case, message)
     if begun or subject or not after:
         before = f"{subject}:" if subject else begun
         return f"{before} {message.text}".lstrip()
+    return _with_the_next(message, after)
+
+
+def _with_the_next(message: Message, after: list[Message]) -> str:
+    """What it says with what follows of it."""
     if causes := _causes(after):
         return ": ".join((message.text.rstrip(": "), *causes))
     following = after[0]
@@ -158,6 +168,21 @@ def _worked_on(case: Case, message: Message) -> str | None:
         if (match := _WORKS_ON.search(one.text[:400])) is not None:
             return match["thing"]
     return None
+
+
+def _pointed_at(case: Case, message: Message) -> str:
+    """The line of a text, with its number before it, to which compilers point from below: with
+    ``^^^^`` and a label in the same margin."""
+    if not _MARGIN_OF_CODE.match(message.raw):
+        return ""
+    points = _POINTS_UP.match(message.raw) is not None
+    for one in reversed(case.messages[max(0, message.number - _MAX_CAUSES) : message.number]):
+        if one.pid != message.pid:
+            return ""
+        if (match := _LINE_OF_CODE.match(one.raw)) is not None:
+            return match["code"].strip() if points else ""
+        points = points or _POINTS_UP.match(one.raw) is not None
+    return ""
 
 
 def _after(case: Case, message: Message) -> list[Message]:

@@ -120,7 +120,7 @@ _JS_HEAD = re.compile(
     r"^(?:Uncaught )?(?P<kind>(?:[A-Z]\w*)?(?:Error|Exception))(?: \[(?P<code>\w+)\])?: (?P<message>.+)$"
 )
 _JS_FRAME = re.compile(
-    r"^\s+at (?:async )?(?:(?P<function>[\w.<> \[\]]+) \()?(?:file://)?(?P<file>(?:/|node:)[^():]*):(?P<line>\d+):\d+\)?$"
+    r"^\s*at (?:async )?(?:(?P<function>[\w.<> \[\]]+) \()?(?:file://)?(?P<file>(?:/|node:)[^():]*):(?P<line>\d+):\d+\)?$"
 )
 _JS_PLACE = re.compile(r"^(?:file://)?(?P<file>/[^():\s]+\.[cm]?js):(?P<line>\d+)$")
 _JS_REQUIRE = re.compile(r"^- (?P<file>/\S+\.[cm]?js)$")
@@ -309,7 +309,15 @@ def _perl_deaths(messages: Sequence[Message]) -> Iterator[Crash]:
             after = takewhile(lambda one: _PERL_AFTER.match(one.raw), messages[index + 1 :])
             frame = Frame(match["file"], match["line"], None)
             lines = [message, *after]
-            yield make_crash("perl", "died", match["message"], [frame], lines, message)
+            said = f"{_begun_above(messages, index)}{match['message']}"
+            yield make_crash("perl", "died", said, [frame], lines, message)
+
+
+def _begun_above(messages: Sequence[Message], index: int) -> str:
+    """The first line of what it died of, where the one with the place is indented."""
+    above = messages[index - 1] if index else None
+    is_rest = messages[index].raw[:1] in (" ", "\t") and above is not None
+    return f"{above.text} " if is_rest and above and above.pid == messages[index].pid else ""
 
 
 def _is_perls_echo(messages: Sequence[Message], index: int) -> bool:

@@ -34,6 +34,7 @@ _SANITIZER = re.compile(
 _UNDEFINED = re.compile(
     r"^(?P<file>[\w./+-]{1,200}\.(?:c|cc|cpp|cxx|h|hpp)):(?P<line>\d{1,7}):\d{1,6}: runtime error: (?P<what>.{3,400})$"
 )
+_V8 = re.compile(r"^# Check failed: (?P<what>.{3,400}?)\.?$")
 _WHAT = re.compile(r"^\s*what\(\):\s+(?P<message>.+)$")
 
 
@@ -59,6 +60,9 @@ def native(messages: Sequence[Message]) -> Iterator[Crash]:
         elif match := _UNDEFINED.match(message.raw):
             frame = Frame(match["file"], match["line"], None)
             yield make_crash("c", "runtime error", match["what"], [frame], [message], message)
+        elif match := _V8.match(message.raw):
+            what = f"the check {match['what']} failed"
+            yield make_crash("c++", "V8", what, [], [message], message)
         elif match := _LIBCXX.search(message.raw):
             yield make_crash("c++", match["kind"], match["message"] or "", [], [message], message)
 

@@ -21,7 +21,7 @@ _LIBRARY_PACKAGE = re.compile(
 )
 _HEAD = re.compile(
     r"^(?:(?P<cause>Caused by): |Exception in thread \"[^\"]*\" |Error: )?"
-    r"(?P<kind>(?:[a-z][\w$]*\.){1,9}[A-Z][\w$]*)(?:: (?P<message>.*))?$"
+    r"(?P<kind>(?:[a-z][\w$]*\.){1,9}[A-Z][\w$]*(?:\([\w.$]{3,120}\))?)(?:: (?P<message>.*))?$"
 )
 _FRAME = re.compile(
     r"^\s+at (?:[\w.]+/+|[\w.@]+/)?(?P<method>[\w.$<>]+)\((?P<file>[\w$]+\.(?:java|kt|scala)):(?P<line>\d+)\)"

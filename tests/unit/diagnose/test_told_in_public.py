@@ -193,3 +193,99 @@ def test_another_one_that_runs() -> None:
     held = "pbs_mom: Resource temporarily unavailable (11) in pbs_mom, pbs_mom: another mom running"
     assert judge(case(held, "pbs_mom startup failed, exit 1 aborting.")).cause == "locked"
     assert judge(case("fork: Resource temporarily unavailable")).cause != "locked"
+
+
+def test_the_line_to_which_a_compiler_points() -> None:
+    lines = (
+        "1 │ . = pase_syslog!(string!(.message))",
+        "  │     ^^^^^^^^^^^",
+        "  │     undefined function",
+        '  │     did you mean "parse_syslog"?',
+        "  = learn more about error code 105 at https://errors.example.org/105",
+    )
+    before = ("Loading the configuration", "from one file")
+    said = sentence(*before, *lines)
+    assert "undefined function: . = pase_syslog!(string!(.message))" in said
+    assert "pase_syslog" not in sentence(*before, lines[0], *lines[2:])
+
+
+def test_an_exception_that_was_one_elsewhere() -> None:
+    lines = (
+        "2017-06-01 11:15:16,192 ERROR [main] master.Master: Failed to become active master",
+        "org.acme.ipc.RemoteException(java.lang.NoClassDefFoundError): org/acme/proto/Protos",
+        "        at org.acme.proto.Protos.get(Protos.java)",
+        "        at org.acme.Engine.call(Engine.java:599)",
+    )
+    assert "NoClassDefFoundError): org/acme/proto/Protos" in sentence(*lines)
+    assert "Failed to become active master" in sentence(lines[0], *lines[2:])
+
+
+def test_a_check_of_v8() -> None:
+    lines = (
+        "#",
+        "# Fatal error in , line 0",
+        "# Check failed: reservation_.SetPermissions(start, size).",
+        "#",
+    )
+    assert "the check reservation_.SetPermissions(start, size) failed" in sentence(*lines)
+    assert "the check" not in sentence("Check failed: disk 3 has bad sectors")
+
+
+def test_what_perl_dies_of_in_two_lines() -> None:
+    first = 'DBI connect failed: connection to server at "192.0.2.9", port 5432 failed: No route to host'
+    second = "\tIs the server running on that host? at /srv/perl5/DBI.pm line 1639."
+    assert "192.0.2.9" in sentence(first, second)
+    assert "loading" not in sentence("loading", second.strip())
+
+
+def test_what_a_program_said_before_it_aborted_stands_above_its_stack() -> None:
+    said = "Process terminated. Couldn't find a valid ICU package installed on the system."
+    frames = [f"   at System.Globalization.Culture{n}..cctor()" for n in range(12)]
+    how = {"exit_code": "dumped", "exit_status": "ABRT", "result": "core-dump"}
+    assert "Couldn't find a valid ICU package" in sentence("started", said, *frames, **how)
+    steps = [f"step {n} done" for n in range(12)]
+    assert "ICU" not in sentence("started", said, *steps, **how)
+
+
+def test_levels_of_more_programs() -> None:
+    glog = (
+        "I20230724 12:04:10.301215  1352 main.cc:627] Starting acme 1.6",
+        "F20230724 12:04:10.363903  1352 listener.cc:77] Check failed: 1 == SSL_CTX_use_PrivateKey_file(ctx) (1 vs. 0)",
+        "*** Check failure stack trace: ***",
+        *(f"    @     0x5627f4e7ca2{n}  google::LogMessage::Fail()" for n in range(6)),
+    )
+    how = {"exit_code": "dumped", "exit_status": "ABRT", "result": "core-dump"}
+    assert "SSL_CTX_use_PrivateKey_file" in sentence(*glog, **how)
+    panic = (
+        "2018-11-28T12:35:36.279893077 [:ERROR:src/main.rs:50] Panic occurred: Cannot create VMM: Kvm(Error(2))",
+        "2018-11-28T12:35:36.291705915 [:ERROR:src/main.rs:54] stack backtrace:",
+        "   0:           0x54bb7c - backtrace::trace",
+    )
+    assert "Kvm(Error(2))" in sentence(*panic, **how)
+
+
+def test_a_task_whose_exception_nobody_asked_for() -> None:
+    error = "[ERROR] [launch]: Caught exception in launch: __init__() missing 1 required keyword-only argument: 'executable'"
+    task = (
+        "Task exception was never retrieved",
+        "Traceback (most recent call last):",
+        '  File "/opt/ros/launch/service.py", line 181, in process',
+        "    await self.process(event)",
+        "RuntimeError: Signal event received before the transport was available.",
+    )
+    assert "'executable'" in sentence(error, *task)
+    assert "RuntimeError: Signal event" in sentence("starting", *task)
+
+
+def test_frames_of_javascript_that_a_logger_has_trimmed() -> None:
+    lines = (
+        "ERR: /srv/mesh/mesh.js:1501",
+        "if (config.secret == null) { make(config); }",
+        "^",
+        "TypeError: Cannot create property 'secret' on string '{}'",
+        "at Job. (/srv/mesh/mesh.js:1501:137)",
+    )
+    assert "TypeError: Cannot create property 'secret'" in sentence(
+        "ERROR: it failed, check errors.txt", *lines
+    )
+    assert "crash-node" not in found(case("TypeError: bad colour", "at the door"))
