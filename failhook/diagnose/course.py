@@ -19,7 +19,7 @@ FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
-    r"|must|requir(?:ed?|es(?![(:]))|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
+    r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|running|readable|writable|executable|an?)|too (?:many|few"
     r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
     r"|unterminated|unclosed|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
@@ -53,7 +53,7 @@ OF_A_CHILD = re.compile(
 OF_NOTHING = re.compile(
     r"'NoneType' object|\bproperties? (?:of|'\w{1,60}' of) (?:undefined|null)\b|\b(?:undefined|null) \(reading '"
     r"|\bfor nil\b|\bon (?:null|a non-object)\b|\bnil (?:pointer|value)\b|because \".{1,200}\" is null"
-    r"|Object reference not set|\bon an undefined value\b|\bnull (?:object )?reference\b"
+    r"|^\(\*?[\w./]{3,80}\) \(?0x[0-9a-f]{6,16}|Object reference not set|\bon an undefined value\b|\bnull (?:object )?reference\b"
 )
 # What a script that is run again and again finds done already.
 DONE_BEFORE = re.compile(r"psql:.{1,300}: ERROR: .{1,200} already exists\b")
@@ -61,7 +61,7 @@ DONE_BEFORE = re.compile(r"psql:.{1,300}: ERROR: .{1,200} already exists\b")
 CONSEQUENCE = re.compile(
     r"\b(?:exit(?:ing|ed)?|abort(?:ing|ed)?|giv(?:ing|e) up|(?<!not )shut(?:ting)? ?down|terminat(?:ing|ed)"
     r"|stopp(?:ing|ed)|bye|quit(?:ting)?|bailing out|fail(?:ed|ure) to (?:start|initiali[sz]e)\b"
-    r"|start(?:-?up)? (?:failed|failure)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed|finish|complete)"
+    r"|start(?:-?up)? (?:failed|failure)(?!: ?\w)|(?:could|can)(?:not|n't| not) (?:start|continue|proceed|finish|complete)"
     r"|(?:fatal |there (?:were|are) )?errors? (?:found )?in (?:the )?config(?:uration)?(?: file)?s?"
     r"|config(?:uration)?(?: file)? (?:test|check)? ?(?:failed|is not valid|contains? errors?)"
     r"|(?:cannot|could not|couldn't|unable to|failed to) (?:remove|unlink|delete)\b.{0,200}\bno such file"

@@ -45,7 +45,7 @@ _ERRNO = re.compile(r"\[Errno \d{1,3}\]|\b\w{0,20}Error\b")
 # How a program of its own ended, which has told why: "starting java failed with [1]".
 _OF_ANOTHER = re.compile(
     r"\b(?:fail(?:ed|ure)|exit(?:ed|s)?|return(?:ed|s)?|ended|died|terminated|code|status)\b.{0,24}"
-    r"(?:[\[(]\d{1,3}[\])]|\b(?:code|status|with|rc)[ :=]{1,3}\d{1,3}\b|non-?zero)|\broot cause above\b",
+    r"(?:[\[(]\d{1,3}[\])]|: \d{1,5}$|\b(?:code|status|with|rc)[ :=]{1,3}\d{1,3}\b|non-?zero)|\broot cause above\b",
     re.IGNORECASE,
 )
 _NEVER_ASKED = re.compile(r"exception was never retrieved")  # asyncio, when all is over
@@ -126,7 +126,8 @@ def _after(crash: Crash, before: Sequence[Message]) -> str:
         return f", after “{quote(before[-1].text, 120)}”"
     for one in reversed(before):
         text = one.text[:600]
-        told = NAMES_A_THING.search(text) and FAILURE.search(text) and not HARMLESS.search(text)
+        complains = one.level >= Level.ERROR or FAILURE.search(text)
+        told = complains and NAMES_A_THING.search(text) and not HARMLESS.search(text)
         if told and not FRAME.match(one.raw) and crash.message not in text:
             return f", after “{quote(text, 160)}”"
     return ""
@@ -148,12 +149,21 @@ def _another_told(case: Case, crash: Crash) -> bool:
     if not _OF_ANOTHER.search(crash.message):
         return False
     near = case.messages[max(0, crash.first - _BEFORE) : crash.first]
+    if any(_says_more(one) for one in near[-1:]):
+        return True
     near += case.messages[crash.last + 1 : crash.last + 1 + _BEFORE]
     return any(
-        FAILURE.search(one.text[:600]) and NAMES_A_THING.search(one.text[:600])
+        _says_more(one) and NAMES_A_THING.search(one.text[:600])
         for one in near
-        if not is_consequence(one.text) and not _OF_ANOTHER.search(one.text[:600])
+        if not _OF_ANOTHER.search(one.text[:600])
     )
+
+
+def _says_more(message: Message) -> bool:
+    """It complains, and not only of the end."""
+    text = message.text[:600]
+    is_talk = message.level in (Level.TALK, Level.WARNING) or HARMLESS.search(text)
+    return bool(FAILURE.search(text)) and not is_consequence(text) and not is_talk
 
 
 def _configuration(case: Case, crash: Crash) -> str:

@@ -37,11 +37,13 @@ from failhook.diagnose import (
     setup,
     timeouts,
     tracebacks,
+    variables,
     withheld,
 )
 from failhook.diagnose.case import Case, make
 from failhook.diagnose.config_file import with_configuration
 from failhook.diagnose.crash import Crash
+from failhook.diagnose.environment import names_set
 from failhook.diagnose.finding import Cause, Finding
 from failhook.diagnose.look import here, look
 from failhook.diagnose.rank import rank
@@ -54,7 +56,7 @@ from failhook.store import codec
 
 logger = logging.getLogger(__name__)
 FAMILIES = (
-    boot_check, setup, dependency, results, timeouts, programs, command_line, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, relative, memory, limits, crashes, configuration, kernel_log, hardware,
+    boot_check, setup, dependency, results, timeouts, programs, command_line, variables, accounts, capabilities, files, absent, withheld, empty, network, ports, logins, needs, relative, memory, limits, crashes, configuration, kernel_log, hardware,
     general,
 )  # fmt: skip
 CAUSES: tuple[Cause, ...] = tuple(cause for family in FAMILIES for cause in family.CAUSES)
@@ -73,7 +75,7 @@ def examine(
 ) -> None:
     """The whole stage, in a process of its own: look at what the evidence speaks of, then judge.
     ``environment`` is the unit's ``Environment=``, which is masked in ``items``: it may set a
-    language, and nothing else of it is looked at.
+    language, and of all else in it only the names are looked at.
 
     Puts ``checks/facts.json`` and ``verdict.json``; where plugins are installed they are asked
     after that, and what they change is ``verdict-plugins.json``.
@@ -90,7 +92,9 @@ def examine(
     subjects = find(blind.unit, said, sorted(uids, reverse=True))
     subjects = with_configuration(subjects, blind.unit, blind.messages)
     more = relative.asked(blind)
-    subjects = replace(subjects, paths=(*subjects.paths, *more), words=words)
+    known = names_set(environment, blind.unit.get("PassEnvironment") or "")
+    paths = (*subjects.paths, *more)
+    subjects = replace(subjects, paths=paths, words=words, variables_set=known)
     seen = facts.dump(look(subjects, machine=machine))
     sink.put(FACTS, seen)
     case = replace(blind, facts=facts.load(seen))

@@ -134,6 +134,7 @@ class Facts:
     including: tuple[str, ...] = ()  # configurations that read further files
     foreign: tuple[str, ...] = ()  # in the unit's own directories, not for its user to write
     upgrading: tuple[str, ...] = ()  # package managers that run: name (pid N)
+    unset: tuple[str, ...] = ()  # variables of the command lines that nothing sets
     machine: str = ""
     words: Mapping[str, str] = field(
         default_factory=dict
@@ -192,6 +193,7 @@ def load(data: bytes) -> Facts:
         including=_texts(raw.get("including")) or (),
         foreign=_texts(raw.get("foreign")) or (),
         upgrading=_texts(raw.get("upgrading")) or (),
+        unset=_texts(raw.get("unset")) or (),
         machine=str(raw.get("machine") or ""),
         words=_words(raw.get("words")),
     )

@@ -16,6 +16,7 @@ from failhook.diagnose.course import FAILURE, NAMES_A_THING, without_advice
 from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths, told_paths
 from failhook.diagnose.place import DATABASES, MADE, OF_A_RUN, SYSTEM_PLACES, place_in
 from failhook.diagnose.rights import forbidden, unmakeable
@@ -60,6 +61,7 @@ _LOCKED = re.compile(
     r"|resource temporarily unavailable.{0,60}(?:lock|\banother\b)|is (?:already )?locked by|database is locked",
     re.IGNORECASE,
 )
+_RUNS_ALREADY = re.compile(r"\balready running\b", re.IGNORECASE)
 _OF_THE_WEB = re.compile(r"\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /|\b40[0-9]\b|https?://")
 _WRITES = re.compile(
     r"writ|creat|mkdir|unlink|rename|remov|append|log|lock|pid|save|dump|touch|chown|chmod",
@@ -357,7 +359,8 @@ def locked(case: Case, message: Message) -> Finding | None:
         case, message, "locked",
         what=f"another instance runs, or left its lock behind: “{quote(message.text, 200)}”",
         advice="end the other instance; if there is none, remove the lock or pid file",
-        confidence=SAID - (0.05 if NAMES_A_THING.search(message.text) else 0.09),
+        confidence=SAID - (0.05 if NAMES_A_THING.search(message.text) else 0.09)
+        + (0.1 if _RUNS_ALREADY.search(message.text) and message.level >= Level.ERROR else 0.0),
     )  # fmt: skip
 
 

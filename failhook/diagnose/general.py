@@ -47,6 +47,7 @@ _HEDGED = re.compile(
     re.IGNORECASE,
 )
 _EXCEPTION = re.compile(r"(?:[A-Za-z]\w{0,60}\.){1,8}\w{1,60}(?:Exception|Error): \S")
+_ENDED = re.compile(r"\bexit(?:ed)?(?: with)? (?:status|code)(?: code)?:? \d{1,3}\W{0,3}$")
 _FOR_MORE = re.compile(r"\blearn more\b", re.IGNORECASE)
 _NEAR = 6  # lines
 _BANNER = re.compile(r"^\W{3,}.{0,80}\W{3,}$|^[*=#-]{4,}|[*=#-]{4,}$")
@@ -95,9 +96,23 @@ def _level(case: Case, message: Message) -> Level:
         and is_consequence(below.text)
         and NAMES_A_THING.search(message.text[:600]) is not None
     )
+    if message.level is Level.TALK and _a_child_said(case, message):
+        return Level.ERROR
     if is_reason or case.course.gave_up_on(message) or _is_its_exception(case, message):
         return max(message.level, Level.ERROR)
     return message.level
+
+
+def _a_child_said(case: Case, message: Message) -> bool:
+    """A complaint that the program only passes on, as information: it is of one that it started, and
+    the error below says only how that one ended."""
+    text = message.text[:600]
+    if not FAILURE.search(text) or not NAMES_A_THING.search(text):
+        return False
+    return any(
+        one.level >= Level.ERROR and one.pid == message.pid and _ENDED.search(one.text[:600])
+        for one in case.messages[message.number + 1 : message.number + 1 + _NEAR]
+    )
 
 
 def _is_its_exception(case: Case, message: Message) -> bool:

@@ -17,10 +17,10 @@ class Level(IntEnum):
 
 
 _LEVELS = {
-    Level.FATAL: "emerg emergency panic fatal alert crit critical ftl f dpanic",
-    Level.ERROR: "error err eror errors severe fail failure failed e ee syserr",
+    Level.FATAL: "emerg emergency panic fatal alert crit critical ftl f dpanic pani fata",
+    Level.ERROR: "error err erro eror errors severe fail failure failed e ee syserr",
     Level.WARNING: "warn warning wrn w ww",
-    Level.TALK: "notice info information inf note debug dbg dbug dbgs trace trce verbose i ii d n hint"
+    Level.TALK: "notice info information inf note debug debu dbg dbug dbgs trace trac trce verbose i ii d n hint"
     " detail config fine finer finest progress success",
     Level.UNKNOWN: "log status statement context",  # says nothing about how grave it is
 }

@@ -92,6 +92,7 @@ def look(subjects: Subjects, *, system: bool = True, machine: Machine | None = N
         including=machine.including(configurations) if subjects.lone_lines else (),
         foreign=foreign,
         upgrading=_upgrading(),
+        unset=machine.unset(subjects),
         machine=os.uname().machine,
         words=subjects.words,
     )

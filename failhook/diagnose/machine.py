@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from failhook.diagnose import elf, tongue
+from failhook.diagnose import elf, environment, tongue
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of, users_of
 from failhook.diagnose.endpoints import MOST, endpoints_of, is_code, sets_secret
@@ -203,6 +203,11 @@ class Machine:
         for _, text in self._environment_files(subjects):
             found += configurations_of(text, subjects.variables)
         return list(dict.fromkeys(found))[:_MAX_CONFIGURATIONS]
+
+    def unset(self, subjects: Subjects) -> tuple[str, ...]:
+        """The variables of the command lines that nothing sets."""
+        texts = [text for _, text in self._environment_files(subjects)]
+        return environment.unset(subjects.variables, subjects.variables_set, texts)
 
     def words(self, environment: str) -> dict[str, str]:
         """The errors of the system in the language of a unit with that environment."""

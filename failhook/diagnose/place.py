@@ -103,7 +103,7 @@ def is_program_text(name: str) -> bool:
     """A source file or a program, no configuration."""
     if name.startswith("/etc/"):
         return False  # a configuration may be written in any language
-    if "/bin/" in name:
+    if "/bin/" in name or "/sbin/" in name:
         return True
     return name.lower().endswith(_PROGRAM_TEXT) or name.startswith(_PROGRAM_PLACES)
 

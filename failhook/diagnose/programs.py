@@ -9,7 +9,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.finding import GUESS, SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.level import Level
-from failhook.diagnose.subjects import EXECUTES, paths_in
+from failhook.diagnose.subjects import EXECUTES, INTERPRETER, paths_in
 from failhook.diagnose.text import Message
 
 _LIBRARY = re.compile(
@@ -101,7 +101,10 @@ def _command(case: Case, message: Message) -> Finding | None:
     if match is None:
         return None
     command = match["command"] or match["by_env"] or match["bare"]
-    where = f" (line {match['line']} of {match['script']})" if match["script"] else ""
+    script = match["script"] or ""
+    where = f" (line {match['line']} of {script})" if script else ""
+    if INTERPRETER.search(script):  # of what it was given with -c
+        where = ""
     return from_message(
         case, message, "command-missing",
         what=f"the command {command} does not exist or is not in its search path{where}",

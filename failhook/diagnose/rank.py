@@ -108,15 +108,42 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
         and (_error_after(case, message) or case.course.complained_after(message))
     ):
         weight -= 0.15
-    if case.of_another_command(message):
-        weight -= 0.3
-    if main_process_went_on(case, message) or came_after_main(case, message):
-        weight -= 0.45
-    if _was_passed(case, message) or _only_asked(case, message):
-        weight -= 0.6
+    weight -= _beside_it(case, message)
     if gave_up:
         return weight  # what it tried lasted as long as it had patience
     return weight - _behind_it(case, message)
+
+
+def _beside_it(case: Case, message: Message) -> float:
+    """What it takes from a line that another one has said than who died, or when all was said."""
+    less = 0.3 if case.of_another_command(message) else 0.0
+    if main_process_went_on(case, message) or came_after_main(case, message):
+        less += 0.45
+    if _came_after_a_fatal_one(case, message):
+        less += 0.3
+    if _was_passed(case, message) or _only_asked(case, message):
+        less += 0.6
+    return less
+
+
+def _came_after_a_fatal_one(case: Case, message: Message) -> bool:
+    """Said, and called no error, when the program had already said what it dies of."""
+    first = case.once("the first fatal one", lambda: _first_fatal(case))
+    return message.level < Level.ERROR and 0 <= first < message.number
+
+
+def _first_fatal(case: Case) -> int:
+    """The number of the last line that calls itself fatal and names a thing; -1 for none."""
+    fatal = (
+        one.number
+        for one in case.messages
+        if one.level is Level.FATAL
+        and FAILURE.search(one.text[:600])
+        and NAMES_A_THING.search(one.text[:600])
+        and not is_consequence(one.text)
+        and not case.course.survived(one)
+    )
+    return max(fatal, default=-1)
 
 
 def _lived_on(case: Case, message: Message) -> float:

@@ -19,6 +19,7 @@ from failhook.diagnose.cores import Core
 from failhook.diagnose.course import FAILURE, FRAME, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import is_concrete, telling, work_of
+from failhook.diagnose.level import Level
 from failhook.diagnose.manager import complains, of_manager, program_of, script_of
 from failhook.diagnose.statuses import documented
 from failhook.diagnose.subjects import INTERPRETER, started
@@ -176,7 +177,8 @@ def _complaint(case: Case) -> str:
     last = [one for one in case.messages if not FRAME.match(one.raw)][-_JUST_BEFORE:]
     named = [one for one in last if FAILURE.search(one.text) and NAMES_A_THING.search(one.text)]
     best = [one for _, one in telling(case, last)]
-    return next((one.text for one in (*reversed(named), *best)), "")
+    grave = [one for _, one in telling(case, case.messages) if one.level >= Level.ERROR]
+    return next((one.text for one in (*reversed(named), *best, *grave)), "")
 
 
 def _core_of_main(case: Case) -> Core | None:

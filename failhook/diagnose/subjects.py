@@ -113,6 +113,7 @@ class Subjects:
     scripts: tuple[str, ...] = ()  # that it runs, or that may be one
     words: Mapping[str, str] = field(default_factory=dict)  # as in `Facts`, which they become
     variables: tuple[str, ...] = ()  # those that the unit's command lines use
+    variables_set: tuple[str, ...] = ()  # by the unit's own settings
 
 
 def paths_in(text: str) -> list[str]:

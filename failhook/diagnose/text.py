@@ -95,6 +95,9 @@ _FRAMEWORKS = tuple(
         r"(?P<word>CRITICAL|ERROR|WARNING|INFO|DEBUG):[\w.]{1,80}:(?=\S)",  # Python's basicConfig
         r"\((?P<word>EE|WW|II)\) {1,2}(?=\S)",  # X servers
         r"(?P<word>[DIWEF])\[[\d|:.-]{8,30}\] ",  # Tendermint
+        r"(?P<word>PANI|FATA|ERRO|WARN|INFO|DEBU|TRAC)\[\d{1,8}\] ?",  # logrus
+        r"\[\w{2,8}:(?P<word>[A-Z]{4,8})\] ",
+        r"[a-z]{2,12} {1,3}[\w-]{2,20}:(?P<word>[A-Z]{4,9}):\d{4}-\d\d-\d\d \d\dh\d\d\.\d\d [A-Za-z]{2,5}:\d{1,8}: ",  # GVM
         r"\[:(?P<word>[A-Z]{4,8}):[\w./-]{1,80}:\d{1,6}\] ",  # Firecracker
         r"=(?P<word>[A-Z]{3,10}) REPORT={4}",  # Erlang, before OTP 21
         r"(?P<word>info|warn|warning|error|debug|fatal|panic|notice)\t(?=\S)",  # zap's console

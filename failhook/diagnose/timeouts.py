@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
+from failhook.diagnose.course import FAILURE
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, quote
 from failhook.diagnose.manager import of_manager, program_of
 from failhook.diagnose.subjects import commands
@@ -50,7 +51,8 @@ def _start_timeout(case: Case, line: object) -> Iterator[Finding]:
         kind == "forking" and case.unit.get("PIDFile") and during == "start"
     ):
         path = pid_file["path"] if pid_file is not None else case.unit.get("PIDFile")
-        what = f"the PID file {path} did not appear {within}: Type=forking waits for it"
+        told = _last_words(case) if any(FAILURE.search(m.text[:600]) for m in case.messages) else ""
+        what = f"the PID file {path} did not appear {within}: Type=forking waits for it{told}"
         advice = "let the program write that file, or set PIDFile= to the one that it writes"
         yield of_manager(case, "pid-file", what, advice, line, SAID + 0.05)
     elif during in ("start-pre", "start-post", "condition"):

@@ -59,6 +59,8 @@ _WORKS_ON = re.compile(
 _MARGIN_OF_CODE = re.compile(r"^\s*[│|]\s")
 _LINE_OF_CODE = re.compile(r"^\s*\d{1,6} ?[│|] (?P<code>\s{0,80}\S.{0,200})")
 _POINTS_UP = re.compile(r"^\s*[│|][\s│|]{0,200}\^")
+_TRACE = re.compile(r"Traceback \(most recent call last\)")
+_HEADING = re.compile(r"^\s*(?:message|reason|details?|error|cause|why):\s*$", re.IGNORECASE)
 _CLOSE_ABOVE = 2  # lines
 _MARGIN = 1 << 16  # nothing is indented so far
 _TWO_WORDS = 7  # letters
@@ -90,6 +92,8 @@ def _with_the_next(message: Message, after: list[Message]) -> str:
     if causes := _causes(after):
         return ": ".join((message.text.rstrip(": "), *causes))
     following = after[0]
+    if _HEADING.match(following.raw) and len(after) > 1:
+        return f"{message.text.rstrip('.: ')}: {after[1].text}"
     if _LOGGER_ONLY.match(message.text):
         return following.text
     if _OPENS.search(message.text) or _ANNOUNCES.search(message.text):
@@ -225,7 +229,11 @@ def _said_after(message: Message, after: list[Message]) -> list[str]:
     for number, one in enumerate(after[:_MAX_FURTHER]):
         if SOURCE_PLACE.match(one.text):
             continue
-        if FRAME.match(one.raw) or Level.UNKNOWN < one.level < message.level:
+        if (
+            FRAME.match(one.raw)
+            or _TRACE.match(one.raw)
+            or Level.UNKNOWN < one.level < message.level
+        ):
             return []
         if any(map(str.isalpha, one.text)) and not says_nothing(one.text):
             return [_until_closed(after[number:])]
@@ -250,6 +258,7 @@ def _further(message: Message, after: list[Message]) -> list[str]:
     if _is_plain(message):
         return []
     lines = list(takewhile(_is_plain, after[:_MAX_FURTHER]))
+    lines = list(takewhile(lambda one: not _TRACE.match(one.raw), lines))
     if message.level < Level.ERROR or NAMES_A_THING.search(message.text):
         lines = list(takewhile(lambda one: one.raw.startswith((" ", "\t")), lines))
     lines = [one for one in lines if not _A_HINT.match(one.raw)]

@@ -240,6 +240,7 @@ _RUBY_FROM = re.compile(
     r"^\s+(?:\d+: )?from (?P<file><internal:[^\s<>]{1,300}>|[^\s:]+):(?P<line>\d+):in [`'](?P<function>[^']+)'"
 )
 _PERL_BASE = re.compile(r'Base class package "(?P<name>[\w:]+)" is empty')
+_PERL_ABSENT = re.compile(r"Can't locate (?P<name>[\w/]{1,200})\.pm in @INC")
 _PERL = re.compile(
     r"^(?P<message>.{3,3000}?) at (?P<file>\.{0,2}/[^\s]+|\(eval \d+\)|[\w./-]+\.(?:p[lmt]|psgi|cgi|t)) "
     r"line (?P<line>\d{1,7})(?:[.,]|\s|$)"
@@ -303,6 +304,9 @@ def _perl_deaths(messages: Sequence[Message]) -> Iterator[Crash]:
             yield make_crash("perl", "died", f"Can't locate {name}.pm", [], [message], message)
             continue
         match = _PERL.match(message.text)
+        if match is None and (absent := _PERL_ABSENT.match(message.text)):  # its end was cut off
+            said = f"Can't locate {absent['name']}.pm"
+            yield make_crash("perl", "died", said, [], [message], message)
         if match is None or _PERL_WARNS.search(match["message"]) or _is_perls_echo(messages, index):
             continue
         if not match["file"].lower().endswith(CONFIGS):

@@ -5,7 +5,18 @@ The lines are made up in the shape of theirs. Each with a near miss: the same wo
 """
 # ruff: noqa: E501 - messages are as long as they are
 
-from tests.unit.diagnose.cases import case, found, judge, process, sentence
+from failhook.diagnose.environment import names_set, unset
+from failhook.diagnose.facts import Facts
+from tests.unit.diagnose.cases import (
+    PROGRAM,
+    case,
+    command,
+    control,
+    found,
+    judge,
+    process,
+    sentence,
+)
 
 DENIED = (
     "1 store(/srv/osd/3/block) _read_label failed to open /srv/osd/3/block: (13) Permission denied"
@@ -289,3 +300,144 @@ def test_frames_of_javascript_that_a_logger_has_trimmed() -> None:
         "ERROR: it failed, check errors.txt", *lines
     )
     assert "crash-node" not in found(case("TypeError: bad colour", "at the door"))
+
+
+def test_levels_in_four_letters() -> None:
+    lines = (
+        "INFO[0000]main.go:887 setupDatabase Connected to the database",
+        "PANI[0000]main.go:903 setupDatabase Dirty database version 103. Fix and force version.",
+        "panic: (*logrus.Entry) 0xc0014ce380",
+        "",
+        "goroutine 1 [running]:",
+        "main.setupDatabase()",
+        "\t/srv/museum/main.go:903 +0x298",
+    )
+    assert "Dirty database version 103" in sentence(*lines)
+    lora = (
+        "2020-10-30 14:57:09.368 [TCE:INFO] Starting the engine",
+        "2020-10-30 14:57:12.457 [RAL:ERRO] Concentrator start failed: lgw_start",
+        "2020-10-30 14:57:12.457 [any:ERRO] Closing connection to muxs - error in s2e_onMsg",
+    )
+    assert "Concentrator start failed: lgw_start" in sentence(*lora)
+    bare = lora[1].replace(": lgw_start", "")
+    assert "s2e_onMsg" in sentence(lora[0], bare, lora[2])
+    gvm = "md manage:{}:2022-08-14 09h39.31 utc:20537: {}"
+    said = sentence(
+        gvm.format("WARNING", "cannot open /srv/gvm/old"),
+        *(gvm.format("MESSAGE", f"no feed {name}") for name in ("a1", "b2", "c3")),
+        gvm.format("CRITICAL", "no extension 'pg-gvm'"),
+    )
+    assert "pg-gvm" in said
+
+
+def test_an_error_does_not_announce_a_traceback() -> None:
+    lines = (
+        "[45] ERROR: Daemon startup error",
+        "Traceback (most recent call last):",
+        '  File "/srv/optimus/config.py", line 114, in check',
+        '    raise ConfigError("no header")',
+        "optimus.config.ConfigError: Cannot find header for section [optimus]",
+    )
+    told = {"ExecStart": command("/usr/sbin/a", "/etc/a/optimus.conf")}
+    said = sentence("[43] INFO: reading /etc/a/optimus.conf", *lines, show=told)
+    assert "Cannot find header for section [optimus]" in said and "Traceback" not in said
+
+
+def test_a_heading_of_one_word() -> None:
+    head = "error: `core` experienced an error related to `configuration`."
+    said = "No repository config file found for `rest:http://192.0.2.7:8000/`."
+    assert "http://192.0.2.7:8000" in sentence(
+        "[INFO] starting", head, "Message:", said, "Backtrace:"
+    )
+    assert "192.0.2.7" not in sentence("[INFO] starting", head, "Messages: 3", said, "Backtrace:")
+
+
+def test_what_is_said_after_the_fatal_word_is_beside_the_point() -> None:
+    fatal = 'Fatal Error: The file "core.se2" is missing or broken.'
+    touch = "touch: cannot touch '/var/lock/a': Permission denied"
+    assert "core.se2" in sentence("-- Alert --", fatal, "Please check core.se2.", touch)
+    assert "/var/lock/a" in sentence("-- Alert --", fatal.replace("Fatal Error: ", ""), touch)
+
+
+def test_a_variable_that_is_not_set() -> None:
+    unset = (
+        "a.service: Referenced but unset environment variable evaluates to an empty string: MAINPID"
+    )
+    usage = ("Usage:", " kill [options] <pid> [...]")
+    show = {"ExecStop": command("/bin/kill", "$MAINPID", status="1")}
+    stop = control("ExecStop", status="1")
+    said = judge(case(*usage, setup=[unset], control=stop, show=show))
+    assert said.cause == "variable-unset"
+    assert "ExecStop= uses $MAINPID, which is not set" in said.summary
+    both = unset.replace("MAINPID", "HOST, PORT")
+    assert "$HOST and $PORT, which are not set" in judge(case(setup=[both])).summary
+    # Hardly any unit has all of them set.
+    assert judge(case("cannot open /srv/a: it is a pipe", setup=[unset])).cause != "variable-unset"
+
+
+def test_a_variable_that_is_not_set_where_systemd_does_not_say_so() -> None:
+    """Before version 254."""
+    show = {"ExecStart": command(PROGRAM, "-v", "$SOURCE", "${TARGET}")}
+    facts = Facts(unset=("TARGET", "OTHER"))
+    for words in (
+        "missing destination file operand after '/srv/a'",
+        "cannot create regular file ''",
+    ):
+        said = judge(case(words, show=show, facts=facts))
+        assert said.cause == "variable-unset"
+        assert "ExecStart= uses $TARGET, which is not set" in said.summary
+    assert judge(case(words, show=show)).cause != "variable-unset"
+    shell = {"ExecStart": command("/bin/sh", "-c", "cp ${TARGET}")}
+    assert judge(case(words, show=shell, facts=facts)).cause != "variable-unset"
+    told = ("colour='' is no colour", "no argument of it")
+    assert judge(case(told[0], show=show, facts=facts)).cause != "variable-unset"
+
+
+def test_which_variables_are_set() -> None:
+    known = names_set('LANG=C "COLOUR=a red one" EMPTY=', "HTTP_PROXY")
+    assert known == ("LANG", "COLOUR", "EMPTY", "HTTP_PROXY")
+    files = ("# OFF=1\nA_FILE=x\nexport OF_A_SHELL=y\n",)
+    used = (
+        "COLOUR",
+        "HTTP_PROXY",
+        "A_FILE",
+        "OF_A_SHELL",
+        "OFF",
+        "MAINPID",
+        "MONITOR_UNIT",
+        "NONE",
+    )
+    assert unset(used, known, files) == ("OFF", "NONE")
+
+
+def test_what_a_child_says_is_passed_on_as_information() -> None:
+    child = "2017-05-06 12:16:18.265505 I | mkfs-mon0: auth: error parsing file /srv/mon0/keyring"
+    end = "Error: failed to run mon: Failed to complete mkfs-mon0: exit status 1"
+    assert "/srv/mon0/keyring" in sentence("2017-05-06 12:16:17.1 I | starting", child, end)
+    assert "keyring" not in sentence(child, "ready", end.replace(": exit status 1", " of mon0"))
+
+
+def test_perl_whose_line_was_cut_off() -> None:
+    cut = "[Mon Oct 16 20:40:25.021011 2023] [perl:error] [pid 2559] Can't locate Apache/Stock/Plugins.pm in @INC (you may need"
+    assert "Apache::Stock::Plugins is not installed" in sentence(cut, "Action 'start' failed.")
+
+
+def test_a_command_that_is_missing_in_no_file() -> None:
+    assert "(line" not in sentence("/bin/bash: line 1: host: command not found")
+    assert "(line 24 of /runner/init)" in sentence("/runner/init: line 24: ruby: command not found")
+
+
+def test_what_a_program_said_long_before_it_aborted() -> None:
+    fatal = "FATAL: OpenAlertFile() => fopen() alert file ./stats.log: Permission denied"
+    dump = [f"4c99 9a65 0000 {n:04} 3dd5 0900" for n in range(9)]
+    how = {"exit_code": "dumped", "exit_status": "ABRT", "result": "core-dump"}
+    assert "./stats.log: Permission denied" in sentence(fatal, "Version: 3.1.28.0", *dump, **how)
+
+
+def test_another_instance_that_the_last_error_tells_of() -> None:
+    lines = (
+        'ERROR: "/root/.config/a/config.json" does not exist',
+        "ERROR: Is the service already running? (name already exists on the bus)",
+    )
+    assert judge(case(*lines)).cause == "locked"
+    assert judge(case(lines[0])).cause == "file-missing"
