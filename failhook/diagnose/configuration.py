@@ -129,9 +129,9 @@ def _said(case: Case) -> Iterator[Finding]:
     found = crashes(case)
     checked = {match["file"] for one in case.messages if (match := _WARNED.match(one.text))}
     for message in case.messages:
-        if SOURCE_PLACE.match(message.text) or DONE_BEFORE.match(message.text):
-            continue
         text = _joined(case, message)
+        if _is_beside_the_point(message, text):
+            continue
         place = place_in(text)
         about = _is_about_settings(text)
         if place is not None and place.line is not None and is_only_place(message.text):
@@ -155,6 +155,15 @@ def _said(case: Case) -> Iterator[Finding]:
             or (case.course.explains(message) and not paths_in(message.text))
         ):
             yield _somewhere(case, message, text)
+
+
+def _is_beside_the_point(message: Message, text: str) -> bool:
+    """A place in the program's own text, what a script finds done already, or an error whose reason
+    (``text`` is the line with that) only announces one."""
+    plain = message.text
+    if SOURCE_PLACE.match(plain) or DONE_BEFORE.match(plain):
+        return True
+    return text != plain and VAGUE.search(text) is not None and not _is_about_settings(plain)
 
 
 def _is_of_a_checker(text: str, checked: set[str]) -> bool:

@@ -19,7 +19,7 @@ FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
-    r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
+    r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:been )?(?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|running|readable|writable|executable|an?)|too (?:many|few"
     r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
     r"|unterminated|unclosed|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
@@ -34,7 +34,7 @@ FRAME = re.compile(
     r"|^\s*(?:while executing|error, called at |CallStack \(from )"
     r"|^\s*[\w\\{}]{1,200}(?:(?:->|::)[\w{}]{1,100})?\(\) at \S{1,300}:\d{1,7}$"
     r"|^\s*\S{1,300}:\d{1,7}:in [`'][^']{1,200}'$"
-    r"|^\d{1,4}: \(|^\s*@\s{1,8}0x[0-9a-f]{4,16}\b|^stack backtrace:$"
+    r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,8}0x[0-9a-f]{4,16}\b|^stack backtrace:$"
     r"|^\s+\S{1,300}\.go:\d{1,7}$|^(?:[\w-]{1,60}\.[a-z]{2,10}/\S{1,300}|main\.[\w.()*]{1,80}|runtime\.\w{1,40})$"
     r"|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
 )
@@ -45,7 +45,7 @@ GOOD = re.compile(
 )
 # How another process ended: "error: hook pre-backup.sh failed", "the command returned 3".
 OF_A_CHILD = re.compile(
-    r"\b(?:child|sub-?process|command|script|helper|hook|plugin|task|job|worker|program)\b.{0,120}"
+    r"\bexit(?:ed)?(?: with)? (?:status|code)(?: code)?:? \d{1,3}\W{0,3}$|\b(?:child|sub-?process|command|script|helper|hook|plugin|task|job|worker|program)\b.{0,120}"
     r"\b(?:fail(?:ed|s|ure)?|exit(?:ed|s)?|returned|status|code|did not succeed|unsuccessful(?:ly)?|signal|error)\b",
     re.IGNORECASE,
 )
@@ -67,7 +67,7 @@ CONSEQUENCE = re.compile(
     r"|(?:cannot|could not|couldn't|unable to|failed to) (?:remove|unlink|delete)\b.{0,200}\bno such file"
     r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
     r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|\bcontext cancel+ed\b|\b\d{1,6} (?:fatal )?(?:errors?|failures?)\b(?: (?:ha(?:s|ve) )?(?:occurred|found|detected|generated|reported)\b|[.!]?$)|see .{0,30}\babove|please (?:fix|check|see)"
-    r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|plugin initiali[sz]ation aborted|\binitiali[sz]ation (?:failed|aborted)\W{0,3}$)",
+    r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|\bfailed process: Process\(|plugin initiali[sz]ation aborted|\binitiali[sz]ation (?:failed|aborted)\W{0,3}$)",
     re.IGNORECASE,
 )
 
@@ -88,7 +88,7 @@ _STATUS = re.compile(
     re.IGNORECASE,
 )
 _A_REASON = re.compile(
-    r"(?:cannot|can't|unable|denied|refused|in use|no such|not found|exists?)\b[^:]*$",
+    r"(?:cannot|can't|unable|denied|refused|in use|no such|not found|exists?|no \w+ .{3,60}(?:installed|found|configured|available))\b[^:]*$",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
@@ -183,6 +183,9 @@ _STRERROR = re.compile(
 
 
 _USAGE = re.compile(r"usage(?: of \S{1,80}| information)?:", re.IGNORECASE)
+_OPTION = re.compile(
+    r"^\s{1,20}(?:\[ {0,3})?(?:-\w, )?--?\w[\w-]{1,40}(?:[=, ]|\s{2,})"
+)  # of a help
 _LONG_USAGE = 8  # lines
 
 
@@ -203,7 +206,8 @@ class Course:
         found: dict[str, int] = {}
         complained: set[str] = set()
         for one in self._messages:
-            if _USAGE.match(one.text) and (one.pid in complained or self._is_long_from(one)):
+            is_help = _USAGE.match(one.text) and (one.pid in complained or self._is_long_from(one))
+            if is_help or (one.pid in complained and _OPTION.match(one.raw)):
                 found.setdefault(one.pid, one.number)
             if _complains(one):
                 complained.add(one.pid)

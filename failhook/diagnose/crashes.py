@@ -137,7 +137,7 @@ def _how_sure(case: Case, crash: Crash) -> float:
     """Less of one that only follows: what a runtime says as it goes down, or a panic right after an
     error that the program itself has logged."""
     if crash.language == "erlang" and crash.kind.startswith("the "):
-        return GUESS + 0.06
+        return GUESS + (0.12 if "{'EXIT'," in crash.message else 0.06)
     above = case.messages[max(0, crash.first - _ABOVE) : crash.first]
     logged = any(one.level >= Level.ERROR and NAMES_A_THING.search(one.text[:600]) for one in above)
     late = any(_NEVER_ASKED.search(one.text) for one in above)

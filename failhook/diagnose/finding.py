@@ -129,6 +129,8 @@ def from_message(  # noqa: PLR0913 - the parts of a finding
 def each(case: Case, *finders: Callable[[Case, Message], Finding | None]) -> Iterator[Finding]:
     """What each of ``finders`` makes of each line, the first one that knows the line."""
     for message in case.messages:
+        if case.course.is_usage(message):
+            continue
         for finder in finders:
             found = finder(case, message)
             if found is not None:

@@ -17,7 +17,7 @@ class Level(IntEnum):
 
 
 _LEVELS = {
-    Level.FATAL: "emerg emergency panic fatal alert crit critical ftl f dpanic pani fata",
+    Level.FATAL: "emerg emergency panic fatal alert crit critical ftl f dpanic pani fata c",
     Level.ERROR: "error err erro eror errors severe fail failure failed e ee syserr",
     Level.WARNING: "warn warning wrn w ww",
     Level.TALK: "notice info information inf note debug debu dbg dbug dbgs trace trac trce verbose i ii d n hint"

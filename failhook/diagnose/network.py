@@ -72,6 +72,11 @@ _UNRESOLVED = re.compile(
 _NO_NAMES = ("correct", "valid", "invalid", "right", "wrong", "known", "unknown", "resolvable")
 _CLASS = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")  # urllib3.connection.HTTPSConnection
 _URL_HOST = re.compile(r"://(?:[^/@\s]{1,80}@)?([A-Za-z][\w.-]{2,250})")
+# "Couldn't resolve server broker:9092 from bootstrap.servers as DNS resolution failed for broker"
+_RESOLVED = re.compile(
+    r"\bresolution failed for ['\"]?([A-Za-z][\w.-]{1,250})(?=[\s'\":,;)]|$)",
+    re.IGNORECASE,
+)
 _HOST = re.compile(
     r"(?<![\w.@/-])(?P<name>[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9][a-z0-9-]{0,62}){1,8})(?![\w/(-])"
     r"|['\"](?P<quoted>[a-z0-9][\w.-]{1,100})['\"]|host(?:name)?[ :=]{1,3}(?!name\b|not\b|could\b|in\b|is\b|for\b|lookup\b|of\b)(?P<after>[a-z0-9][\w.-]{1,100})",
@@ -175,7 +180,8 @@ def _unresolved(case: Case, message: Message) -> Finding | None:
         return None
     if (alone := without_network(case, message)) is not None:
         return alone
-    names = [
+    names = [match[1] for match in _RESOLVED.finditer(message.text)]
+    names += [
         name
         for match in _HOST.finditer(message.text)
         if (name := match["name"] or match["quoted"] or match["after"])

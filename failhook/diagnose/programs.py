@@ -20,6 +20,9 @@ _SYMBOL = re.compile(
     r"symbol lookup error: [^\s:]{1,300}: undefined symbol: \S"
     r"|: version [`'](?P<version>[^']{1,100})' not found \(required by [^)]{1,300}\)"
 )
+_NET_FRAMEWORK = re.compile(
+    r"Framework: '(?P<name>[\w.]{3,80})', version '(?P<version>[\w.+-]{1,40})'"
+)
 _NO_MODULE = re.compile(r"\bNo module named ['\"]?(?P<name>\w[\w.]{0,80})['\"]?\W{0,3}$")
 _OF_TRACEBACK = re.compile(
     r"(?:ModuleNotFound|Import)Error: "
@@ -83,6 +86,21 @@ def _symbol(case: Case, message: Message) -> Finding | None:
         what=f"its program and a library of this machine do not fit{versions}: "
         f"“{quote(message.text, 220)}”",
         advice="install the program's build for this release, or the library's newer version",
+        confidence=SAID + 0.1,
+    )  # fmt: skip
+
+
+def _framework(case: Case, message: Message) -> Finding | None:
+    """What the host of .NET says of a runtime that is not there (hostfxr: "framework-dependent")."""
+    match = _NET_FRAMEWORK.match(message.text)
+    if match is None:
+        return None
+    name = f"{match['name']} {match['version']}"
+    return from_message(
+        case, message, "runtime-missing",
+        what=f"the .NET framework {name}, which its program needs, is not installed",
+        advice=f"install the runtime {name}, or publish the program self-contained; "
+        "dotnet --list-runtimes shows those that are there",
         confidence=SAID + 0.1,
     )  # fmt: skip
 
@@ -173,7 +191,9 @@ def _job(case: Case, message: Message) -> Finding | None:
 
 
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, _library, _symbol, _command, _module, _interpreter, _shell, _job))
+    return list(
+        each(case, _library, _symbol, _framework, _command, _module, _interpreter, _shell, _job)
+    )
 
 
 CAUSES = (Cause("programs", "programs and libraries that are missing or do not fit", _said),)

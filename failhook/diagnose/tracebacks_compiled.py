@@ -51,7 +51,8 @@ def native(messages: Sequence[Message]) -> Iterator[Crash]:
         elif match := _TERMINATE.search(message.raw):
             said = _WHAT.match(messages[index + 1].raw) if index + 1 < len(messages) else None
             lines = messages[index : index + (2 if said else 1)]
-            text = said["message"] if said else ""
+            before = message.raw[: match.start()].strip() if not match["kind"] else ""
+            text = said["message"] if said else before
             kind = match["kind"] or "std::terminate without an exception"
             yield make_crash("c++", kind, text, [], lines, lines[-1])
         elif match := _SANITIZER.search(message.raw):

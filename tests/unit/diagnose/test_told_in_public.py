@@ -441,3 +441,100 @@ def test_another_instance_that_the_last_error_tells_of() -> None:
     )
     assert judge(case(*lines)).cause == "locked"
     assert judge(case(lines[0])).cause == "file-missing"
+
+
+def test_a_framework_of_dotnet_that_is_not_there() -> None:
+    lines = (
+        "You must install or update .NET to run this application.",
+        "App: /srv/queue/Queue.dll",
+        "Framework: 'Microsoft.NETCore.App', version '8.0.0' (x64)",
+        ".NET location: /usr/share/dotnet/",
+        "No frameworks were found.",
+        "Learn more:",
+        "https://example.org/dotnet/app-launch-failed",
+    )
+    assert (
+        "the .NET framework Microsoft.NETCore.App 8.0.0, which its program needs, is not installed"
+        in sentence(*lines)
+    )
+    steps = [f"step {n}" for n in range(6)]
+    assert "https://" not in sentence("Learn more:", lines[-1], "No such thing as x", *steps)
+    assert "is not installed" not in sentence("Framework: ready", lines[-1])
+
+
+def test_an_error_whose_reason_only_announces_one() -> None:
+    lines = (
+        "2026-10-14 07:55:41.926 ERROR 29624 --- [   main] o.s.boot.SpringApplication   : Application run failed",
+        "java.lang.IllegalStateException: Logback configuration error detected:",
+        "ERROR in ch.qos.logback.core.rolling.RollingFileAppender[x] - openFile(shop.log,true) call failed. java.io.FileNotFoundException: shop.log (Permission denied)",
+    )
+    assert "shop.log (Permission denied)" in sentence(*lines)
+    play = (
+        "[error] p.a.l.c.CryptoConfigParser - The application secret has not been set, and we are in prod mode.",
+        "[error] p.a.l.c.CryptoConfigParser - To set it, please read https://example.org/ApplicationSecret",
+        "Oops, cannot start the server.",
+        "@722ojlbll: Configuration error",
+        "        at play.api.libs.crypto.CryptoConfigParser.get(Crypto.scala:498)",
+    )
+    assert "secret has not been set" in sentence(*play)
+
+
+def test_the_first_of_two_errors_where_the_second_tells_how_a_child_ended() -> None:
+    lines = (
+        "ERROR: ArgumentError: Package Genie not found in current path.",
+        "Stacktrace:",
+        " [1] macro expansion",
+        "   @ ./loading.jl:1630 [inlined]",
+        " [2] require(into::Module, mod::Symbol)",
+        "   @ Base ./loading.jl:1611",
+        "ERROR: LoadError: failed process: Process(setenv(`julia -e '",
+        "      using Pkg;",
+        "      Pkg.update(; io = devnull);",
+    )
+    assert "Package Genie not found" in sentence(*lines)
+    assert "failed process: Process" in sentence("starting", *lines[6:])
+
+
+def test_what_it_says_before_it_aborts() -> None:
+    said = "GdmSession: no session desktop files installed, aborting..."
+    how = {"exit_code": "dumped", "exit_status": "TRAP", "result": "core-dump"}
+    assert "no session desktop files" in sentence(
+        "accounts: user (null) has no username (uid: -1)", said, **how
+    )
+    terminate = "Error: API version mismatch. Restarting the app...terminate called without an active exception"
+    assert "API version mismatch" in sentence("started", terminate, "Aborted (core dumped)")
+    assert "std::terminate" in sentence("terminate called without an active exception")
+
+
+def test_options_that_a_program_lists_without_a_heading() -> None:
+    complaint = "connect-all: unrecognized option '-e'"
+    options = (
+        "  [  --keep-alive=<LIST>, -k <LIST> ] --- keep alive timeout period in",
+        "  [  --reconnect-delay=<LIST>, -c <LIST> ] --- no reconnect timeout period in",
+        "  -x, --expire=N   timed out connections after",
+    )
+    assert "unrecognized option '-e'" in sentence(complaint, *options)
+    assert "timed out" in sentence("ready", " --- connection to 192.0.2.1 timed out ---")
+
+
+def test_times_and_levels_of_openthread() -> None:
+    lines = (
+        "49d.17:04:20.112 [W] Platform------: Error processing result: NotFound",
+        "49d.17:04:22.114 [C] Platform------: HandleRcpTimeout() at radio_impl.hpp:2226: RadioNoResponse",
+    )
+    assert "RadioNoResponse" in sentence("ready", *lines)
+
+
+def test_a_mount_whose_helper_has_told_why() -> None:
+    why = "mount helper error: fusermount: option allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf"
+    end = "Fatal error: failed to mount FUSE fs: fusermount: exit status 1"
+    assert "allow_other" in sentence("NOTICE: ready soon", why, end)
+    assert "fusermount: exit status 1" in sentence("NOTICE: ready soon", end)
+
+
+def test_which_name_was_not_resolved() -> None:
+    line = "Couldn't resolve server broker:9092 from bootstrap.servers as DNS resolution failed for broker (org.acme.Client:90)"
+    assert "the host name broker cannot be resolved" in sentence(line)
+    assert "the host name db.example.org cannot be resolved" in sentence(
+        "could not resolve db.example.org: it failed"
+    )
