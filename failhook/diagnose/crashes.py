@@ -122,8 +122,9 @@ def _handled(case: Case, crash: Crash) -> str:
 
 def _after(crash: Crash, before: Sequence[Message]) -> str:
     """What it was about to do; else the last complaint that names a thing."""
-    if before and before[-1].level <= Level.TALK and _ABOUT_TO.match(before[-1].text):
-        return f", after “{quote(before[-1].text, 120)}”"
+    last = [one for one in before if not is_consequence(one.text)][-1:]
+    if last and last[0].level <= Level.TALK and _ABOUT_TO.match(last[0].text):
+        return f", after “{quote(last[0].text, 120)}”"
     for one in reversed(before):
         text = one.text[:600]
         complains = one.level >= Level.ERROR or FAILURE.search(text)

@@ -538,3 +538,33 @@ def test_which_name_was_not_resolved() -> None:
     assert "the host name db.example.org cannot be resolved" in sentence(
         "could not resolve db.example.org: it failed"
     )
+
+
+def test_what_it_was_about_to_do_stands_above_the_word_that_it_failed() -> None:
+    lines = (
+        "[I 13:37:56.199 Hub] Starting the proxy: ['configurable-proxy', '--port', '8000']",
+        "[C 13:37:56.206 Hub] Failed to start",
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3/subprocess.py", line 1327, in _execute_child',
+        "    raise child_exception",
+        "OSError: [Errno 2] No such file or directory",
+    )
+    assert "configurable-proxy" in sentence(*lines)
+    assert "configurable-proxy" not in sentence(
+        lines[0], "[I 13:37:56.2 Hub] users are read", *lines[1:]
+    )
+
+
+def test_configuration_errors_that_are_listed_before_the_exception() -> None:
+    lines = (
+        "2023-02-06T10:52:45.951+0800\tERROR\tmain\tio.acme.server.Server\tConfiguration errors:",
+        "1) Error: Invalid configuration property logs.location: file does not exist: var/log/http.log (for class Logs)",
+        "1 error",
+        "End of classname legend:",
+        "=======",
+        "io.acme.ApplicationConfigurationException: Configuration errors:",
+    )
+    assert "logs.location" in sentence("starting", *lines)
+    assert "logs.location" not in sentence(
+        "starting", "1) logs.location was read", "ready", lines[-1]
+    )
