@@ -58,15 +58,24 @@ def _protocol(case: Case) -> Iterator[Finding]:
     if kind == "forking":
         file = case.unit.get("PIDFile")
         where = f", and PIDFile={file} was not there" if file else ""
-        what = f"Type=forking, but its program exited and left no process behind{where}"
+        what = (
+            f"Type=forking, but its program exited and left no process behind{where}{_told(case)}"
+        )
         yield of_manager(
             case, "protocol", what, "does it really go to the background? If not: Type=exec", line
         )
     else:
         code = case.incident.exit_status or "0"
         what = f"Type={kind}, but its main process exited with status {code} before it sent READY=1"
+        what += _told(case)
         advice = "Type=exec, or Type=oneshot for a program that does its work and ends"
         yield of_manager(case, "protocol", what, advice, line)
+
+
+def _told(case: Case) -> str:
+    """Of what it wrote the line that tells most."""
+    best = telling(case, case.messages)[:1]
+    return f"; it said “{quote(best[0][1].text, 160)}”" if best else ""
 
 
 def _start_limit(case: Case) -> Iterator[Finding]:

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Variables of a command line that nothing sets."""
+
+from failhook.diagnose.environment import names_set, unset
+from failhook.diagnose.facts import Facts
+from tests.unit.diagnose.cases import PROGRAM, case, command, control, judge
+
+
+def test_a_variable_that_is_not_set() -> None:
+    noted = (
+        "a.service: Referenced but unset environment variable evaluates to an empty string: MAINPID"
+    )
+    usage = ("Usage:", " kill [options] <pid> [...]")
+    show = {"ExecStop": command("/bin/kill", "$MAINPID", status="1")}
+    stop = control("ExecStop", status="1")
+    said = judge(case(*usage, setup=[noted], control=stop, show=show))
+    assert said.cause == "variable-unset"
+    assert "ExecStop= uses $MAINPID, which is not set" in said.summary
+    both = noted.replace("MAINPID", "HOST, PORT")
+    assert "$HOST and $PORT, which are not set" in judge(case(setup=[both])).summary
+    # Hardly any unit has all of them set.
+    assert judge(case("cannot open /srv/a: it is a pipe", setup=[noted])).cause != "variable-unset"
+
+
+def test_a_variable_that_is_not_set_where_systemd_does_not_say_so() -> None:
+    """Before version 254."""
+    show = {"ExecStart": command(PROGRAM, "-v", "$SOURCE", "${TARGET}")}
+    facts = Facts(unset=("TARGET", "OTHER"))
+    for words in (
+        "missing destination file operand after '/srv/a'",
+        "cannot create regular file ''",
+    ):
+        said = judge(case(words, show=show, facts=facts))
+        assert said.cause == "variable-unset"
+        assert "ExecStart= uses $TARGET, which is not set" in said.summary
+    assert judge(case(words, show=show)).cause != "variable-unset"
+    shell = {"ExecStart": command("/bin/sh", "-c", "cp ${TARGET}")}
+    assert judge(case(words, show=shell, facts=facts)).cause != "variable-unset"
+    told = ("colour='' is no colour", "no argument of it")
+    assert judge(case(told[0], show=show, facts=facts)).cause != "variable-unset"
+
+
+def test_which_variables_are_set() -> None:
+    known = names_set('LANG=C "COLOUR=a red one" EMPTY=', "HTTP_PROXY")
+    assert known == ("LANG", "COLOUR", "EMPTY", "HTTP_PROXY")
+    files = ("# OFF=1\nA_FILE=x\nexport OF_A_SHELL=y\n",)
+    used = (
+        "COLOUR",
+        "HTTP_PROXY",
+        "A_FILE",
+        "OF_A_SHELL",
+        "OFF",
+        "MAINPID",
+        "MONITOR_UNIT",
+        "NONE",
+    )
+    assert unset(used, known, files) == ("OFF", "NONE")
