@@ -34,7 +34,8 @@ FRAME = re.compile(
     r"|^\s*(?:while executing|error, called at |CallStack \(from )"
     r"|^\s*[\w\\{}]{1,200}(?:(?:->|::)[\w{}]{1,100})?\(\) at \S{1,300}:\d{1,7}$"
     r"|^\s*\S{1,300}:\d{1,7}:in [`'][^']{1,200}'$"
-    r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,8}0x[0-9a-f]{4,16}\b|^stack backtrace:$"
+    r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,8}0x[0-9a-f]{4,16}\b|^stack (?:back|trace)(?:trace|back):$"
+    r"|^\s{1,8}(?:\[C\]|\S{1,200}:\d{1,6}): in (?:main chunk|\?$|(?:function|local|method|upvalue|field) )"
     r"|^\s+\S{1,300}\.go:\d{1,7}$|^(?:[\w-]{1,60}\.[a-z]{2,10}/\S{1,300}|main\.[\w.()*]{1,80}|runtime\.\w{1,40})$"
     r"|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
 )

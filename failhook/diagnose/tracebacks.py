@@ -258,7 +258,7 @@ _PERL_AFTER = re.compile(
     r"^(?:Compilation failed in require|BEGIN failed--|\s+\S+::\S+\(.* called at )"
 )
 _LUA = re.compile(
-    r"^(?:lua[\d.]*|luajit|\S*/lua[\w.]*): (?P<file>[^\s:]+\.lua):(?P<line>\d+): (?P<message>.+)$"
+    r"^(?:lua[\d.]*|luajit|\S*/lua[\w.]*): (?P<file>[^\s:]+):(?P<line>\d+): (?P<message>.+)$"
 )
 
 

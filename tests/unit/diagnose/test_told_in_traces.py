@@ -298,3 +298,17 @@ def test_configuration_errors_that_are_listed_before_the_exception() -> None:
     assert "logs.location" not in sentence(
         "starting", "1) logs.location was read", "ready", lines[-1]
     )
+
+
+def test_lua_without_the_ending_of_a_name() -> None:
+    lines = (
+        "lua: ./gateway:77: module 'tinyyaml' not found:",
+        "\tno field package.preload['tinyyaml']",
+        "\tno file '/usr/local/share/lua/5.3/tinyyaml.lua'",
+        "stack traceback:",
+        "\t[C]: in function 'require'",
+        "\t./gateway:77: in main chunk",
+    )
+    assert "the Lua module tinyyaml is not installed" in sentence(*lines)
+    steps = [f"step {n}" for n in range(6)]
+    assert "cannot open the gate" in sentence(*steps, "cannot open the gate", *lines[3:])
