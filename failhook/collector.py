@@ -48,6 +48,7 @@ class Context:
     left_processes: tuple[Mapping[str, str], ...] = ()  # what the hook saw left in the cgroup
     synced: bool = False  # journald has written all that it was sent until the failure was reported
     cpu_times: CpuTimes | None = None  # as the work on the failure began
+    in_storm: bool = False  # many incidents wait: one thing after the other
 
     @property
     def systemctl(self) -> list[str]:

@@ -87,7 +87,8 @@ def work(
     cannot be written. ``crews`` has the collectors' processes of the incident before."""
     crews = crews or Crews()
     incident = replace(incident, tries=incident.tries + 1)
-    asked = _Asked(incident)  # they answer while the disk is busy
+    in_storm = concurrency == 1
+    asked = _Asked(incident, one_by_one=in_storm)  # they answer while the disk is busy
     cpu_times = _cpu_times(configuration, incident)
     store.save(incident)
     crews.prepare()
@@ -103,6 +104,7 @@ def work(
     wanted = is_wanted(configuration, incident, words)
     redactor = _redactor(configuration, before, incident)
     context = _context(store, incident, before, synced=synced, cpu_times=cpu_times)
+    context = replace(context, in_storm=in_storm)
     haul = _Haul()
     packing = Packing(store, incident, configuration)
     own = diagnosis.Own(configuration.causes, configuration.plugins)
@@ -142,13 +144,16 @@ class _Asked:
     owner may not ask journald: its collector knows other ways.
     """
 
-    def __init__(self, incident: Incident) -> None:
+    def __init__(self, incident: Incident, *, one_by_one: bool) -> None:
         self._unit = incident.unit
         self._state: Callable[[], UnitState] | None = None
         self._sync: Callable[[], str | None] | None = None
         if incident.boot_id == boot_id():
             user = incident.manager == "user"
             self._sync = None if user else journal.start_sync()
+            if one_by_one and self._sync is not None:
+                problem = self._sync()
+                self._sync = lambda: problem
             self._state = unit.ask(incident.unit, user=user)
 
     def answers(self) -> tuple[UnitState, bool]:

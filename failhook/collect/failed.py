@@ -19,7 +19,7 @@ _ASK_S = 5.0
 def collect(context: Context, sink: Sink) -> None:
     """Failed, starting and stopping units; the job queue."""
     need_this_boot(context)
-    jobs = Later(lambda: _ask(context, "list-jobs"))
+    jobs = Later(context, lambda: _ask(context, "list-jobs"))
     units = _ask(context, "list-units", "--all", _STATES)
     _put(sink, "failed/units", units, ("unit", "load", "active", "sub", "description"))
     _put(sink, "failed/jobs", jobs.result(), ("job", "unit", "type", "state"))

@@ -184,7 +184,7 @@ def _pids(context: Context) -> list[str]:
 def collect(context: Context, sink: Sink) -> None:
     """The run's lines as text and JSON, the lines before it, and those that lost their unit."""
     namespace = context.unit.get("LogNamespace")
-    before = Later(lambda: _before(context, namespace))
+    before = Later(context, lambda: _before(context, namespace))
     _sync(context, sink, namespace, done=context.synced)
     run, strays, done = _read(context, namespace)
     if context.synced and not run.has_ended:  # systemd had not yet logged the end when we asked
@@ -201,7 +201,7 @@ def collect(context: Context, sink: Sink) -> None:
 
 def _read(context: Context, namespace: str | None) -> tuple[_Run, list[Entry], proc.Completed]:
     """The run's lines, those without a unit, and how reading them went."""
-    strays = Later(lambda: _strays(context, namespace))
+    strays = Later(context, lambda: _strays(context, namespace))
     run = _Run(context)
     query = replace(run.query(context.incident.first_seen), namespace=namespace)
     done = journal.walk(query, run.take, timeout_s=_READ_S)

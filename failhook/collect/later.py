@@ -7,16 +7,24 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from failhook.collector import Context
+
 Result = TypeVar("Result")
 
 
 class Later(Generic[Result]):
-    """Starts ``call`` in a thread; `result` waits for it and gives or raises what it did."""
+    """Starts ``call`` in a thread; `result` waits for it and gives or raises what it did. Where
+    ``context`` says that many incidents wait it is called at once: two programs at a time for each
+    of them would only be more processes, not more processors."""
 
-    def __init__(self, call: Callable[[], Result]) -> None:
+    def __init__(self, context: Context, call: Callable[[], Result]) -> None:
         self._call = call
         self._given: list[Result] = []
         self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+        if context.in_storm:
+            self._work()
+            return
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -28,7 +36,8 @@ class Later(Generic[Result]):
 
     def result(self) -> Result:
         """What ``call`` returned; raises what it raised."""
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
         return self._given[0]

@@ -35,7 +35,7 @@ def collect(context: Context, sink: Sink) -> None:
     """Text for people, and ``system.json``."""
     if not of_this_boot(context):
         sink.problem("the machine was started again since the run failed: this is the state of now")
-    version = Later(lambda: _systemd(user=context.user))
+    version = Later(context, lambda: _systemd(user=context.user))
     facts: JsonObject = {"load": _load(), "pressure": _pressure(), "memory": _memory()}
     facts |= {"uptime_s": _uptime(), "cpus": os.cpu_count(), **_release()}
     facts |= {

@@ -58,7 +58,7 @@ _ASK_S = 5.0
 def collect(context: Context, sink: Sink) -> None:
     """Properties, files, dependencies."""
     unit = context.unit
-    neighbours = Later(lambda: _states(context, _relations(unit)))
+    neighbours = Later(context, lambda: _states(context, _relations(unit)))
     if unit.properties:
         sink.put("unit/show.txt", _show(unit))
     elif of_this_boot(context):

@@ -35,7 +35,7 @@ _UNITS = {
     "bystander@.service": f"{_HANDLED}[Service]\nType=exec\nExecStart=/bin/false\n{_HOOKED}",
 }
 _MOST_BYTES = 150 << 20
-_HANDFUL = 12
+_HANDFUL = 8
 _LAST_S = 900.0
 
 

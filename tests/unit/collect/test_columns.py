@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Small things that tables are made of."""
 
+import threading
+from dataclasses import replace
+
 import pytest
 
 from failhook.collect import accounts
 from failhook.collect.columns import duration, size, table
 from failhook.collect.later import Later
+from tests.unit.collect import bench
 
 
 def test_a_table() -> None:
@@ -42,10 +46,21 @@ def test_users() -> None:
 
 
 def test_later() -> None:
-    assert Later(lambda: 5).result() == 5
+    one = bench.context()
+    assert Later(one, lambda: 5).result() == 5
 
     def fail() -> int:
         raise LookupError("x")
 
-    with pytest.raises(LookupError):
-        Later(fail).result()
+    for alone in (one, replace(one, in_storm=True)):
+        with pytest.raises(LookupError):
+            Later(alone, fail).result()
+
+
+def test_later_is_at_once_in_a_storm() -> None:
+    """A second program of each worker would be one more of many."""
+    one, seen = bench.context(), []
+    for alone in (replace(one, in_storm=True), one):
+        later = Later(alone, lambda: seen.append(threading.get_ident()))
+        later.result()
+    assert seen[0] == threading.get_ident() != seen[1]
