@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from failhook.diagnose.level import Level
-from failhook.diagnose.text import Message
+from failhook.diagnose.text import Message, continues
 
 FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
@@ -34,6 +34,7 @@ FRAME = re.compile(
     r"|^\s*(?:while executing|error, called at |CallStack \(from )"
     r"|^\s*[\w\\{}]{1,200}(?:(?:->|::)[\w{}]{1,100})?\(\) at \S{1,300}:\d{1,7}$"
     r"|^\s*\S{1,300}:\d{1,7}:in [`'][^']{1,200}'$"
+    r"|^\s{2,10}\S{1,80} at \S{1,300}:\d{1,7}$|^(?:\S{10,30} )?[\w-]{1,40}\(\d{1,8}\): backtrace: "
     r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,8}0x[0-9a-f]{4,16}\b|^stack (?:back|trace)(?:trace|back):$"
     r"|^\s{1,8}(?:\[C\]|\S{1,200}:\d{1,6}): in (?:main chunk|\?$|(?:function|local|method|upvalue|field) )"
     r"|^\s+\S{1,300}\.go:\d{1,7}$|^(?:[\w-]{1,60}\.[a-z]{2,10}/\S{1,300}|main\.[\w.()*]{1,80}|runtime\.\w{1,40})$"
@@ -348,7 +349,13 @@ class Course:
 
     @cached_property
     def _neutral(self) -> list[bool]:
-        return [_is_neutral(one) and not self.is_usage(one) for one in self._messages]
+        above = (None, *self._messages)
+        return [
+            _is_neutral(one)
+            and not self.is_usage(one)
+            and not (before is not None and continues(before, one))
+            for before, one in zip(above, self._messages, strict=False)
+        ]
 
     @cached_property
     def _complaints(self) -> list[Message]:

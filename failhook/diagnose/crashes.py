@@ -27,7 +27,7 @@ from failhook.diagnose.tracebacks import crashes
 
 _MODULE = re.compile(
     r"No module named '?(?P<python>[\w.]+)|Cannot find (?:module|package) '(?P<node>[^']+)'"
-    r"|cannot load such file -- (?P<ruby>\S+)|Can't locate (?P<perl>\S+\.pm)|module '(?P<lua>[^']+)' not found"
+    r"|(?:cannot load such file|no such file to load) -- (?P<ruby>\S+)|Can't locate (?P<perl>\S+\.pm)|module '(?P<lua>[^']+)' not found"
 )
 _CONFIGPARSER = re.compile(r"/configparser\.py\", line |\bconfigparser\.No\w{1,20}Error\b")
 _OF_CONFIGPARSER = (".ini", ".cfg", ".conf", ".config", ".cnf")
@@ -48,6 +48,7 @@ _OF_ANOTHER = re.compile(
     r"(?:[\[(]\d{1,3}[\])]|: \d{1,5}$|\b(?:code|status|with|rc)[ :=]{1,3}\d{1,3}\b|non-?zero)|\broot cause above\b",
     re.IGNORECASE,
 )
+_TRACE = "Traceback (most recent call last)"
 _NEVER_ASKED = re.compile(r"exception was never retrieved")  # asyncio, when all is over
 _CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
@@ -122,6 +123,7 @@ def _handled(case: Case, crash: Crash) -> str:
 
 def _after(crash: Crash, before: Sequence[Message]) -> str:
     """What it was about to do; else the last complaint that names a thing."""
+    before = [one for one in before if _TRACE not in one.text]
     last = [one for one in before if not is_consequence(one.text)][-1:]
     if last and last[0].level <= Level.TALK and _ABOUT_TO.match(last[0].text):
         return f", after “{quote(last[0].text, 120)}”"

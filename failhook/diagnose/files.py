@@ -23,6 +23,7 @@ from failhook.diagnose.rights import forbidden, unmakeable
 from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import commands, own_directories, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.together import together
 from failhook.incident import Proof
 
 _MISSING = re.compile(
@@ -357,7 +358,7 @@ def locked(case: Case, message: Message) -> Finding | None:
         return None
     return from_message(
         case, message, "locked",
-        what=f"another instance runs, or left its lock behind: “{quote(message.text, 200)}”",
+        what=f"another instance runs, or left its lock behind: “{quote(together(case, message), 200)}”",
         advice="end the other instance; if there is none, remove the lock or pid file",
         confidence=SAID - (0.05 if NAMES_A_THING.search(message.text) else 0.09)
         + (0.1 if _RUNS_ALREADY.search(message.text) and message.level >= Level.ERROR else 0.0),

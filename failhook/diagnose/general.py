@@ -28,7 +28,7 @@ from failhook.diagnose.finding import GUESS, Cause, Finding, fails, overheard, q
 from failhook.diagnose.level import Level
 from failhook.diagnose.speakers import came_after_main, went_on_beside
 from failhook.diagnose.subjects import commands
-from failhook.diagnose.text import Message
+from failhook.diagnose.text import Message, continues
 from failhook.diagnose.together import (
     OF_FEW_LINES,
     SOURCE_PLACE,
@@ -74,6 +74,8 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     score = _BY_LEVEL[level] + _by_words(text, failures) - (0.0 if alone else 0.4)
     if not case.course.gave_up_on(message):
         score += _by_course(case, message)
+    if message.number and continues(case.messages[message.number - 1], message):
+        score -= 1.2
     if _BANNER.search(message.raw):
         score -= 3.0
     if level is Level.WARNING and above:
@@ -270,7 +272,10 @@ def _alike(case: Case, best: Sequence[tuple[float, Message]]) -> str:
     lines = [
         one
         for worth, one in best[:_FEW_LINES]
-        if round(worth) == round(score) and one.pid == first.pid and not _FOR_MORE.search(one.text)
+        if round(worth) == round(score)
+        and one.pid == first.pid
+        and not _FOR_MORE.search(one.text)
+        and not (one.number and continues(case.messages[one.number - 1], one))
     ]
     is_end = all(len(case.messages) - one.number <= _OF_THE_END for one in lines)
     if len(lines) < 2 or not is_end:

@@ -108,18 +108,18 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
         and (_error_after(case, message) or case.course.complained_after(message))
     ):
         weight -= 0.15
-    weight -= _beside_it(case, message)
+    weight -= _beside_it(case, message, is_crash=finding.cause.startswith("crash"))
     if gave_up:
         return weight  # what it tried lasted as long as it had patience
     return weight - _behind_it(case, message)
 
 
-def _beside_it(case: Case, message: Message) -> float:
+def _beside_it(case: Case, message: Message, *, is_crash: bool) -> float:
     """What it takes from a line that another one has said than who died, or when all was said."""
     less = 0.3 if case.of_another_command(message) else 0.0
     if main_process_went_on(case, message) or came_after_main(case, message):
         less += 0.45
-    if _came_after_a_fatal_one(case, message):
+    if not is_crash and _came_after_a_fatal_one(case, message):
         less += 0.3
     if _was_passed(case, message) or _only_asked(case, message):
         less += 0.6

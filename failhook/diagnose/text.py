@@ -29,7 +29,7 @@ _TIME = re.compile(
     rf"\d{{4}}[-/.]\d\d[-/.]\d\d(?:[T _-]{_CLOCK})?{_ZONE}"
     rf"|(?:{_DAY}[a-z]{{0,6}},? )?(?:\d{{1,2}}[- /])?{_MONTH}[a-z]{{0,6}}[- /]+\d{{1,4}},?"
     rf"(?:[ :]+{_CLOCK})?{_ZONE}(?: \d{{4}})?(?: {_CLOCK})?"
-    rf"|\d{{1,2}}/\d{{1,2}}/\d{{2,4}}[ -]{_CLOCK}{_ZONE}"
+    rf"|\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?[ -]{_CLOCK}{_ZONE}"
     rf"|\d{{8}}[T ]\d\d:?\d\d:?\d\d(?:[.,]\d+)?"
     rf"|{_CLOCK}{_ZONE}"
     r"|\d{10}(?:\.\d{1,9})?|\d{1,4}d\.\d\d:\d\d:\d\d\.\d{3}"
@@ -98,6 +98,7 @@ _FRAMEWORKS = tuple(
         r"(?P<word>PANI|FATA|ERRO|WARN|INFO|DEBU|TRAC)\[\d{1,8}\] ?",  # logrus
         r"\[\w{2,8}:(?P<word>[A-Z]{4,8})\] ",
         r"[a-z]{2,12} {1,3}[\w-]{2,20}:(?P<word>[A-Z]{4,9}):\d{4}-\d\d-\d\d \d\dh\d\d\.\d\d [A-Za-z]{2,5}:\d{1,8}: ",  # GVM
+        r"log4j:(?P<word>WARN|ERROR) ",
         r"\[:(?P<word>[A-Z]{4,8}):[\w./-]{1,80}:\d{1,6}\] ",  # Firecracker
         r"=(?P<word>[A-Z]{3,10}) REPORT={4}",  # Erlang, before OTP 21
         r"(?P<word>info|warn|warning|error|debug|fatal|panic|notice)\t(?=\S)",  # zap's console
@@ -113,6 +114,14 @@ _PLAIN = (_TIME, _PID, _SEPARATOR, _SOURCE)
 _BULLET = re.compile(r"^[*#-] {1,3}(?=\w)")  # of a list; after time or pid it is a level (Redis)
 _SYSLOG = re.compile(r"<(?P<priority>\d{1,3})>(?=\S)")  # sd-daemon(3), RFC 3164
 
+_LEAST_WIDTH, _MOST_WIDTH = 52, 110  # characters of a line that was broken
+# No sentence ends so.
+_IS_OPEN = re.compile(
+    r"(?:,| (?:a|an|the|of|with|without|to|for|from|in|on|at|by|and|or|but|as|than|that|which|is|are|be|was"
+    r"|not|no|its?|their|your|this|these|more|has|have|file|directory|path|such))$",
+    re.IGNORECASE,
+)
+_GOES_ON = re.compile(r"[a-z]{2,20}(?: [a-z]|[,.] )|/[\w.-]{1,60}/")
 _SIGNS = {".": Level.TALK, "-": Level.TALK, "*": Level.TALK, "#": Level.WARNING}
 _MARKS = {"!": Level.ERROR, "x": Level.ERROR, "X": Level.ERROR, " ": Level.TALK, ".": Level.TALK,
           "*": Level.TALK, "+": Level.TALK, ":": Level.TALK}  # fmt: skip
@@ -218,6 +227,14 @@ def _is_level(match: re.Match[str], line: str) -> bool:
     if match["end"].strip() or line[match.start()] in "[(<*":
         return True
     return word.isupper() and len(word) > 2
+
+
+def continues(above: Message, message: Message) -> bool:
+    """The line goes on with a sentence that was too long for the one above: of a paragraph that was
+    written for a terminal, without time and level."""
+    plain = all(one.level is Level.UNKNOWN and one.raw == one.text for one in (above, message))
+    is_open = _LEAST_WIDTH <= len(above.raw) <= _MOST_WIDTH and _IS_OPEN.search(above.raw)
+    return bool(plain and is_open and above.pid == message.pid and _GOES_ON.match(message.raw))
 
 
 def with_level(message: Message, level: Level) -> Message:

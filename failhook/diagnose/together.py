@@ -17,7 +17,7 @@ from failhook.diagnose.course import (
 )
 from failhook.diagnose.finding import quote
 from failhook.diagnose.level import Level
-from failhook.diagnose.text import Message
+from failhook.diagnose.text import Message, continues
 
 _ANNOUNCES = re.compile(r"\b(?:the following|(?:listed|described) below)\b", re.IGNORECASE)
 # anyhow and eyre (Rust), and who writes like them: "Caused by:" and the causes, one a line.
@@ -224,7 +224,10 @@ def _says_which(lines: list[str], one: Message) -> bool:
 
 def _said_after(message: Message, after: list[Message]) -> list[str]:
     """What follows a line that says only that something failed: the next one that says more."""
-    if not says_nothing(message.text) or _THE_END.search(message.text):
+    text = message.text
+    if not says_nothing(text) or _THE_END.search(text):
+        return []
+    if message.level < Level.ERROR and not FAILURE.search(text):
         return []
     for number, one in enumerate(after[:_MAX_FURTHER]):
         if SOURCE_PLACE.match(one.text):
@@ -272,9 +275,10 @@ def _is_plain(message: Message) -> bool:
 
 
 def _continued(message: Message, after: list[Message]) -> str:
-    text = message.text
+    text, above = message.text, message
     for one in after[:3]:
-        if _ENDS.search(text) or not _GOES_ON.match(one.raw):
+        goes_on = continues(above, one) or (not _ENDS.search(text) and _GOES_ON.match(one.raw))
+        if not goes_on:
             break
-        text = f"{text} {one.text}"
+        text, above = f"{text} {one.text}", one
     return text

@@ -236,6 +236,10 @@ _RUBY = re.compile(
 _RUBY_SYNTAX = re.compile(
     r"^(?P<file>/?[^\s:]+\.(?:rb|ru)|/[^\s:]+):(?P<line>\d+): (?P<message>(?:syntax error|unterminated|unexpected|unmatched).+?)(?: \((?P<kind>SyntaxError)\))?$"
 )
+_JRUBY = re.compile(r"^(?P<kind>[A-Z]\w{2,60}(?:Error|Exception)): (?P<message>.{3,1000})$")
+_JRUBY_STEP = re.compile(
+    r"^\s{1,10}(?P<function>\S{1,80}) at (?P<file>\S{1,300}):(?P<line>\d{1,7})$"
+)
 _RUBY_FROM = re.compile(
     r"^\s+(?:\d+: )?from (?P<file><internal:[^\s<>]{1,300}>|[^\s:]+):(?P<line>\d+):in [`'](?P<function>[^']+)'"
 )
@@ -287,6 +291,19 @@ def _ruby(messages: Sequence[Message]) -> Iterator[Crash]:
             frames.append(Frame(frame["file"], frame["line"], frame["function"]))
             lines.append(one)
         yield make_crash("ruby", match["kind"] or "error", match["message"], frames, lines, message)
+        return
+
+
+def _jruby(messages: Sequence[Message]) -> Iterator[Crash]:
+    """As Java's, but with Ruby's functions and files."""
+    for index, message in enumerate(messages[:-1]):
+        head = _JRUBY.match(message.text)
+        steps = [m for one in messages[index + 1 : index + 60] if (m := _JRUBY_STEP.match(one.raw))]
+        if head is None or _JRUBY_STEP.match(messages[index + 1].raw) is None:
+            continue
+        frames = [Frame(one["file"], one["line"], one["function"]) for one in steps]
+        own = [one for one in frames if not one.file.endswith(".java") and "!/" not in one.file]
+        yield make_crash("ruby", head["kind"], head["message"], own, [message], message)
         return
 
 
@@ -364,7 +381,7 @@ def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
 
 
 _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
-    _python, java, _javascript, _go, _rust, _php, _ruby, _perl, _lua, _tcl, elixir, erlang, native,
+    _python, java, _javascript, _go, _rust, _php, _ruby, _jruby, _perl, _lua, _tcl, elixir, erlang, native,
     ocaml, haskell, swift, dotnet, lisp,
 )  # fmt: skip
 

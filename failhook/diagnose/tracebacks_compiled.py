@@ -16,6 +16,9 @@ _ASSERT = re.compile(
     r"(?<![\w./+-])(?P<file>[\w./+-]{1,200}\.(?:c|cc|cpp|cxx|h|hpp)):(?P<line>\d+): (?P<function>[^:]{1,120}): "
     r"Assertion [`'](?P<what>.{1,400}?)['`] failed"
 )
+_ASSERT_OF_A_LOG = re.compile(
+    r"(?P<function>\w{3,80}): Assertion [`'](?P<what>.{1,400}?)['`] failed\.? \((?P<file>[\w./+-]{1,200}\.(?:c|cc|cpp)):(?P<line>\d{1,7})\)"
+)
 _GLIBC = re.compile(
     r"(?P<what>free\(\): \S[^\n]{3,80}|malloc\w*\(\): [^\n]{3,80}|double free or corruption[^\n]{0,40}"
     r"|corrupted (?:size|double-linked)[^\n]{0,60}|munmap_chunk\(\): [^\n]{3,60}|realloc\(\): [^\n]{3,60})"
@@ -41,7 +44,7 @@ _WHAT = re.compile(r"^\s*what\(\):\s+(?P<message>.+)$")
 def native(messages: Sequence[Message]) -> Iterator[Crash]:
     """Assertions, what glibc notices of a damaged heap, and exceptions that nobody caught."""
     for index, message in enumerate(messages):
-        if match := _ASSERT.search(message.raw):
+        if match := _ASSERT.search(message.raw) or _ASSERT_OF_A_LOG.search(message.raw):
             frame = Frame(match["file"], match["line"], match["function"].partition("(")[0])
             what = f"the assertion {match['what']} failed"
             yield make_crash("c", "assertion", what, [frame], [message], message)
@@ -169,6 +172,20 @@ def dotnet(messages: Sequence[Message]) -> Iterator[Crash]:
         crash = _net_exception(messages[first : first + 60], rest, message)
         if crash is not None:
             yield crash
+            return
+    yield from _net_logged(messages)
+
+
+def _net_logged(messages: Sequence[Message]) -> Iterator[Crash]:
+    """The last exception that was logged with what it was caused by; its frames need not follow."""
+    for index in range(len(messages) - 2, -1, -1):
+        text, below = messages[index].text, messages[index + 1].raw
+        kind = _NET_KIND.match(text)
+        if kind is None or not kind["kind"].endswith("Exception") or text.startswith("--->"):
+            continue
+        if below.strip().startswith("---> "):
+            crash = _net_exception(messages[index : index + 60], text, messages[index])
+            yield from [crash] if crash is not None else []
             return
 
 

@@ -232,3 +232,40 @@ def test_what_a_program_said_that_left_no_process_behind() -> None:
     assert "left no process behind" in said and "it said “No sources found”" in said
     silent = judge(case("Using X", show=show, manager=manager, **how)).summary
     assert "left no process behind" in silent and "it said" not in silent
+
+
+PARAGRAPH = (
+    "Error during the hole punch test. The block manager requires a",
+    "filesystem with hole punching support such as ext4 or xfs. On el6,",
+    "kernel version 2.6.32-358 or newer is required. To run without hole",
+    "punching (at the cost of some efficiency and scalability), reconfigure",
+    "it with --block_manager=file. Refer to the documentation for more",
+    "details. Raw error message follows.",
+)
+
+
+def test_a_paragraph_that_was_broken_into_lines_begins_with_what_is_wrong() -> None:
+    said = sentence(*PARAGRAPH)
+    assert "“Error during the hole punch test. The block manager requires a filesystem with" in said
+    apart = [line[0].upper() + line[1:] for line in PARAGRAPH]
+    assert "hole punch test" not in sentence(*apart)
+    lock = (
+        "The Directory Server could not acquire an exclusive lock on file",
+        "/srv/locks/server.lock: The exclusive lock requested was not granted",
+    )
+    assert "server.lock" in sentence(
+        "starting", "reading the configuration", *lock, "bye", "stopped"
+    )
+
+
+def test_levels_of_log4j_and_times_without_a_year() -> None:
+    lines = (
+        "log4j:WARN No such property [rollingPolicy] in org.acme.DailyRollingFileAppender.",
+        'Exception in thread "main" BindHttpException[Failed to bind to [7992]]',
+    )
+    assert "7992" in sentence("Starting", *lines)
+    hss = (
+        "10/27 16:45:00.377: [dbi] ERROR: Failed to connect to server [mongodb://localhost/shop] (../lib/dbi.c:91)",
+        "10/27 16:45:00.377: [app] ERROR: Failed to initialize HSS (../src/app-init.c:28)",
+    )
+    assert "mongodb://localhost/shop" in sentence("Open daemon v1.0.0", *hss)

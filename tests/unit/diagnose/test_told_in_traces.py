@@ -312,3 +312,48 @@ def test_lua_without_the_ending_of_a_name() -> None:
     assert "the Lua module tinyyaml is not installed" in sentence(*lines)
     steps = [f"step {n}" for n in range(6)]
     assert "cannot open the gate" in sentence(*steps, "cannot open the gate", *lines[3:])
+
+
+def test_ruby_on_the_java_machine() -> None:
+    lines = (
+        "LoadError: no such file to load -- facter",
+        "  require at org/jruby/RubyKernel.java:1072",
+        "   (root) at /usr/lib/ruby/vendor_ruby/2.2.0/puppet.rb:10",
+    )
+    said = sentence("OpenJDK warning: ignoring option MaxPermSize=256m", *lines)
+    assert "the Ruby module facter is not installed" in said and "puppet.rb line 10" in said
+    assert "crash-ruby" not in found(case("ValueError: no colour", "  seen at the door"))
+
+
+def test_an_exception_of_dotnet_that_was_logged() -> None:
+    lines = (
+        "[Fatal] ConsoleApp: EPIC FAIL!",
+        "[v5.23.3.9987] System.TypeInitializationException: The type initializer for 'X' threw",
+        " ---> System.IO.FileNotFoundException: Could not load file or assembly 'System.Xml.ReaderWriter, Version=6.0.0.0'",
+        "   at Acme.Xml.Decryptor..cctor()",
+        "   --- End of inner exception stack trace ---",
+    )
+    assert (
+        "FileNotFoundException: Could not load file or assembly 'System.Xml.ReaderWriter"
+        in sentence(*lines)
+    )
+    assert "crash-dotnet" not in found(case(lines[0], lines[2], "ready"))
+
+
+def test_an_assertion_in_the_format_of_a_log() -> None:
+    line = "04/12 10:14:27.167: [core] FATAL: slice_find: Assertion `num_of_slices' failed. (../lib/core/types.c:529)"
+    said = sentence("04/12 10:14:27.1: [app] INFO: ready (../src/main.c:1)", line)
+    assert (
+        "the assertion num_of_slices failed (../lib/core/types.c line 529, in slice_find)" in said
+    )
+    assert "assertion" not in sentence("slice_find: Assertion failed. (no place)")
+
+
+def test_a_traceback_is_nothing_that_it_was_about_to_do() -> None:
+    lines = (
+        "Starting the daemon: Traceback (most recent call last):",
+        'File "/usr/bin/cobblerd", line 76, in main',
+        "api = make(daemon=True)",
+        "MemoryError",
+    )
+    assert "after" not in sentence(*lines) and "MemoryError" in sentence(*lines)
