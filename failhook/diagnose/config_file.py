@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
-from failhook.diagnose.course import FAILURE
 from failhook.diagnose.facts import Facts
 from failhook.diagnose.place import (
     ANY_FILE,
@@ -23,6 +22,7 @@ from failhook.diagnose.place import (
 )
 from failhook.diagnose.subjects import Subjects, commands, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE
 from failhook.systemd.unit import UnitState
 
 OF_THE_SYSTEM = ("/etc/mtab", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/localtime")

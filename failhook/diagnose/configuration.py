@@ -21,7 +21,6 @@ from failhook.diagnose.config_file import (
     lone_line,
     the_one,
 )
-from failhook.diagnose.course import DONE_BEFORE, FRAME, VAGUE
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
@@ -31,6 +30,7 @@ from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 from failhook.diagnose.told_above import WRONG, told_above
 from failhook.diagnose.tracebacks import crashes
+from failhook.diagnose.wording import DONE_BEFORE, FRAME, VAGUE
 
 _ABOUT_SETTINGS = re.compile(
     r"\b(?:unknown|unrecogni[sz]ed|unsupported|invalid|illegal|bad|bogus|undefined|no such|unexpected|wrong"

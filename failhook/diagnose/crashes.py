@@ -8,14 +8,6 @@ from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import LINE_ONLY, is_data_error, the_one
-from failhook.diagnose.course import (
-    FAILURE,
-    FRAME,
-    HARMLESS,
-    NAMES_A_THING,
-    OF_NOTHING,
-    is_consequence,
-)
 from failhook.diagnose.crash import Crash, around_of
 from failhook.diagnose.empty import inputs_of
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, fails, quote
@@ -24,6 +16,14 @@ from failhook.diagnose.nearby import told_paths
 from failhook.diagnose.place import Place, stands_at
 from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
+from failhook.diagnose.wording import (
+    FAILURE,
+    FRAME,
+    HARMLESS,
+    NAMES_A_THING,
+    OF_NOTHING,
+    is_consequence,
+)
 
 _MODULE = re.compile(
     r"No module named '?(?P<python>[\w.]+)|Cannot find (?:module|package) '(?P<node>[^']+)'"

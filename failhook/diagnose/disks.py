@@ -7,12 +7,12 @@ import re
 
 from failhook.diagnose.around import Mount
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE
 from failhook.diagnose.finding import SAID, SEEN, Finding, from_message, quote
 from failhook.diagnose.memory import WATCHES
 from failhook.diagnose.nearby import PUTS, named_paths
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE
 
 _FULL = re.compile(
     r"no space left on device|\bENOSPC\b|(?<!or the )disk (?:is )?full|errno[ =:]*28\b|os error 28\b"

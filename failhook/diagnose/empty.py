@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import is_input
-from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.general import telling
 from failhook.diagnose.nearby import named_paths
@@ -20,6 +19,7 @@ from failhook.diagnose.place import MADE, OF_A_RUN, is_program_text, stands_at
 from failhook.diagnose.subjects import paths_in, started
 from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
+from failhook.diagnose.wording import NAMES_A_THING
 
 _OF_CONTENT = re.compile(
     r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|invalid|corrupt|damaged|bad |no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short|\b(?:key|cert\w*|pem|database|file)\b",

@@ -12,7 +12,6 @@ import re
 
 from failhook.diagnose import acts
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, NAMES_A_THING, without_advice
 from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
@@ -24,6 +23,7 @@ from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import commands, own_directories, paths_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import together
+from failhook.diagnose.wording import FAILURE, NAMES_A_THING, without_advice
 from failhook.incident import Proof
 
 _MISSING = re.compile(

@@ -11,19 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import (
-    DONE_BEFORE,
-    FAILURE,
-    FRAME,
-    GAVE_UP,
-    GOOD,
-    NAMES_A_THING,
-    OF_A_CHILD,
-    OF_NOTHING,
-    is_consequence,
-    says_nothing,
-    without_last_word,
-)
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.speakers import came_after_main, went_on_beside
@@ -36,6 +23,19 @@ from failhook.diagnose.together import (
     begun_above,
     taken_back,
     together,
+)
+from failhook.diagnose.wording import (
+    DONE_BEFORE,
+    FAILURE,
+    FRAME,
+    GAVE_UP,
+    GOOD,
+    NAMES_A_THING,
+    OF_A_CHILD,
+    OF_NOTHING,
+    is_consequence,
+    says_nothing,
+    without_last_word,
 )
 
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")

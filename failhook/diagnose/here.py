@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.endpoints import ANY, INTERFACE, Named, addresses_in, told
 from failhook.diagnose.finding import (
     LIKELY,
@@ -19,6 +18,7 @@ from failhook.diagnose.finding import (
     quote,
 )
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE, NAMES_A_THING
 
 _NOT_HERE = re.compile(
     r"cannot assign requested address|can't assign requested address|\baddress not available|EADDRNOTAVAIL|errno[ =:]*99\b"

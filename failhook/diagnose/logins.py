@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.empty import inputs_of
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, each, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import together
+from failhook.diagnose.wording import NAMES_A_THING
 
 _REFUSED = re.compile(
     r"permission denied \((?:publickey|password|gssapi|keyboard|hostbased)"

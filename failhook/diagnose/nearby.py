@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FRAME
 from failhook.diagnose.subjects import commands, paths_in, started
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FRAME
 
 # strerror(3) at the end: the words are the system's, and about a file.
 ERRNO = re.compile(

@@ -8,7 +8,6 @@ import re
 from failhook.diagnose import here, tls
 from failhook.diagnose.acts import kept_from_address, without_network
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FRAME
 from failhook.diagnose.endpoints import (
     ADDRESS,
     NO_HOST,
@@ -32,6 +31,7 @@ from failhook.diagnose.finding import (
 )
 from failhook.diagnose.ports import COMPLAINS, PORT, cannot_listen, near, privileged, taken
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FRAME
 from failhook.systemd import families
 
 _CONNECTS_TO = re.compile(r"\bconnect(?:ion|ing)?\b|\bdial\b|contact|reach", re.IGNORECASE)

@@ -7,11 +7,11 @@ import re
 
 from failhook.diagnose.around import Listener
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, NAMES_A_THING
 from failhook.diagnose.endpoints import NO_HOST, Named, numbers_in
 from failhook.diagnose.finding import LIKELY, SEEN, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE, NAMES_A_THING
 
 _IN_USE = re.compile(
     r"address (?:is )?already (?:in use|used)|EADDRINUSE|errno[ =:]*98\b|port .{0,30}(?:already|in use|taken)"

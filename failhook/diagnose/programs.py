@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.finding import GUESS, SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import EXECUTES, INTERPRETER, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import NAMES_A_THING
 
 _LIBRARY = re.compile(
     r"error while loading shared libraries: (?P<library>[^\s:]+): (?P<why>[^\n]{3,200})"

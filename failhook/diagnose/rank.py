@@ -14,18 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import (
-    FAILURE,
-    HARMLESS,
-    NAMES_A_THING,
-    is_consequence,
-)
 from failhook.diagnose.finding import GUESS, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import told_paths
 from failhook.diagnose.speakers import came_after_main, main_process_went_on
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE, HARMLESS, NAMES_A_THING, is_consequence
 
 _BY_DEFAULT = re.compile(r"\busing (?:the |its )?(?:built-?in )?defaults?\b", re.IGNORECASE)
 # What scripts ask such a one may be there or not; they go on without an answer.

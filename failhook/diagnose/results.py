@@ -16,7 +16,6 @@ from dataclasses import replace
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_check import check_command
 from failhook.diagnose.cores import Core
-from failhook.diagnose.course import FAILURE, FRAME, NAMES_A_THING
 from failhook.diagnose.finding import FLOOR, LIKELY, SAID, SEEN, Cause, Finding, fails, quote
 from failhook.diagnose.general import is_concrete, telling, work_of
 from failhook.diagnose.level import Level
@@ -25,6 +24,7 @@ from failhook.diagnose.statuses import documented
 from failhook.diagnose.subjects import INTERPRETER, started
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import all_of_it, together
+from failhook.diagnose.wording import FAILURE, FRAME, NAMES_A_THING
 from failhook.incident import Control, Proof
 from failhook.systemd.exit_status import status_name
 

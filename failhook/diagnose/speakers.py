@@ -8,9 +8,9 @@ it lives on, or after it has ended, is mostly beside the point.
 from __future__ import annotations
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE, OF_A_CHILD, is_consequence, says_nothing
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE, OF_A_CHILD, is_consequence, says_nothing
 
 
 def went_on_beside(case: Case, message: Message) -> bool:

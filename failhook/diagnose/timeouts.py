@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import FAILURE
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, quote
 from failhook.diagnose.manager import of_manager, program_of
 from failhook.diagnose.subjects import commands
+from failhook.diagnose.wording import FAILURE
 from failhook.incident import Phase
 from failhook.systemd.history import Line
 

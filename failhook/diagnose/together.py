@@ -7,7 +7,10 @@ import re
 from itertools import islice, takewhile
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.course import (
+from failhook.diagnose.finding import quote
+from failhook.diagnose.level import Level
+from failhook.diagnose.text import Message, continues
+from failhook.diagnose.wording import (
     FAILURE,
     FRAME,
     HARMLESS,
@@ -15,9 +18,6 @@ from failhook.diagnose.course import (
     says_nothing,
     without_advice,
 )
-from failhook.diagnose.finding import quote
-from failhook.diagnose.level import Level
-from failhook.diagnose.text import Message, continues
 
 _ANNOUNCES = re.compile(r"\b(?:the following|(?:listed|described) below)\b", re.IGNORECASE)
 # anyhow and eyre (Rust), and who writes like them: "Caused by:" and the causes, one a line.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from failhook.diagnose.course import NAMES_A_THING
 from failhook.diagnose.finding import Finding
+from failhook.diagnose.wording import NAMES_A_THING
 
 UNCLEAR = "it is unclear"
 _WHICH = {

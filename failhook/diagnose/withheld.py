@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import file_in, on_command_line, the_one
-from failhook.diagnose.course import FAILURE
 from failhook.diagnose.facts import HOME, USUAL, PathFact
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
 from failhook.diagnose.general import telling
@@ -22,6 +21,7 @@ from failhook.diagnose.place import OF_A_RUN, is_program_text, stands_at
 from failhook.diagnose.rights import forbidden
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE
 
 _CANNOT = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|failure|error)\b.{0,20}"

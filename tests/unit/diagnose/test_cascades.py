@@ -8,11 +8,11 @@ import re
 
 import pytest
 
-from failhook.diagnose.course import is_consequence, says_nothing
 from failhook.diagnose.facts import Facts
 from failhook.diagnose.finding import SAID
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import peel
+from failhook.diagnose.wording import is_consequence, says_nothing
 from tests.unit.diagnose.cases import (
     STARTED,
     case,
