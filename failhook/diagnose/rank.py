@@ -123,11 +123,11 @@ def _beside_it(case: Case, message: Message, *, is_crash: bool) -> float:
 
 def _came_after_a_fatal_one(case: Case, message: Message) -> bool:
     """Said, and called no error, when the program had already said what it dies of."""
-    first = case.once("the first fatal one", lambda: _first_fatal(case))
-    return message.level < Level.ERROR and 0 <= first < message.number
+    last = case.once("the last fatal one", lambda: _last_fatal(case))
+    return message.level < Level.ERROR and 0 <= last < message.number
 
 
-def _first_fatal(case: Case) -> int:
+def _last_fatal(case: Case) -> int:
     """The number of the last line that calls itself fatal and names a thing; -1 for none."""
     fatal = (
         one.number

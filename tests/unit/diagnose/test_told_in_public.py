@@ -167,6 +167,7 @@ def test_what_is_said_after_the_fatal_word_is_beside_the_point() -> None:
     touch = "touch: cannot touch '/var/lock/a': Permission denied"
     assert "core.se2" in sentence("-- Alert --", fatal, "Please check core.se2.", touch)
     assert "/var/lock/a" in sentence("-- Alert --", fatal.replace("Fatal Error: ", ""), touch)
+    assert "/var/lock/a" in sentence("-- Alert --", "Fatal Error: the worst has failed", touch)
 
 
 def test_what_a_child_says_is_passed_on_as_information() -> None:
@@ -174,6 +175,8 @@ def test_what_a_child_says_is_passed_on_as_information() -> None:
     end = "Error: failed to run mon: Failed to complete mkfs-mon0: exit status 1"
     assert "/srv/mon0/keyring" in sentence("2017-05-06 12:16:17.1 I | starting", child, end)
     assert "keyring" not in sentence(child, "ready", end.replace(": exit status 1", " of mon0"))
+    of_another = {"MESSAGE": child, "_PID": "77"}
+    assert "keyring" not in sentence("starting", of_another, end)
 
 
 def test_a_command_that_is_missing_in_no_file() -> None:

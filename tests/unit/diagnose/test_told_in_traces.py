@@ -115,6 +115,7 @@ def test_an_exception_below_an_error_is_that_errors() -> None:
     assert "/srv/acme/acme.db is corrupt" in sentence(head, why)
     elsewhere = {"MESSAGE": why, "_PID": "77"}
     assert "EPIC FAIL" in sentence(elsewhere, "[Info] App: starting", "[Info] App: ready", head)
+    assert "EPIC FAIL" in sentence("[Info] App: starting", head, elsewhere)
 
 
 def test_an_exception_that_was_one_elsewhere() -> None:
@@ -251,12 +252,14 @@ def test_the_first_of_two_errors_where_the_second_tells_how_a_child_ended() -> N
         "   @ ./loading.jl:1630 [inlined]",
         " [2] require(into::Module, mod::Symbol)",
         "   @ Base ./loading.jl:1611",
+        " [3] include(fname::String)",
+        "   @ Base.MainInclude ./client.jl:478",
         "ERROR: LoadError: failed process: Process(setenv(`julia -e '",
         "      using Pkg;",
         "      Pkg.update(; io = devnull);",
     )
     assert "Package Genie not found" in sentence(*lines)
-    assert "failed process: Process" in sentence("starting", *lines[6:])
+    assert "failed process: Process" in sentence("starting", *lines[8:])
 
 
 def test_what_it_says_before_it_aborts() -> None:
@@ -357,3 +360,12 @@ def test_a_traceback_is_nothing_that_it_was_about_to_do() -> None:
         "MemoryError",
     )
     assert "after" not in sentence(*lines) and "MemoryError" in sentence(*lines)
+
+
+def test_what_was_null_is_the_consequence_of_the_line_above() -> None:
+    first = "Unable to init the peer manager. System.IO.InvalidDataException: Malformed data"
+    second = "Step InitializeNetwork failed after 197ms System.NullReferenceException: Object reference not set to an instance of an object."
+    step = "   at Acme.Init.Steps.InitializeNetwork.{}()"
+    lines = (first, step.format("InitPeer"), second, step.format("Initialize"))
+    assert "Malformed data" in sentence("starting", "reading", "ready", *lines)
+    assert "InitializeNetwork failed" in sentence("starting", "reading", "ready", *lines[2:])
