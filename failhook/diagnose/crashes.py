@@ -49,7 +49,6 @@ _OF_ANOTHER = re.compile(
     re.IGNORECASE,
 )
 _TRACE = "Traceback (most recent call last)"
-_NEVER_ASKED = re.compile(r"exception was never retrieved")  # asyncio, when all is over
 _CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
@@ -143,8 +142,7 @@ def _how_sure(case: Case, crash: Crash) -> float:
         return GUESS + (0.12 if "{'EXIT'," in crash.message else 0.06)
     above = case.messages[max(0, crash.first - _ABOVE) : crash.first]
     logged = any(one.level >= Level.ERROR and NAMES_A_THING.search(one.text[:600]) for one in above)
-    late = any(_NEVER_ASKED.search(one.text) for one in above)
-    return SAID + 0.02 - (0.2 if late else 0.1 if logged or _another_told(case, crash) else 0.0)
+    return SAID + 0.02 - (0.1 if logged or _another_told(case, crash) else 0.0)
 
 
 def _another_told(case: Case, crash: Crash) -> bool:
@@ -152,8 +150,6 @@ def _another_told(case: Case, crash: Crash) -> bool:
     if not _OF_ANOTHER.search(crash.message):
         return False
     near = case.messages[max(0, crash.first - _BEFORE) : crash.first]
-    if any(_says_more(one) for one in near[-1:]):
-        return True
     near += case.messages[crash.last + 1 : crash.last + 1 + _BEFORE]
     return any(
         _says_more(one) and NAMES_A_THING.search(one.text[:600])

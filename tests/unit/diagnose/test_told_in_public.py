@@ -10,6 +10,7 @@ from typing import Any
 from tests.unit.diagnose.cases import (
     STARTED,
     case,
+    control,
     judge,
     process,
     sentence,
@@ -38,7 +39,12 @@ def test_a_process_that_comes_after_the_main_one_cleans_up() -> None:
     assert "iptables version" in judge(case(own, late, main=main)).summary
     spoke_before = {"MESSAGE": "loading", "_PID": "200"}
     assert "tpmrm0" in judge(case(spoke_before, own, late, main=process(lived=0.025))).summary
-    assert "tpmrm0" in judge(case("loading", late, main=main)).summary  # it complained of nothing
+    alone = judge(case("loading", late, main=main))  # the main one complained of nothing
+    assert alone.cause == "file-missing" and alone.confidence > 0.6
+    assert "tpmrm0" in judge(case(own, late, main=process(lived=0.5))).summary  # it lived on
+    assert "tpmrm0" in judge(case(own, late, "bye", main=main)).summary  # its words came late
+    post = control("ExecStopPost")
+    assert "tpmrm0" in judge(case(own, late, main=main, control=post)).summary  # that one failed
 
 
 def test_levels_of_tendermint() -> None:
@@ -168,6 +174,8 @@ def test_what_is_said_after_the_fatal_word_is_beside_the_point() -> None:
     assert "core.se2" in sentence("-- Alert --", fatal, "Please check core.se2.", touch)
     assert "/var/lock/a" in sentence("-- Alert --", fatal.replace("Fatal Error: ", ""), touch)
     assert "/var/lock/a" in sentence("-- Alert --", "Fatal Error: the worst has failed", touch)
+    went_on = [f"connected to peer {n}, ready" for n in range(4)]
+    assert "/var/lock/a" in sentence("-- Alert --", fatal, *went_on, touch)
 
 
 def test_what_a_child_says_is_passed_on_as_information() -> None:

@@ -62,6 +62,8 @@ def test_a_program_that_only_tells_how_another_one_ended() -> None:
     concrete = head.replace("starting java failed with [1]", "no licence in /etc/acme/key")
     assert "no licence in /etc/acme/key" in sentence(concrete, frame, "output:", why)
     assert "starting java failed with [1]" in sentence(head, frame, "output:", "nothing")
+    another = "the helper /srv/acme/bin/watch failed with [2]"
+    assert "starting java failed with [1]" in sentence(head, frame, "output:", another)
 
 
 def test_a_stack_overflow_of_dotnet_is_no_exception() -> None:
@@ -154,19 +156,6 @@ def test_what_a_program_said_before_it_aborted_stands_above_its_stack() -> None:
     assert "Couldn't find a valid ICU package" in sentence("started", said, *frames, **how)
     steps = [f"step {n} done" for n in range(12)]
     assert "ICU" not in sentence("started", said, *steps, **how)
-
-
-def test_a_task_whose_exception_nobody_asked_for() -> None:
-    error = "[ERROR] [launch]: Caught exception in launch: __init__() missing 1 required keyword-only argument: 'executable'"
-    task = (
-        "Task exception was never retrieved",
-        "Traceback (most recent call last):",
-        '  File "/opt/ros/launch/service.py", line 181, in process',
-        "    await self.process(event)",
-        "RuntimeError: Signal event received before the transport was available.",
-    )
-    assert "'executable'" in sentence(error, *task)
-    assert "RuntimeError: Signal event" in sentence("starting", *task)
 
 
 def test_frames_of_javascript_that_a_logger_has_trimmed() -> None:
