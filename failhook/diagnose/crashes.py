@@ -48,7 +48,7 @@ _OF_ANOTHER = re.compile(
     r"(?:[\[(]\d{1,3}[\])]|: \d{1,5}$|\b(?:code|status|with|rc)[ :=]{1,3}\d{1,3}\b|non-?zero)|\broot cause above\b",
     re.IGNORECASE,
 )
-_TRACE = "Traceback (most recent call last)"
+_NEVER_ASKED = re.compile(r"exception was never retrieved")  # asyncio, when all is over
 _CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
@@ -122,7 +122,6 @@ def _handled(case: Case, crash: Crash) -> str:
 
 def _after(crash: Crash, before: Sequence[Message]) -> str:
     """What it was about to do; else the last complaint that names a thing."""
-    before = [one for one in before if _TRACE not in one.text]
     last = [one for one in before if not is_consequence(one.text)][-1:]
     if last and last[0].level <= Level.TALK and _ABOUT_TO.match(last[0].text):
         return f", after “{quote(last[0].text, 120)}”"
@@ -142,7 +141,8 @@ def _how_sure(case: Case, crash: Crash) -> float:
         return GUESS + (0.12 if "{'EXIT'," in crash.message else 0.06)
     above = case.messages[max(0, crash.first - _ABOVE) : crash.first]
     logged = any(one.level >= Level.ERROR and NAMES_A_THING.search(one.text[:600]) for one in above)
-    return SAID + 0.02 - (0.1 if logged or _another_told(case, crash) else 0.0)
+    late = any(_NEVER_ASKED.search(one.text) for one in above)
+    return SAID + 0.02 - (0.2 if late else 0.1 if logged or _another_told(case, crash) else 0.0)
 
 
 def _another_told(case: Case, crash: Crash) -> bool:
@@ -152,17 +152,10 @@ def _another_told(case: Case, crash: Crash) -> bool:
     near = case.messages[max(0, crash.first - _BEFORE) : crash.first]
     near += case.messages[crash.last + 1 : crash.last + 1 + _BEFORE]
     return any(
-        _says_more(one) and NAMES_A_THING.search(one.text[:600])
+        FAILURE.search(one.text[:600]) and NAMES_A_THING.search(one.text[:600])
         for one in near
-        if not _OF_ANOTHER.search(one.text[:600])
+        if not is_consequence(one.text)
     )
-
-
-def _says_more(message: Message) -> bool:
-    """It complains, and not only of the end."""
-    text = message.text[:600]
-    is_talk = message.level in (Level.TALK, Level.WARNING) or HARMLESS.search(text)
-    return bool(FAILURE.search(text)) and not is_consequence(text) and not is_talk
 
 
 def _configuration(case: Case, crash: Crash) -> str:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 
-from failhook.diagnose import acts
+from failhook.diagnose import acts, read_only
 from failhook.diagnose.case import Case
 from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
 from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
-from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths, told_paths
 from failhook.diagnose.place import DATABASES, MADE, OF_A_RUN, SYSTEM_PLACES, place_in
 from failhook.diagnose.rights import forbidden, unmakeable
@@ -38,15 +37,6 @@ _DENIED = re.compile(
     r"permission denied|\bEACCES\b|\bEPERM\b|operation not permitted|access (?:is )?denied"
     r"|PermissionError|AccessDeniedException|errno[ =:]*13\b|os error 13\b|not (?:readable|writ(?:e)?able)"
     r"|is not writable|unable to write|cannot write|can't write|insufficient permissions?",
-    re.IGNORECASE,
-)
-_READ_ONLY = re.compile(
-    r"read-only file ?system|\bEROFS\b|errno[ =:]*30\b|os error 30\b", re.IGNORECASE
-)
-# Without the reason.
-_WRITE_FAILED = re.compile(
-    r"\b(?:can(?:no|')t|can not|couldn't|could not|unable to|fail(?:ed|ure)?(?: to)?|error(?: in)?)\b.{0,30}"
-    r"\b(?:creat|writ|mak|sav|renam|mkdir|remov|unlink|updat|back(?:ing)? up)\w{0,6}\b",
     re.IGNORECASE,
 )
 _OPEN_MODE = re.compile(
@@ -293,47 +283,6 @@ def _other_uids(case: Case) -> list[int]:
     return [uid for uid in case.facts.names if uid != 0]
 
 
-def read_only(case: Case, message: Message) -> Finding | None:
-    """A file system that is mounted read-only, or that a setting makes so."""
-    by_words = _READ_ONLY.search(message.text) is not None
-    if not by_words and not _WRITE_FAILED.search(message.text):
-        return None
-    paths = named_paths(case, message)
-    path = paths[0] if paths else ""
-    mount = case.mount(path) if path else None
-    if mount is not None and "ro" in mount.options.split(","):
-        return from_message(
-            case, message, "read-only",
-            what=f"{mount.point} is mounted read-only, {path} cannot be written: "
-            f"“{quote(message.text, 140)}”",
-            advice=f"mount -o remount,rw {mount.point}; the kernel does that to a damaged file "
-            "system: dmesg",
-            confidence=SEEN, more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")],
-        )  # fmt: skip
-    if not by_words:
-        return None if paths else _perhaps_protected(case, message)
-    setting = write_protected(case, path) if path else case.unit.get("ProtectSystem")
-    if setting is not None and setting not in ("no", "full", "yes"):
-        setting = setting if "=" in setting else f"ProtectSystem={setting}"
-        return sandboxed(case, message, path or "what it writes to", setting)
-    return from_message(
-        case, message, "read-only",
-        what=f"a file system is read-only: “{quote(message.text)}”", advice="mount | grep ' ro[, ]'",
-    )  # fmt: skip
-
-
-def _perhaps_protected(case: Case, message: Message) -> Finding | None:
-    """``Processing /srv/a.png`` / ``Can't back up the output file``: neither the reason nor the file;
-    the file above lies where the sandbox lets nobody write."""
-    if ERRNO.search(message.text) or ": " in message.text:
-        return None
-    for one in reversed(case.messages[max(0, message.number - 4) : message.number]):
-        for path in paths_in(one.raw) if one.pid == message.pid else ():
-            setting = write_protected(case, path)
-            return sandboxed(case, message, path, setting, SAID) if setting else None
-    return None
-
-
 def wrong_mode(case: Case, message: Message) -> Finding | None:
     """A file that its program refuses for its owner or mode."""
     if not _OPEN_MODE.search(message.text):
@@ -361,7 +310,7 @@ def locked(case: Case, message: Message) -> Finding | None:
         what=f"another instance runs, or left its lock behind: “{quote(together(case, message), 200)}”",
         advice="end the other instance; if there is none, remove the lock or pid file",
         confidence=SAID - (0.05 if NAMES_A_THING.search(message.text) else 0.09)
-        + (0.1 if _RUNS_ALREADY.search(message.text) and message.level >= Level.ERROR else 0.0),
+        + (0.1 if _RUNS_ALREADY.search(message.text) else 0.0),
     )  # fmt: skip
 
 
@@ -423,7 +372,7 @@ def _said(case: Case) -> list[Finding]:
         each(
             case,
             full,
-            read_only,
+            read_only.read_only,
             wrong_mode,
             *acts.REFUSED,
             denied,

@@ -48,6 +48,10 @@ _HEDGED = re.compile(
 )
 _EXCEPTION = re.compile(r"(?:[A-Za-z]\w{0,60}\.){1,8}\w{1,60}(?:Exception|Error): \S")
 _ENDED = re.compile(r"\bexit(?:ed)?(?: with)? (?:status|code)(?: code)?:? \d{1,3}\W{0,3}$")
+_LICENCE = re.compile(
+    r"\bno warranty\b|\b(?:welcome to|you may) redistribute\b|\bfree software[:;,.]|\bcopyright \(c\)",
+    re.IGNORECASE,
+)
 _ONLY_A_LINK = re.compile(r"https?://\S{1,300}")
 _FOR_MORE = re.compile(r"\blearn more\b", re.IGNORECASE)
 _NEAR = 6  # lines
@@ -131,10 +135,13 @@ def _is_its_exception(case: Case, message: Message) -> bool:
 
 
 def _is_only_place(message: Message) -> bool:
-    """Of the program's text."""
+    """A place in the program's text, a link, or a word of its licence."""
     text = message.text
     return bool(
-        FRAME.match(message.raw) or SOURCE_PLACE.match(text) or _ONLY_A_LINK.fullmatch(text)
+        FRAME.match(message.raw)
+        or SOURCE_PLACE.match(text)
+        or _ONLY_A_LINK.fullmatch(text)
+        or _LICENCE.search(text)
     )
 
 
@@ -184,12 +191,11 @@ def _a_child_told(case: Case, message: Message) -> bool:
     """It tells only that another one failed, and just above that one says what."""
     if not OF_A_CHILD.search(message.text[:600]):
         return False
-    above = case.messages[max(0, message.number - 4 * _NEAR) : message.number]
     return any(
         FAILURE.search(one.text[:600])
         and NAMES_A_THING.search(one.text[:600])
         and not is_consequence(one.text)
-        for one in [one for one in above if not FRAME.match(one.raw)][-_NEAR:]
+        for one in case.messages[max(0, message.number - _NEAR) : message.number]
     )
 
 

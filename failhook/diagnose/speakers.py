@@ -10,7 +10,13 @@ from __future__ import annotations
 from failhook.diagnose.case import Case
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import Message
-from failhook.diagnose.wording import FAILURE, OF_A_CHILD, is_consequence, says_nothing
+from failhook.diagnose.wording import (
+    FAILURE,
+    NAMES_A_THING,
+    OF_A_CHILD,
+    is_consequence,
+    says_nothing,
+)
 
 
 def went_on_beside(case: Case, message: Message) -> bool:
@@ -58,8 +64,20 @@ def _last_own(case: Case) -> int:
         and not is_consequence(one.text)
         and not says_nothing(one.text)
         and not OF_A_CHILD.search(one.text[:600])
+        and not _passes_on(case, one)
     )
     return max(own, default=-1)
+
+
+def _passes_on(case: Case, message: Message) -> bool:
+    """``ssh: connect to host a: Connection refused``, and right below it the main process's ``failed to
+    establish the session``, which names nothing: of what the other one has said."""
+    if not message.number or NAMES_A_THING.search(message.text[:600]):
+        return False
+    above = case.messages[message.number - 1]
+    text = above.text[:600]
+    told = FAILURE.search(text) and NAMES_A_THING.search(text)
+    return bool(told) and above.pid != message.pid
 
 
 def _late(case: Case) -> frozenset[str]:

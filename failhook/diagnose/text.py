@@ -222,8 +222,6 @@ def _is_level(match: re.Match[str], line: str) -> bool:
         return False
     if word in _PARTS and line[match.start()] not in "[(<*":
         return False
-    if word == "C" and match["end"].strip() == ":":  # Lua's word for a function written in C
-        return False
     if match["end"].strip() or line[match.start()] in "[(<*":
         return True
     return word.isupper() and len(word) > 2

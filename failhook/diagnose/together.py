@@ -42,6 +42,11 @@ _A_HINT = re.compile(
     r"\s{0,20}(?:did you mean|tips?\b|hints?\b|note\b|help\b|usage\b|try\b|for more|see\b|[|=^~]|-{1,3}> )",
     re.IGNORECASE,
 )
+# What it went on without was the last one.
+_NOTHING_LEFT = re.compile(
+    r"(?:there (?:is|are) )?no(?:ne)? .{1,60}\b(?:available|left|found|loaded|configured|usable|remain\w*)\b",
+    re.IGNORECASE,
+)
 # "...ignoring", on a line of its own.
 _TAKES_BACK = re.compile(
     r"\W{0,6}(?:ignor(?:ing|ed)|continuing|skipp(?:ing|ed))\W{0,6}$", re.IGNORECASE
@@ -120,9 +125,11 @@ def all_of_it(case: Case) -> str:
 
 def taken_back(case: Case, message: Message) -> bool:
     """``Unknown parameter "x"`` / ``Ignoring unknown parameter "x"``: the program went on."""
+    following = next(iter(case.messages[message.number + 1 : message.number + 2]), None)
+    if following is not None and _NOTHING_LEFT.match(following.text):
+        return False
     if HARMLESS.search(message.text[:500]) or case.course.did_without(message):
         return True
-    following = next(iter(case.messages[message.number + 1 : message.number + 2]), None)
     if following is not None and _TAKES_BACK.match(following.text):
         return True
     if following is None or not HARMLESS.search(following.text[:500]):

@@ -386,13 +386,12 @@ _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
 )  # fmt: skip
 
 
-# A traceback of another program, each line of which its supervisor puts something before.
+# A traceback, of another program mostly, that has something before each line or the first one.
 _INSIDE = re.compile(
     r"(?P<before>.{2,160}?)(?:Traceback \(most recent call last\):|panic: |thread '[^']{0,80}' panicked at "
     r"|Exception in thread \"|Unhandled exception\.)"
 )
 _DIGIT = re.compile(r"\d")
-_LEAST = 3  # lines
 
 
 def crashes(case: Case) -> tuple[Crash, ...]:
@@ -415,9 +414,8 @@ def _bare(messages: Sequence[Message]) -> Sequence[Message]:
         inside = _INSIDE.match(message.raw) if index >= until else None
         if inside is not None:
             lines = _all_after(inside["before"], messages[index:])
-            if len(lines) >= _LEAST:
-                until = index + len(lines)
-                bare[index:until] = lines
+            until = index + len(lines)
+            bare[index:until] = lines
     return bare
 
 

@@ -15,7 +15,7 @@ FAILURE = re.compile(
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:been )?(?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
-    r"|available|supported|configured|installed|defined|running|readable|writable|executable|an?)|too (?:many|few"
+    r"|available|supported|configured|installed|defined|specified|running|readable|writable|executable|an?)|too (?:many|few"
     r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
     r"|unterminated|unclosed|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
     re.IGNORECASE,
@@ -64,7 +64,7 @@ CONSEQUENCE = re.compile(
     r"|(?:cannot|could not|couldn't|unable to|failed to) (?:remove|unlink|delete)\b.{0,200}\bno such file"
     r"|failed with (?:result|exit)|see (?:the |\"|')|try (?:'|\"|`|--help)|usage:|for more info"
     r"|due to (?:a |the )?(?:previous |fatal )?errors?|errors? encountered|\bcontext cancel+ed\b|\b\d{1,6} (?:fatal )?(?:errors?|failures?)\b(?: (?:ha(?:s|ve) )?(?:occurred|found|detected|generated|reported)\b|[.!]?$)|see .{0,30}\babove|please (?:fix|check|see)"
-    r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|\bfailed process: Process\(|\bconfig(?:uration)? errors?\W{0,3}$|plugin initiali[sz]ation aborted|\binitiali[sz]ation (?:failed|aborted)\W{0,3}$)",
+    r"|(?:one or more|several|some) errors?|\.\.\. ?failed\b|check (?:the )?(?:sys)?logs?\b|unexplained error|see previous|unexpectedly closed|registration .{0,40}failed|\bfailed process: Process\(|\bconfig(?:uration)? errors?[:.!\s]{0,3}$|plugin initiali[sz]ation aborted|\binitiali[sz]ation (?:failed|aborted)\W{0,3}$)",
     re.IGNORECASE,
 )
 # "aborting because of a version mismatch": the end, with its reason.

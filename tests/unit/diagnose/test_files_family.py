@@ -8,7 +8,7 @@ import pytest
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.facts import Access, Facts, PathFact
-from tests.unit.diagnose.cases import UID, case, gone, there, what
+from tests.unit.diagnose.cases import UID, case, command, gone, sentence, there, what
 
 ENOENT = "open /srv/a/x: no such file or directory"
 EACCES = "open /srv/a/x: permission denied"
@@ -110,3 +110,14 @@ def test_what_is_found(cause: str, one: Case, said: str) -> None:
 @pytest.mark.parametrize(("cause", "one"), NOT_FOUND)
 def test_what_only_looks_like_it(cause: str, one: Case) -> None:
     assert what(one, cause) is None
+
+
+def test_what_could_not_be_written_stands_below_the_word_that_it_is_read_only() -> None:
+    said = "zip I/O error: Read-only file system"
+    below = "zip error: Could not create output file (/srv/site/etc.zip)"
+    strict = {"ProtectSystem": "strict"}
+    assert "/srv/site/etc.zip" in sentence(said, below, show=strict)
+    told = strict | {"ExecStart": command("/usr/bin/zip", "-r", "/srv/site/etc.zip", "apt")}
+    assert "/srv/site/etc.zip: ProtectSystem=strict" in sentence(said, show=told)
+    other = {"MESSAGE": below, "_PID": "77"}
+    assert "what it writes to" in sentence(said, other, show=strict)

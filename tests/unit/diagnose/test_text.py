@@ -7,7 +7,7 @@ import json
 import pytest
 
 from failhook.diagnose.level import Level, of_priority
-from failhook.diagnose.text import Message, peel, with_level
+from failhook.diagnose.text import Message, continues, peel, with_level
 from failhook.diagnose.together import taken_back, together
 from tests.unit.diagnose.cases import case
 
@@ -146,3 +146,21 @@ def test_lines_that_belong_together(lines: tuple[str, ...], said: str) -> None:
 def test_what_a_program_takes_back(lines: tuple[str, ...], back: bool) -> None:
     one = case(*lines)
     assert taken_back(one, one.messages[0]) is back
+
+
+def _line(raw: str, pid: str = "1", level: Level = Level.UNKNOWN) -> Message:
+    return Message(raw, raw, level, pid=pid)
+
+
+def test_where_a_sentence_goes_on_in_the_next_line() -> None:
+    above = _line("Error during the hole punch test. The block manager requires a")
+    below = "filesystem with hole punching support such as ext4 or xfs."
+    assert continues(above, _line(below))
+    assert not continues(above, _line(below, pid="2"))
+    assert not continues(above, _line(below, level=Level.ERROR))
+    assert not continues(above, _line("Filesystem with hole punching"))
+    assert not continues(_line(above.raw + " disk."), _line(below))
+    assert not continues(_line("It requires a"), _line(below))  # no line was broken there
+    assert not continues(_line("x" * 200 + " requires a"), _line(below))
+    timed = Message("12:00:01 " + above.raw, above.text, pid="1")
+    assert not continues(timed, _line(below))

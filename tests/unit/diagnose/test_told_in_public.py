@@ -40,7 +40,7 @@ def test_a_process_that_comes_after_the_main_one_cleans_up() -> None:
     spoke_before = {"MESSAGE": "loading", "_PID": "200"}
     assert "tpmrm0" in judge(case(spoke_before, own, late, main=process(lived=0.025))).summary
     alone = judge(case("loading", late, main=main))  # the main one complained of nothing
-    assert alone.cause == "file-missing" and alone.confidence > 0.6
+    assert alone.cause == "file-missing" and (alone.confidence or 0) > 0.6
     assert "tpmrm0" in judge(case(own, late, main=process(lived=0.5))).summary  # it lived on
     assert "tpmrm0" in judge(case(own, late, "bye", main=main)).summary  # its words came late
     post = control("ExecStopPost")
@@ -243,6 +243,10 @@ def test_what_a_program_said_that_left_no_process_behind() -> None:
     assert "left no process behind" in said and "it said “No sources found”" in said
     silent = judge(case("Using X", show=show, manager=manager, **how)).summary
     assert "left no process behind" in silent and "it said" not in silent
+    notify = judge(
+        case("No sources found", show={"Type": "notify"}, manager=manager, **how)
+    ).summary
+    assert "before it sent READY=1; it said “No sources found”" in notify
 
 
 PARAGRAPH = (
@@ -280,3 +284,46 @@ def test_levels_of_log4j_and_times_without_a_year() -> None:
         "10/27 16:45:00.377: [app] ERROR: Failed to initialize HSS (../src/app-init.c:28)",
     )
     assert "mongodb://localhost/shop" in sentence("Open daemon v1.0.0", *hss)
+
+
+def test_what_a_program_complained_of_whose_pid_file_did_not_come() -> None:
+    manager = (
+        STARTED,
+        "a.service: Can't open PID file /run/a.pid (yet?) after start: No such file or directory",
+        "a.service: start operation timed out. Terminating.",
+    )
+    show = {"Type": "forking", "PIDFile": "/run/a.pid", "TimeoutStartUSec": "90s"}
+    how: Any = {"result": "timeout", "exit_code": "killed", "exit_status": "TERM"}
+    said = judge(case("Can't initialise the library", show=show, manager=manager, **how)).summary
+    assert "/run/a.pid did not appear" in said and "Can't initialise the library" in said
+    calm = judge(case("ready to serve", show=show, manager=manager, **how)).summary
+    assert "/run/a.pid did not appear" in calm and "ready to serve" not in calm
+
+
+def test_a_licence_is_no_complaint() -> None:
+    lines = (
+        "SvxLink comes with ABSOLUTELY NO WARRANTY. This is free software, and you are",
+        "welcome to redistribute it in accordance with the terms and conditions in the licence.",
+        "Using the configuration file: /etc/a/repeater.conf",
+        "--- Using sample rate 48000Hz",
+        '*** ERROR: Logic TYPE not specified for logic "RepeaterLogik". Skipping...',
+        "*** ERROR: No logics available. Bailing out...",
+    )
+    assert "RepeaterLogik" in sentence(*lines)
+    went_on = "*** ERROR: cannot open the device /dev/radio0"
+    assert "/dev/radio0" in sentence(*lines[:5], went_on)
+    assert "the warranty of disk 3 has ended" in sentence(
+        "ready", "no disk left: the warranty of disk 3 has ended"
+    )
+
+
+def test_the_main_process_only_passes_on_what_its_helper_said() -> None:
+    helper = {
+        "MESSAGE": "ssh: connect to host jump.example port 2200: Connection refused",
+        "_PID": "200",
+    }
+    main = "c : fatal: failed to establish ssh session (2)"
+    said = judge(case("starting", helper, main, main=process()))
+    assert said.cause == "connection-refused" and "jump.example" in said.summary
+    own = "c : fatal: no route for /srv/net/office"
+    assert "/srv/net/office" in judge(case("starting", helper, own, main=process())).summary

@@ -5,7 +5,7 @@ The lines are made up in the shape of theirs. Each with a near miss: the same wo
 """
 # ruff: noqa: E501 - messages are as long as they are
 
-from tests.unit.diagnose.cases import case, command, found, sentence
+from tests.unit.diagnose.cases import case, command, found, judge, sentence
 
 
 def test_what_was_not_there_another_line_said() -> None:
@@ -64,6 +64,8 @@ def test_a_program_that_only_tells_how_another_one_ended() -> None:
     assert "starting java failed with [1]" in sentence(head, frame, "output:", "nothing")
     another = "the helper /srv/acme/bin/watch failed with [2]"
     assert "starting java failed with [1]" in sentence(head, frame, "output:", another)
+    talk = "INFO: cannot find /srv/acme/colours"
+    assert "starting java failed with [1]" in sentence(head, frame, "output:", talk)
 
 
 def test_a_stack_overflow_of_dotnet_is_no_exception() -> None:
@@ -183,6 +185,9 @@ def test_an_error_does_not_announce_a_traceback() -> None:
     told = {"ExecStart": command("/usr/sbin/a", "/etc/a/optimus.conf")}
     said = sentence("[43] INFO: reading /etc/a/optimus.conf", *lines, show=told)
     assert "Cannot find header for section [optimus]" in said and "Traceback" not in said
+    for head in ("Startup failed", "[45] ERROR: the daemon of optimus has failed to come up"):
+        said = sentence("[43] INFO: reading /etc/a/optimus.conf", head, *lines[1:], show=told)
+        assert "Cannot find header for section [optimus]" in said and "Traceback" not in said
 
 
 def test_perl_whose_line_was_cut_off() -> None:
@@ -358,3 +363,43 @@ def test_what_was_null_is_the_consequence_of_the_line_above() -> None:
     lines = (first, step.format("InitPeer"), second, step.format("Initialize"))
     assert "Malformed data" in sentence("starting", "reading", "ready", *lines)
     assert "InitializeNetwork failed" in sentence("starting", "reading", "ready", *lines[2:])
+
+
+def test_a_traceback_that_begins_behind_other_words() -> None:
+    lines = (
+        "web: Traceback (most recent call last):",
+        '  File "/srv/shop/app.py", line 3, in load',
+        "ValueError: no colour in /srv/shop/colours",
+    )
+    assert judge(case("ready", *lines)).cause == "crash-python"
+
+
+def test_what_erlang_ended_with_counts_more_than_that_it_ended() -> None:
+    report = "[error] [<0.123.0>] {error_report,<0.59.0>,"
+    terms = "{\"init terminating in do_boot\",{{badmatch,{error,{bad_return,{{couch,start,[]},{'EXIT',{undef,[{crypto,rand_bytes,[16],[]}]}}}}}}}}"
+    assert judge(case("starting", report, terms)).cause == "crash-erlang"
+    assert "rand_bytes" in sentence("starting", report, terms)
+
+
+def test_lines_of_other_processes_are_no_part_of_a_trace() -> None:
+    first = {"MESSAGE": 'server at "192.0.2.9" gave no answer', "_PID": "77"}
+    second = "\tIs the server running? at /srv/perl5/DBI.pm line 1639."
+    assert "192.0.2.9" not in sentence(first, second)
+    code = {"MESSAGE": "1 │ . = pase_syslog!(x)", "_PID": "77"}
+    label = ("  │     ^^^^^^^^^^^", "  │     undefined function")
+    assert "pase_syslog" not in sentence("Loading", "from a", "and b", code, *label)
+    assert "crash-dotnet" not in found(case("Acme.SomeException: it went wrong", "ready"))
+
+
+def test_a_task_whose_exception_nobody_asked_for() -> None:
+    error = "[ERROR] [launch]: Caught exception in launch: __init__() missing 1 required keyword-only argument: 'executable'"
+    between = ("[INFO] [state-1]: process started with pid [17894]", "[INFO] [state-1]: it goes on")
+    task = (
+        "Task exception was never retrieved",
+        "Traceback (most recent call last):",
+        '  File "/srv/ros/launch/service.py", line 181, in process',
+        "    await self.process(event)",
+        "RuntimeError: Signal event received before the transport was available.",
+    )
+    assert "'executable'" in sentence(error, *between, *task)
+    assert "RuntimeError: Signal event" in sentence(error, *between, *task[1:])

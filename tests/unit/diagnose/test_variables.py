@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Variables of a command line that nothing sets."""
 
+from typing import Any
+
 from failhook.diagnose.environment import names_set, unset
 from failhook.diagnose.facts import Facts
-from tests.unit.diagnose.cases import PROGRAM, case, command, control, judge
+from tests.unit.diagnose.cases import PROGRAM, case, command, control, found, judge
 
 
 def test_a_variable_that_is_not_set() -> None:
@@ -34,6 +36,10 @@ def test_a_variable_that_is_not_set_where_systemd_does_not_say_so() -> None:
         assert said.cause == "variable-unset"
         assert "ExecStart= uses $TARGET, which is not set" in said.summary
     assert judge(case(words, show=show)).cause != "variable-unset"
+    stop = {"ExecStart": command(PROGRAM, "-v"), "ExecStop": command(PROGRAM, "${TARGET}")}
+    assert judge(case(words, show=stop, facts=facts)).cause != "variable-unset"
+    clean: Any = {"exit_code": "exited", "exit_status": "0"}
+    assert "variable-unset" not in found(case(words, show=show, facts=facts, **clean))
     shell = {"ExecStart": command("/bin/sh", "-c", "cp ${TARGET}")}
     assert judge(case(words, show=shell, facts=facts)).cause != "variable-unset"
     told = ("colour='' is no colour", "no argument of it")
