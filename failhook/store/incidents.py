@@ -234,6 +234,11 @@ class Store:
         """The index after the truth; where it cannot (a full disk) it is thrown away instead."""
         try:
             self.index.put(name, incident)
+            if (
+                self.index.is_replaced
+            ):  # perhaps by one that was made before this record was written
+                self.close()
+                self.index.put(name, incident)
             if new:
                 self.index.mark_seen()
             if self.index.in_memory:  # the file, if there is one, knows nothing of it

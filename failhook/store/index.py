@@ -101,6 +101,7 @@ class Index:
                 raise
             path.unlink(missing_ok=True)
             self._db = self._connect()
+        self._file = self._identity()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path or ":memory:", timeout=10.0, isolation_level=None)
@@ -120,6 +121,19 @@ class Index:
             db.close()
             raise
         return db
+
+    def _identity(self) -> tuple[int, int] | None:
+        if self._path is None:
+            return None
+        with contextlib.suppress(OSError):
+            found = self._path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    @property
+    def is_replaced(self) -> bool:
+        """Somebody threw the file away that is open here: what is put into it nobody will see."""
+        return self._path is not None and self._identity() != self._file
 
     @property
     def in_memory(self) -> bool:

@@ -175,6 +175,23 @@ def test_index_deleted_or_replaced_while_it_is_open(store: Store, where: Places)
     assert len(_names(where)) == 5
 
 
+def test_index_made_anew_by_another_process_while_it_is_open(
+    store: Store, where: Places, again: list[Store]
+) -> None:
+    """As a runner does whose own is in memory, since its disk was read-only for a while: what is
+    recorded after that stands in the new one, and not in a file that has no name any more."""
+    one, *_ = _fill(store)
+    assert len(store.rows()) == 5
+    again += [Store(where), Store(where)]
+    again[0].discard_index()
+    assert len(again[1].rows()) == 5
+    store.save(replace(one, pinned=True))
+    (row,) = [row for row in Store(where).rows() if row.id == one.id]
+    assert row.pinned
+    (row,) = [row for row in store.rows() if row.id == one.id]
+    assert row.pinned
+
+
 def test_index_damaged_in_the_middle(store: Store, where: Places) -> None:
     names = [store.directory(one).name for one in _fill(store, 30)]
     store.close()
