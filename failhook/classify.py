@@ -243,7 +243,15 @@ def _is_of_others(line: Line) -> bool:
         _is_managers(line)
         or line.get("SYSLOG_IDENTIFIER") == "failhook"
         or line.get("MESSAGE_ID") == COREDUMP
+        or _is_remark(line)
     )
+
+
+def _is_remark(line: Line) -> bool:
+    """What systemd's own child remarks, from 254 on, at every start of a unit that uses a variable
+    which is not set: it stands for no failure (exec-invoke.c)."""
+    name = line.get("SYSLOG_IDENTIFIER") or ""
+    return name.startswith("(") and ": Referenced but unset environment variable " in line.message
 
 
 def normalised(words: Sequence[str]) -> str:

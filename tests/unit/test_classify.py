@@ -149,6 +149,19 @@ def test_last_words_are_the_programs_own() -> None:
     assert dying_words([coloured]) == ("ERROR no table",)
 
 
+def test_a_remark_of_systemds_child_is_none_of_the_last_words() -> None:
+    remark = (
+        "a.service: Referenced but unset environment variable evaluates to an empty string: OPTIONS"
+    )
+    fields = {"_PID": "7", "SYSLOG_IDENTIFIER": "(a)"}
+    own = Line(2.0, "no such table", {"_PID": "7", "SYSLOG_IDENTIFIER": "a"})
+    assert dying_words([Line(1.0, remark, fields), own]) == ("no such table",)
+    failed = "a.service: Failed at step EXEC spawning /srv/a: No such file or directory"
+    assert dying_words([Line(1.0, failed, fields)]) == (failed,)
+    program = {"_PID": "7", "SYSLOG_IDENTIFIER": "a"}
+    assert dying_words([Line(1.0, remark, program)]) == (remark,)
+
+
 def test_last_words_of_a_log_file() -> None:
     text = "".join(f"line {number}\n\n" for number in range(20)) + "\x1b[31mFATAL\x1b[0m no table\n"
     words = dying_words_of_file(text)
