@@ -249,9 +249,9 @@ def _is_of_others(line: Line) -> bool:
 
 def _is_remark(line: Line) -> bool:
     """What systemd's own child remarks, from 254 on, at every start of a unit that uses a variable
-    which is not set: it stands for no failure (exec-invoke.c)."""
+    which is not set: it stands for no failure."""
     name = line.get("SYSLOG_IDENTIFIER") or ""
-    return name.startswith("(") and ": Referenced but unset environment variable " in line.message
+    return name.startswith("(") and history.UNSET in line.message
 
 
 def normalised(words: Sequence[str]) -> str:

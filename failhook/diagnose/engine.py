@@ -92,7 +92,7 @@ def examine(
     subjects = find(blind.unit, said, sorted(uids, reverse=True))
     subjects = with_configuration(subjects, blind.unit, blind.messages)
     more = relative.asked(blind)
-    known = names_set(environment, blind.unit.get("PassEnvironment") or "")
+    known = names_set(environment, blind.unit)
     paths = (*subjects.paths, *more)
     subjects = replace(subjects, paths=paths, words=words, variables_set=known)
     seen = facts.dump(look(subjects, machine=machine))

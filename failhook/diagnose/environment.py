@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from failhook.mask.quoting import split_words
+from failhook.diagnose.subjects import commands, variables_in
+from failhook.systemd.environment_file import assignments, is_name, parse
+from failhook.systemd.unit import UnitState
 
 # What systemd sets (systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager").
 _OF_SYSTEMD = frozenset((
@@ -18,19 +20,23 @@ _OF_SYSTEMD = frozenset((
     "EXIT_STATUS", "PIDFILE", "REMOTE_ADDR", "REMOTE_PORT", "MEMORY_PRESSURE_WATCH",
     "MEMORY_PRESSURE_WRITE", "FDSTORE", "DEBUG_INVOCATION",
 ))  # fmt: skip
+_IS_PATTERN = re.compile(r"[*?\[]")  # glob(7)
 _OF_A_CLASS = ("MONITOR_", "TRIGGER_", "XDG_", "DBUS_", "LC_")
-_SETS = re.compile(r"^\s{0,40}(?:export\s{1,8})?(?P<name>[A-Za-z_]\w{0,200})=", re.MULTILINE)
 
 
-def names_set(environment: str, passed: str) -> tuple[str, ...]:
-    """The names that ``Environment=`` and ``PassEnvironment=`` have; of values nothing is kept."""
-    words = split_words(environment) or []
-    return tuple(dict.fromkeys([*(word.partition("=")[0] for word in words), *passed.split()]))
+def names_set(environment: str, state: UnitState) -> tuple[str, ...]:
+    """The names that ``environment``, which is the unit's ``Environment=``, and ``PassEnvironment=``
+    have. Where a file is named by a pattern, which is not looked for, it may set any that is used."""
+    names = [name for name, _ in assignments(environment)]
+    names += (state.get("PassEnvironment") or "").split()
+    if _IS_PATTERN.search(state.get("EnvironmentFiles") or ""):
+        names += [name for _, _, argv in commands(state) for name in variables_in(argv)]
+    return tuple(dict.fromkeys(names))
 
 
 def unset(used: Iterable[str], known: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
     """Of the variables ``used``, those that are not ``known`` and that no environment file sets."""
-    there = {*known, *(match["name"] for text in files for match in _SETS.finditer(text))}
+    there = {*known, *(name for text in files for name, _ in parse(text) if is_name(name))}
     return tuple(
         name
         for name in used

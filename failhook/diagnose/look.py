@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from failhook.diagnose.environment import unset
 from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.machine import Machine
 from failhook.diagnose.place import SYSTEM_PLACES, Place
@@ -92,7 +93,7 @@ def look(subjects: Subjects, *, system: bool = True, machine: Machine | None = N
         including=machine.including(configurations) if subjects.lone_lines else (),
         foreign=foreign,
         upgrading=_upgrading(),
-        unset=machine.unset(subjects),
+        unset=_unset(machine, subjects),
         machine=os.uname().machine,
         words=subjects.words,
     )
@@ -186,6 +187,16 @@ def _addresses() -> tuple[str, ...]:
     except (OSError, ValueError, IndexError):
         pass
     return tuple(dict.fromkeys(found))[:40]
+
+
+def _unset(machine: Machine, subjects: Subjects) -> tuple[str, ...]:
+    """The variables of the command lines that nothing sets; none where one of the files that may set
+    them is not read here."""
+    texts = {file: machine.text(file) for file in subjects.environment_files}
+    hidden = (file for file, text in texts.items() if text is None)
+    if any(machine.path(file, ()).kind != "missing" for file in hidden):
+        return ()
+    return unset(subjects.variables, subjects.variables_set, filter(None, texts.values()))
 
 
 def _upgrading() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from failhook.diagnose import elf, environment, tongue
+from failhook.diagnose import elf, tongue
 from failhook.diagnose.certificate import validity
 from failhook.diagnose.config_file import configurations_of, includes_others, paths_of, users_of
 from failhook.diagnose.endpoints import MOST, endpoints_of, is_code, sets_secret
@@ -204,19 +204,14 @@ class Machine:
             found += configurations_of(text, subjects.variables)
         return list(dict.fromkeys(found))[:_MAX_CONFIGURATIONS]
 
-    def unset(self, subjects: Subjects) -> tuple[str, ...]:
-        """The variables of the command lines that nothing sets."""
-        texts = [text for _, text in self._environment_files(subjects)]
-        return environment.unset(subjects.variables, subjects.variables_set, texts)
-
     def words(self, environment: str) -> dict[str, str]:
         """The errors of the system in the language of a unit with that environment."""
-        defaults = [self._text(file) or "" for file in tongue.DEFAULTS]
+        defaults = [self.text(file) or "" for file in tongue.DEFAULTS]
         return tongue.words_of(tongue.languages_of(environment, defaults), self._open)
 
     def _environment_files(self, subjects: Subjects) -> Iterator[tuple[str, str]]:
         for file in subjects.environment_files:
-            text = self._text(file)
+            text = self.text(file)
             if text is not None:
                 yield file, text
 
@@ -283,7 +278,7 @@ class Machine:
         other settings name may well be missing (ConditionPathExists=), and has causes of its own."""
         found: list[str] = []
         for file in islice(unit_files, _MAX_FILES):
-            lines = (self._text(file) or "").splitlines()
+            lines = (self.text(file) or "").splitlines()
             kept = [line if line.startswith("Environment=") else "" for line in lines]
             self._contents[file] = "\n".join(kept)
             found += [file] if any(kept) else []
@@ -314,12 +309,13 @@ class Machine:
         """The content of those that only root writes."""
         for file in islice(dict.fromkeys(files), _MAX_FILES):
             if file not in self._contents:
-                self._contents[file] = self._text(file)
+                self._contents[file] = self.text(file)
             text = self._contents[file]
             if text is not None and time.thread_time() < self._until:
                 yield file, text
 
-    def _text(self, file: str) -> str | None:
+    def text(self, file: str) -> str | None:
+        """The content of a file that only root writes; None of any other."""
         fact = self.path(file, ())
         if fact.kind != "file" or fact.owner != "root" or (fact.mode or 0) & 0o022:
             return None

@@ -8,20 +8,19 @@ without. So it is a cause only where the program misses a word (systemd.service(
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails
+from failhook.diagnose.place import place_in
 from failhook.diagnose.subjects import INTERPRETER, commands, variables_in
+from failhook.diagnose.text import Message
 from failhook.incident import Proof
+from failhook.systemd.history import UNSET
 
-# exec-invoke.c of systemd
-_UNSET = re.compile(
-    r"Referenced but unset environment variable evaluates to an empty string: (?P<names>\w[\w, ]{0,200})"
-)
+_UNSET = re.compile(rf"{UNSET}(?P<names>\w[\w, ]{{0,200}})")
 _MISSES_A_WORD = re.compile(
-    r"\b(?:missing|expects?|requires?|needs?|too few|not enough|no|after|without)\b.{0,40}"
-    r"\b(?:arguments?|operands?|parameters?|values?)\b"
+    r"\b(?:missing|expects?|requires?|needs?|too few|not enough|no)\b.{0,40}\b(?:arguments?|operands?)\b"
     r"|(?<![\w'=])''(?![\w'])|(?<![\w\"=])\"\"(?![\w\"])|[‘“][’”]",
     re.IGNORECASE,
 )
@@ -33,9 +32,8 @@ def _look(case: Case) -> Iterator[Finding]:
     names = list(dict.fromkeys([*_by_systemd(case), *_by_facts(case)]))
     if not names or not case.ended_badly:
         return
-    misses = any(_MISSES_A_WORD.search(one.raw[:600]) for one in case.messages)
-    usage = any(_USAGE.match(one.text) for one in case.messages[:_FIRST])
-    if not (misses or usage or case.silent):
+    missing = [one for one in case.messages if _misses_a_word(one)]
+    if not missing and not any(_USAGE.match(one.text) for one in case.messages[:_FIRST]):
         return
     shown = " and ".join(f"${name}" for name in names[:3])
     verb = "are" if len(names) > 1 else "is"
@@ -43,7 +41,7 @@ def _look(case: Case) -> Iterator[Finding]:
     yield Finding(
         "variable-unset", fails(case, what),
         "set it (Environment=, EnvironmentFile=), or take it out of the command line",
-        SAID + 0.06 if misses else LIKELY + 0.05, tuple(_proofs(case, shown)),
+        SAID + 0.04 if missing else LIKELY + 0.05, tuple(_proofs(case, shown, missing[:1])),
     )  # fmt: skip
 
 
@@ -59,14 +57,18 @@ def _by_facts(case: Case) -> Iterator[str]:
             yield from (name for name in variables_in(argv) if name in case.facts.unset)
 
 
-def _proofs(case: Case, shown: str) -> Iterator[Proof]:
+def _misses_a_word(message: Message) -> bool:
+    """Of its command line, not of a line of its configuration."""
+    return bool(_MISSES_A_WORD.search(message.raw[:600])) and place_in(message.text) is None
+
+
+def _proofs(case: Case, shown: str, missing: Sequence[Message]) -> Iterator[Proof]:
     line = next((one for one in case.setup if _UNSET.search(one.message)), None)
     if line is not None:
         yield case.proof_of(line.message)
     else:
         yield case.checked(f"{shown}: in no Environment= and no EnvironmentFile=")
-    said = (one for one in case.messages if _MISSES_A_WORD.search(one.raw[:600]))
-    yield from (case.proof(one) for one in list(said)[:1])
+    yield from map(case.proof, missing)
 
 
 CAUSES = (Cause("variable-unset", "a variable of the command line that is not set", _look),)

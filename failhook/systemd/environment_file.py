@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The format of ``EnvironmentFile=``, read as systemd reads it: systemd.exec(5), tried on 252."""
+"""Environment= and ``EnvironmentFile=``, as systemd reads them: systemd.exec(5); tried on 252."""
 
 from __future__ import annotations
 
 import re
 
+from failhook.mask.quoting import split_words
+
+# A name that systemd takes: what is no such one it ignores ("export NAME=…" in a file).
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ASSIGNMENT = re.compile(rf"({_NAME.pattern})=(.*)", re.DOTALL)
 _ENTRY = re.compile(r"[ \t\r]*(?:[#;][^\n]*|([^=\n]+)=[ \t\r]*)")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\Z)', re.DOTALL)
 _SINGLE = re.compile(r"'([^']*)(?:'|\Z)")
@@ -28,6 +33,17 @@ def parse(content: str) -> list[tuple[str, str]]:
         value, place = _value(content, head.end())
         found.append((head[1].rstrip(), value))
     return found
+
+
+def assignments(text: str) -> list[tuple[str, str]]:
+    """Names and values of ``Environment=``, in their order; what is no assignment is left out."""
+    words = split_words(text) or []
+    return [(found[1], found[2]) for word in words if (found := _ASSIGNMENT.fullmatch(word))]
+
+
+def is_name(text: str) -> bool:
+    """systemd sets a variable that is called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _value(content: str, place: int) -> tuple[str, int]:

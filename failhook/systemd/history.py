@@ -22,6 +22,8 @@ STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
 RELOADING = "d34d037fff1847e6ae669a370e694725"
 RELOADED = "7b05ebc668384222baa8881179cfda54"
 RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
+# Of the manager's child, exec-invoke.c, from version 254 on; it has no MESSAGE_ID either.
+UNSET = "Referenced but unset environment variable evaluates to an empty string: "
 START_LIMIT_TEXT = "Start request repeated too quickly"  # systemd gives it no MESSAGE_ID
 
 

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from failhook import files, proc
 from failhook.mask import assign, names
-from failhook.mask.quoting import split_words, unescape
+from failhook.mask.quoting import unescape
 from failhook.mask.unit_text import CREDENTIAL, ENVIRONMENT, mask_environment_file, mask_unit_text
 from failhook.redact import Known
 from failhook.systemd import environment_file
@@ -44,7 +44,6 @@ _STORES = (
     "usr/lib/credstore",
 )
 _SETTING = re.compile(r"[ \t]*([A-Za-z]+)[ \t]*=[ \t]*(.*)")
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 # What an ordinary variable may hold without being a secret.
 _PLAIN_NAME = re.compile(
@@ -103,10 +102,10 @@ class _Unit:
             for path in state.unit_files
             for name, value in _settings(_read(root, path))
         ]
-        environment = [*_assignments(state.properties.get("Environment", ""))]
+        environment = [*environment_file.assignments(state.properties.get("Environment", ""))]
         for name, value in settings:
             if name == "Environment":
-                environment += _assignments(value.replace("%%", "%"))
+                environment += environment_file.assignments(value.replace("%%", "%"))
         for line in state.properties.get("EnvironmentFiles", "").split("\n"):
             for path in _matching(root, re.sub(r" \(ignore_errors=\w+\)$", "", line)):
                 content = _read(root, path).decode("utf-8", "surrogateescape")
@@ -142,11 +141,6 @@ def _settings(content: bytes) -> Iterator[tuple[str, str]]:
         pending = ""
         if setting is not None:
             yield setting[1], setting[2]
-
-
-def _assignments(text: str) -> list[tuple[str, str]]:
-    words = split_words(text) or []
-    return [(found[1], found[2]) for word in words if (found := _ASSIGNMENT.fullmatch(word))]
 
 
 def _of_environment(pairs: Iterable[tuple[str, str]]) -> Iterator[Known]:

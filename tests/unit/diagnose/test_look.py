@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -240,6 +241,19 @@ def test_what_a_variable_of_the_command_line_names_and_is_not_there(tmp_path: Pa
     assert seen.absent == {f"{tmp_path}/gone.img": f"{default}:2"}
     os.chown(default, 65534, 65534)
     assert _look(environment_files=(str(default),), variables=used).absent == {}
+
+
+@ROOTED
+def test_variables_that_nothing_sets(tmp_path: Path) -> None:
+    default, gone = tmp_path / "default", str(tmp_path / "gone")
+    default.write_text("COLOUR=red\n")
+    default.chmod(0o644)
+    used: Any = {"variables": ("COLOUR", "SIZE", "KIND"), "variables_set": ("KIND",)}
+    files = (str(default), gone)
+    assert _look(environment_files=files, **used).unset == ("SIZE",)
+    assert _look(environment_files=(gone,), **used).unset == ("COLOUR", "SIZE")
+    default.chmod(0o664)  # somebody else may write it: it is not read, and may set all of them
+    assert _look(environment_files=files, **used).unset == ()
 
 
 @ROOTED

@@ -19,7 +19,8 @@ def test_a_variable_that_is_not_set() -> None:
     assert said.cause == "variable-unset"
     assert "ExecStop= uses $MAINPID, which is not set" in said.summary
     both = noted.replace("MAINPID", "HOST, PORT")
-    assert "$HOST and $PORT, which are not set" in judge(case(setup=[both])).summary
+    said = judge(case("a: missing operand", setup=[both]))
+    assert "$HOST and $PORT, which are not set" in said.summary
     # Hardly any unit has all of them set.
     assert judge(case("cannot open /srv/a: it is a pipe", setup=[noted])).cause != "variable-unset"
 
@@ -47,17 +48,28 @@ def test_a_variable_that_is_not_set_where_systemd_does_not_say_so() -> None:
 
 
 def test_which_variables_are_set() -> None:
-    known = names_set('LANG=C "COLOUR=a red one" EMPTY=', "HTTP_PROXY")
+    unit = case(show={"PassEnvironment": "HTTP_PROXY"}).unit
+    known = names_set('LANG=C "COLOUR=a red one" EMPTY=', unit)
     assert known == ("LANG", "COLOUR", "EMPTY", "HTTP_PROXY")
-    files = ("# OFF=1\nA_FILE=x\nexport OF_A_SHELL=y\n",)
-    used = (
-        "COLOUR",
-        "HTTP_PROXY",
-        "A_FILE",
-        "OF_A_SHELL",
-        "OFF",
-        "MAINPID",
-        "MONITOR_UNIT",
-        "NONE",
-    )
-    assert unset(used, known, files) == ("OFF", "NONE")
+    files = ("# OFF=1\nA_FILE=x\nexport OF_A_SHELL=y\nQUOTED='a\nINSIDE=b'\n",)
+    used = ("COLOUR", "HTTP_PROXY", "A_FILE", "OF_A_SHELL", "OFF", "INSIDE", "MAINPID")
+    assert unset(("MONITOR_UNIT",), known, files) == ()
+    # systemd takes no "export" for a part of a name, and ignores what is no name.
+    assert unset(used, known, files) == ("OF_A_SHELL", "OFF", "INSIDE")
+    pattern = {
+        "ExecStart": command(PROGRAM, "$OPTIONS"),
+        "EnvironmentFiles": "/etc/a.d/*.env (ignore_errors=no)",
+    }
+    assert names_set("", case(show=pattern).unit) == ("OPTIONS",)
+
+
+def test_optional_variables_are_none_of_the_cause() -> None:
+    """Most units of Debian use one that nobody sets."""
+    show = {"ExecStart": command(PROGRAM, "$OPTIONS")}
+    facts = Facts(unset=("OPTIONS",))
+    assert "variable-unset" not in found(case(show=show, facts=facts))  # it is silent
+    of_its_configuration = "/etc/a.conf:3: directive colour requires an argument"
+    assert "variable-unset" not in found(case(of_its_configuration, show=show, facts=facts))
+    assert "variable-unset" not in found(case("no value for colour", show=show, facts=facts))
+    usage = found(case("Usage: a -c FILE", show=show, facts=facts))["variable-unset"]
+    assert usage.confidence < 0.7
