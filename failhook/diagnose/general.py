@@ -26,6 +26,7 @@ from failhook.diagnose.together import (
 )
 from failhook.diagnose.wording import (
     DONE_BEFORE,
+    ENDED_WITH,
     FAILURE,
     FRAME,
     GAVE_UP,
@@ -47,7 +48,6 @@ _HEDGED = re.compile(
     re.IGNORECASE,
 )
 _EXCEPTION = re.compile(r"(?:[A-Za-z]\w{0,60}\.){1,8}\w{1,60}(?:Exception|Error): \S")
-_ENDED = re.compile(r"\bexit(?:ed)?(?: with)? (?:status|code)(?: code)?:? \d{1,3}\W{0,3}$")
 _LICENCE = re.compile(
     r"\bno warranty\b|\b(?:welcome to|you may) redistribute\b|\bfree software[:;,.]|\bcopyright \(c\)",
     re.IGNORECASE,
@@ -117,7 +117,7 @@ def _a_child_said(case: Case, message: Message) -> bool:
     if not FAILURE.search(text) or not NAMES_A_THING.search(text):
         return False
     return any(
-        one.level >= Level.ERROR and one.pid == message.pid and _ENDED.search(one.text[:600])
+        one.level >= Level.ERROR and one.pid == message.pid and ENDED_WITH.search(one.text[:600])
         for one in case.messages[message.number + 1 : message.number + 1 + _NEAR]
     )
 

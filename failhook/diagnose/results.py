@@ -184,10 +184,12 @@ def _crashed(case: Case, program: str, signal: str) -> Finding:
 def _complaint(case: Case) -> str:
     """What it complained of just before."""
     last = [one for one in case.messages if not FRAME.match(one.raw)][-_JUST_BEFORE:]
-    named = [one for one in last if FAILURE.search(one.text) and NAMES_A_THING.search(one.text)]
-    best = [one for _, one in telling(case, last)]
-    grave = [one for _, one in telling(case, case.messages) if one.level >= Level.ERROR]
-    return next((one.text for one in (*reversed(named), *best, *grave)), "")
+    for one in reversed(last):
+        if FAILURE.search(one.text) and NAMES_A_THING.search(one.text):
+            return one.text
+    best = telling(case, last)
+    grave = [pair for pair in telling(case, case.messages) if pair[1].level >= Level.ERROR]
+    return next((one.text for _, one in (*best, *grave)), "")
 
 
 def _core_of_main(case: Case) -> Core | None:

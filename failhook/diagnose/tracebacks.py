@@ -298,9 +298,9 @@ def _jruby(messages: Sequence[Message]) -> Iterator[Crash]:
     """As Java's, but with Ruby's functions and files."""
     for index, message in enumerate(messages[:-1]):
         head = _JRUBY.match(message.text)
-        steps = [m for one in messages[index + 1 : index + 60] if (m := _JRUBY_STEP.match(one.raw))]
         if head is None or _JRUBY_STEP.match(messages[index + 1].raw) is None:
             continue
+        steps = [m for one in messages[index + 1 : index + 60] if (m := _JRUBY_STEP.match(one.raw))]
         frames = [Frame(one["file"], one["line"], one["function"]) for one in steps]
         own = [one for one in frames if not one.file.endswith(".java") and "!/" not in one.file]
         yield make_crash("ruby", head["kind"], head["message"], own, [message], message)

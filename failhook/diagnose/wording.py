@@ -40,9 +40,13 @@ GOOD = re.compile(
     r"|0 errors|no errors|starting|opening|opened|loading|reading|connected|enabled)\b",
     re.IGNORECASE,
 )
+ENDED_WITH = re.compile(
+    r"\bexit(?:ed)?(?: with)? (?:status|code)(?: code)?:? \d{1,3}\W{0,3}$", re.IGNORECASE
+)
 # How another process ended: "error: hook pre-backup.sh failed", "the command returned 3".
 OF_A_CHILD = re.compile(
-    r"\bexit(?:ed)?(?: with)? (?:status|code)(?: code)?:? \d{1,3}\W{0,3}$|\b(?:child|sub-?process|command|script|helper|hook|plugin|task|job|worker|program)\b.{0,120}"
+    ENDED_WITH.pattern
+    + r"|\b(?:child|sub-?process|command|script|helper|hook|plugin|task|job|worker|program)\b.{0,120}"
     r"\b(?:fail(?:ed|s|ure)?|exit(?:ed|s)?|returned|status|code|did not succeed|unsuccessful(?:ly)?|signal|error)\b",
     re.IGNORECASE,
 )

@@ -234,9 +234,7 @@ class Store:
         """The index after the truth; where it cannot (a full disk) it is thrown away instead."""
         try:
             self.index.put(name, incident)
-            if (
-                self.index.is_replaced
-            ):  # perhaps by one that was made before this record was written
+            if self.index.is_replaced:  # perhaps by one that does not have this record
                 self.close()
                 self.index.put(name, incident)
             if new:
