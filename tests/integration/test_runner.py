@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,29 @@ def test_what_is_a_storm(machine: Machine, tmp_path: Path) -> None:
     assert looped[0] == "loop.service False"
     assert looped[FULL_IN_A_ROW:] == ["loop.service True"] * len(looped[FULL_IN_A_ROW:])
     assert len(looped) > FULL_IN_A_ROW
+
+
+@pytest.mark.parametrize("many_wait", [False, True])
+def test_in_a_storm_each_worker_runs_one_program_at_a_time(
+    machine: Machine, tmp_path: Path, many_wait: bool
+) -> None:
+    """Alone it asks systemd and journald side by side, for the bundle to be there soon."""
+    calls = tmp_path / "calls"
+    call = f"echo + >>{calls}; sleep 0.1; echo - >>{calls}"
+    machine.programs.add("systemctl", f"{call}; echo LoadState=loaded; echo Requires=b.service")
+    machine.programs.add("journalctl", call)
+    machine.collect("echo evidence", "journal", "unit", "failed", "system", "kernel")
+
+    class Waiting(Staff):
+        def give(self, job: Job, limit_s: float, *, in_storm: bool = False) -> None:
+            super().give(job, limit_s, in_storm=many_wait)
+
+    machine.trigger()
+    machine.run(Staff=Waiting)
+    steps = [1 if line == "+" else -1 for line in calls.read_text().split()]
+    assert len(steps) > 10
+    at_a_time = max(accumulate(steps))
+    assert at_a_time == 1 if many_wait else at_a_time > 2
 
 
 def test_a_second_worker_is_ready_while_a_unit_loops(machine: Machine) -> None:
