@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from failhook.diagnose.subjects import commands, variables_in
-from failhook.systemd.environment_file import assignments, is_name, parse
+from failhook.systemd.environment_file import assignments, parse
 from failhook.systemd.unit import UnitState
 
 # What systemd sets (systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager").
@@ -36,7 +36,7 @@ def names_set(environment: str, state: UnitState) -> tuple[str, ...]:
 
 def unset(used: Iterable[str], known: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
     """Of the variables ``used``, those that are not ``known`` and that no environment file sets."""
-    there = {*known, *(name for text in files for name, _ in parse(text) if is_name(name))}
+    there = {*known, *(name for text in files for name, _ in parse(text))}
     return tuple(
         name
         for name in used

@@ -239,11 +239,7 @@ def _said_after(message: Message, after: list[Message]) -> list[str]:
     for number, one in enumerate(after[:_MAX_FURTHER]):
         if SOURCE_PLACE.match(one.text):
             continue
-        if (
-            FRAME.match(one.raw)
-            or _TRACE.match(one.raw)
-            or Level.UNKNOWN < one.level < message.level
-        ):
+        if FRAME.match(one.raw) or Level.UNKNOWN < one.level < message.level:
             return []
         if any(map(str.isalpha, one.text)) and not says_nothing(one.text):
             return [_until_closed(after[number:])]

@@ -7,9 +7,7 @@ import re
 
 from failhook.mask.quoting import split_words
 
-# A name that systemd takes: what is no such one it ignores ("export NAME=…" in a file).
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ASSIGNMENT = re.compile(rf"({_NAME.pattern})=(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _ENTRY = re.compile(r"[ \t\r]*(?:[#;][^\n]*|([^=\n]+)=[ \t\r]*)")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\Z)', re.DOTALL)
 _SINGLE = re.compile(r"'([^']*)(?:'|\Z)")
@@ -39,11 +37,6 @@ def assignments(text: str) -> list[tuple[str, str]]:
     """Names and values of ``Environment=``, in their order; what is no assignment is left out."""
     words = split_words(text) or []
     return [(found[1], found[2]) for word in words if (found := _ASSIGNMENT.fullmatch(word))]
-
-
-def is_name(text: str) -> bool:
-    """systemd sets a variable that is called so."""
-    return _NAME.fullmatch(text) is not None
 
 
 def _value(content: str, place: int) -> tuple[str, int]:

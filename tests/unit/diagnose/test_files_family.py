@@ -121,3 +121,9 @@ def test_what_could_not_be_written_stands_below_the_word_that_it_is_read_only() 
     assert "/srv/site/etc.zip: ProtectSystem=strict" in sentence(said, show=told)
     other = {"MESSAGE": below, "_PID": "77"}
     assert "what it writes to" in sentence(said, other, show=strict)
+    for one in (
+        "WARNING: failed before, see /srv/site/log",
+        "the log is /srv/site/log",
+        "zip error: it failed. To fix this issue look at /srv/site/log",
+    ):
+        assert "what it writes to" in sentence(said, one, show=strict), one

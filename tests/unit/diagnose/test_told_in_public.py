@@ -62,6 +62,7 @@ def test_words_that_say_nothing() -> None:
         "    at Node.status (/srv/red/Node.js:575:16)",
     )
     assert "TypeError: Cannot read property 'toString' of undefined" in sentence(*node)
+    assert judge(case(*node)).cause == "crash-node"
     database = (
         "1 [ERROR] [MY-012960] [InnoDB] Cannot create redo log files because data files are corrupt or the database was not shut down cleanly",
         "1 [ERROR] [MY-010334] [Server] Failed to initialize DD Storage Engine",
@@ -173,9 +174,13 @@ def test_what_is_said_after_the_fatal_word_is_beside_the_point() -> None:
     touch = "touch: cannot touch '/var/lock/a': Permission denied"
     assert "core.se2" in sentence("-- Alert --", fatal, "Please check core.se2.", touch)
     assert "/var/lock/a" in sentence("-- Alert --", fatal.replace("Fatal Error: ", ""), touch)
-    assert "/var/lock/a" in sentence("-- Alert --", "Fatal Error: the worst has failed", touch)
+    vague = judge(case("-- Alert --", "Fatal Error: the worst has failed", touch))
+    assert vague.cause == "permission"
     went_on = [f"connected to peer {n}, ready" for n in range(4)]
     assert "/var/lock/a" in sentence("-- Alert --", fatal, *went_on, touch)
+    lock = "the lock file /run/a.lock already exists"
+    assert judge(case("-- Alert --", fatal, lock)).cause != "locked"
+    assert judge(case("-- Alert --", lock)).cause == "locked"
 
 
 def test_what_a_child_says_is_passed_on_as_information() -> None:
@@ -327,3 +332,8 @@ def test_the_main_process_only_passes_on_what_its_helper_said() -> None:
     assert said.cause == "connection-refused" and "jump.example" in said.summary
     own = "c : fatal: no route for /srv/net/office"
     assert "/srv/net/office" in judge(case("starting", helper, own, main=process())).summary
+    calm = {"MESSAGE": "the map is /srv/net/map", "_PID": "201"}
+    vague = {"MESSAGE": "the last try has failed", "_PID": "201"}
+    for between in (calm, vague, "cannot find the map /srv/net/map"):
+        said = judge(case("starting", helper, between, main, main=process()))
+        assert said.cause != "connection-refused", between

@@ -120,6 +120,8 @@ def test_an_exception_below_an_error_is_that_errors() -> None:
     elsewhere = {"MESSAGE": why, "_PID": "77"}
     assert "EPIC FAIL" in sentence(elsewhere, "[Info] App: starting", "[Info] App: ready", head)
     assert "EPIC FAIL" in sentence("[Info] App: starting", head, elsewhere)
+    vague = "[Error] App: it did not work out"
+    assert "it did not work out" in sentence("[Info] App: starting", vague, elsewhere)
 
 
 def test_an_exception_that_was_one_elsewhere() -> None:
@@ -178,15 +180,25 @@ def test_an_error_does_not_announce_a_traceback() -> None:
     lines = (
         "[45] ERROR: Daemon startup error",
         "Traceback (most recent call last):",
+        '  File "/srv/optimus/daemon.py", line 27, in main',
+        "    config = load_config()",
+        "             ^^^^^^^^^^^^^",
         '  File "/srv/optimus/config.py", line 114, in check',
         '    raise ConfigError("no header")',
         "optimus.config.ConfigError: Cannot find header for section [optimus]",
     )
     told = {"ExecStart": command("/usr/sbin/a", "/etc/a/optimus.conf")}
-    said = sentence("[43] INFO: reading /etc/a/optimus.conf", *lines, show=told)
+    said = sentence(
+        "[43] INFO: Copying /etc/a/optimus.conf to /srv/optimus/copy.conf", *lines, show=told
+    )
     assert "Cannot find header for section [optimus]" in said and "Traceback" not in said
     for head in ("Startup failed", "[45] ERROR: the daemon of optimus has failed to come up"):
-        said = sentence("[43] INFO: reading /etc/a/optimus.conf", head, *lines[1:], show=told)
+        said = sentence(
+            "[43] INFO: Copying /etc/a/optimus.conf to /srv/optimus/copy.conf",
+            head,
+            *lines[1:],
+            show=told,
+        )
         assert "Cannot find header for section [optimus]" in said and "Traceback" not in said
 
 
@@ -393,7 +405,7 @@ def test_lines_of_other_processes_are_no_part_of_a_trace() -> None:
 
 def test_a_task_whose_exception_nobody_asked_for() -> None:
     error = "[ERROR] [launch]: Caught exception in launch: __init__() missing 1 required keyword-only argument: 'executable'"
-    between = ("[INFO] [state-1]: process started with pid [17894]", "[INFO] [state-1]: it goes on")
+    between = ("file_name : waffle.urdf", "other_name : robot.urdf")
     task = (
         "Task exception was never retrieved",
         "Traceback (most recent call last):",
@@ -401,5 +413,6 @@ def test_a_task_whose_exception_nobody_asked_for() -> None:
         "    await self.process(event)",
         "RuntimeError: Signal event received before the transport was available.",
     )
-    assert "'executable'" in sentence(error, *between, *task)
+    said = judge(case(error, *between, *task))
+    assert "'executable'" in said.summary and said.cause == "configuration"
     assert "RuntimeError: Signal event" in sentence(error, *between, *task[1:])
