@@ -54,6 +54,7 @@ _OPENING = re.compile(
 )
 
 _AT_WORK = " was at work)"
+_SINCE = "; since it last ran well, "
 
 
 def reason(unit: str, sentence: str) -> str:
@@ -66,10 +67,16 @@ def with_circumstance(sentence: str, who: str) -> str:
     return f"{sentence} (while {who}{_AT_WORK}"
 
 
+def with_changes(sentence: str, what: str) -> str:
+    """A sentence and what is not as it was before, such as ``/etc/a.conf was changed``."""
+    return f"{sentence}{_SINCE}{what}"
+
+
 def essence(unit: str, sentence: str) -> str:
     """What makes it the same failure when it happens again: the reason without a circumstance."""
     head, _, circumstance = sentence.rpartition(" (while ")
-    return reason(unit, head if circumstance.endswith(_AT_WORK) else sentence)
+    head = head if circumstance.endswith(_AT_WORK) else sentence
+    return reason(unit, head.partition(_SINCE)[0])
 
 
 def summary(incident: Incident, state: UnitState, about: Sequence[Line] = ()) -> str:

@@ -122,9 +122,15 @@ class Verdict:
     others: tuple[Suspect, ...] = ()
 
 
+NOT_THERE = "not there"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that is not as it was when the unit last ran well; ``at`` where that is known."""
+    """Something that is not as it was when the unit last ran well; ``at`` where that is known.
+
+    ``before`` or ``after`` is `NOT_THERE` where there was nothing, or is nothing any more.
+    """
 
     what: str
     before: str

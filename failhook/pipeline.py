@@ -67,7 +67,7 @@ class _Haul:
 
     def take(self, item: Item) -> None:
         """Remember what a reduced bundle and the verdict need."""
-        if diagnosis.is_wanted(item.path) or item.path == changes.ITEM:
+        if diagnosis.is_wanted(item.path):
             self.kept[item.path] = item.data
         if item.path in _ESSENTIAL:
             tail = item.data[-_ESSENTIAL_BYTES:]

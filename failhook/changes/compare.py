@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from failhook.changes.fingerprint import FileMark, Fingerprint, Kind
-from failhook.incident import Change
+from failhook.incident import NOT_THERE, Change
 
 MAX_CHANGES = 20
-ABSENT = "not there"
 _CONFIGURATION = "/etc/"
 _MAX_TEXT = 300
 
@@ -52,7 +51,7 @@ def _packages(before: Fingerprint, after: Fingerprint, times: Times) -> Iterator
         if new is not None and new != old:
             what = f"{name.partition(':')[0]} ({old.manager})"
             at = times.packages.get(name)
-            yield _change(what, old.version or ABSENT, new.version or ABSENT, at)
+            yield _change(what, old.version or NOT_THERE, new.version or NOT_THERE, at)
 
 
 def _files(before: Fingerprint, after: Fingerprint) -> Iterator[Change]:
@@ -68,7 +67,7 @@ def _files(before: Fingerprint, after: Fingerprint) -> Iterator[Change]:
             yield from _file(before, old, new, same_key=before.key == after.key)
     for path, new in after.files.items():
         if path not in before.files and not new.missing and _would_have_been_seen(before, new):
-            yield _change(path, ABSENT, _words(new), _when(new, before.seen))
+            yield _change(path, NOT_THERE, _words(new), _when(new, before.seen))
 
 
 def _would_have_been_seen(before: Fingerprint, mark: FileMark) -> bool:
@@ -113,7 +112,7 @@ def _when(mark: FileMark, since: float | None) -> float | None:
 
 
 def _words(mark: FileMark) -> str:
-    return ABSENT if mark.missing else ", ".join(_traits(mark))
+    return NOT_THERE if mark.missing else ", ".join(_traits(mark))
 
 
 def _traits(mark: FileMark) -> list[str]:
@@ -134,7 +133,7 @@ def _mounts(before: Fingerprint, after: Fingerprint) -> Iterator[Change]:
     for point in {**before.mounts, **after.mounts}:
         old, new = before.mounts.get(point), after.mounts.get(point)
         if old != new:
-            words = (str(old) if old else ABSENT, str(new) if new else ABSENT)
+            words = (str(old) if old else NOT_THERE, str(new) if new else NOT_THERE)
             yield _change(f"mount {point}", *words, None)
 
 
@@ -145,7 +144,7 @@ def _users(before: Fingerprint, after: Fingerprint) -> Iterator[Change]:
 
 
 def _uid(uid: int | None) -> str:
-    return ABSENT if uid is None else f"uid {uid}"
+    return NOT_THERE if uid is None else f"uid {uid}"
 
 
 def _kernel(before: Fingerprint, after: Fingerprint, times: Times) -> Iterator[Change]:

@@ -7,6 +7,7 @@ Everything is bounded: a journal of a million lines gives its first few and its 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from failhook.diagnose.cores import Core
 from failhook.diagnose.course import Course
 from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.level import Level, of_priority
+from failhook.diagnose.stage import CHANGES
 from failhook.diagnose.subjects import INTERPRETER, commands
 from failhook.diagnose.text import (
     MAX_LINE,
@@ -39,7 +41,8 @@ from failhook.diagnose.text import (
     within_budget,
 )
 from failhook.diagnose.tongue import in_english
-from failhook.incident import Incident, Proof
+from failhook.incident import Change, Incident, Proof
+from failhook.store import codec
 from failhook.systemd.history import Line, line_of
 from failhook.systemd.journal import COREDUMP
 from failhook.systemd.settings import complete
@@ -80,6 +83,7 @@ class Case:
     required: Mapping[str, tuple[Message, ...]] = field(
         default_factory=dict
     )  # what failed ones said
+    changes: tuple[Change, ...] = ()  # since it last ran well, newest first
     overheard: bool = False  # the program said nothing; `messages` are of who spoke meanwhile
 
     # -- where things are ----------------------------------------------------------------------
@@ -266,7 +270,15 @@ def make(incident: Incident, items: Mapping[str, bytes]) -> Case:
         unit_text=_text(items, "unit/cat.txt"),
         memory=_memory(items),
         required=dict(_required(items)),
+        changes=_changes(incident, items),
     )
+
+
+def _changes(incident: Incident, items: Mapping[str, bytes]) -> tuple[Change, ...]:
+    """As they were just found, else as the incident has them."""
+    with contextlib.suppress(codec.CodecError):
+        return codec.load_changes(items.get(CHANGES, b""))[0]
+    return incident.changes
 
 
 def _text(items: Mapping[str, bytes], name: str) -> str:

@@ -56,6 +56,14 @@ _OF_A_LIBRARY = re.compile(
     r"|\bcsv\.Error|line contains NUL|Error tokenizing data|pickle data was truncated|invalid load key|UnicodeDecodeError",
     re.IGNORECASE,
 )
+# ``ssl_enable=NO``, ``tls: false``, ``SSLEngine off``: its certificates need not be there.
+_TLS_SWITCH = re.compile(
+    r"^[ \t]{0,20}['\"]?(?:(?:enable|use)[._-]?(?:ssl|tls|https)|(?:ssl|tls|https)(?:[._-]?(?:enabled?|engine|active))?)"
+    r"['\"]?[ \t]{0,20}[ \t=:][ \t]{0,20}['\"]?"
+    r"(?:(?P<off>no|off|false|0|none|disabled?)|yes|on|true|1|enabled?|required)(?![\w-])",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OF_TLS = (".pem", ".crt", ".cer", ".key", ".csr", ".p12")
 _COMMENT = re.compile(r"\s*(?:[#;%!]|//|--|<!--|\*|$)")
 _COMMENT_AFTER = re.compile(r"\s#.*$")
 _INPUTS = (*CONFIGS, ".pem", ".crt", ".cer", ".key", ".csr", ".p12", ".so", ".lua", ".rules", ".txt",
@@ -70,6 +78,7 @@ _OF_LIBRARIES = (
 )
 _DIRECTORY = re.compile(r"\W{0,20}[\w.-]{0,40}dir(?:ectory)?\b", re.IGNORECASE)
 _MAX_CONFIGURATION_LINES = 20_000
+_MAX_SWITCHES = 200_000  # characters
 _CALLED_SO = re.compile(r"CONF|CFG", re.IGNORECASE)
 _INCLUDES = re.compile(
     r"^\s{0,20}[.@!$%]?[\[(<\"']?(?:include(?:[_-]?(?:dir|file|config|once)|s)?|import|source|[\w-]{1,20}[._-]?include[\w-]{0,10}|includes?dir|conf(?:ig)?[._-]?dir(?:ectory)?)\b",
@@ -217,10 +226,18 @@ def configurations_of(text: str, variables: Sequence[str]) -> list[str]:
 def paths_of(text: str) -> Iterator[tuple[int, str, bool]]:
     """The absolute paths that a configuration names outside of its comments: the line, the path,
     and whether it has to be there when the program starts."""
+    unused = _OF_TLS if _without_tls(text) else ()
     for number, line in content_lines(text):
         for found in paths_in(_SQLITE.sub(" ", line)):
             path = found.rstrip(");,>*")
-            yield number, path, is_input(path) or _DIRECTORY.match(line) is not None
+            needed = is_input(path) and not path.lower().endswith(unused)
+            yield number, path, needed or _DIRECTORY.match(line) is not None
+
+
+def _without_tls(text: str) -> bool:
+    """It has switches for TLS, and all of them are off."""
+    found = [match["off"] for match in _TLS_SWITCH.finditer(text[:_MAX_SWITCHES])]
+    return bool(found) and all(found)
 
 
 def content_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -41,6 +41,7 @@ from failhook.diagnose import (
     withheld,
 )
 from failhook.diagnose.case import Case, make
+from failhook.diagnose.changed import with_suspects
 from failhook.diagnose.config_file import with_configuration
 from failhook.diagnose.crash import Crash
 from failhook.diagnose.environment import names_set
@@ -121,8 +122,9 @@ def diagnose(case: Case, causes: Sequence[Cause] = CAUSES) -> Verdict | None:
         if what != first.sentence.partition("“")[0] and _says_more(found, first, one):
             others.setdefault(what, one)
     own = written(case.messages, case.facts.words)
+    first = with_suspects(case, replace(first, sentence=quoted_as_written(first.sentence, own)))
     return Verdict(
-        summary=_with_upgrade(case, quoted_as_written(first.sentence, own)),
+        summary=_with_upgrade(case, first.sentence),
         cause=first.cause,
         confidence=first.confidence,
         advice=first.advice or None,

@@ -17,7 +17,8 @@ from failhook.incident import Incident
 
 TIMEOUT_S = 4.0
 # The collectors of what it looks at.
-SOURCES = ("journal", "unit", "failed", "system", "kernel", "coredump", "cgroup", "logs")
+SOURCES = ("journal", "unit", "failed", "system", "kernel", "coredump", "cgroup", "logs", "changes")
+CHANGES = "changes.json"
 FACTS = "checks/facts.json"
 VERDICT = "verdict.json"
 VERDICT_PLUGINS = "verdict-plugins.json"
@@ -26,7 +27,7 @@ _WANTED = (
     "journal/journal.json", "journal/journal.txt", "journal/lost.txt", "journal/before.txt",
     "unit/show.txt", "unit/cat.txt", "unit/dependencies.txt", "unit/required.json",
     "kernel/kernel.txt", "system/system.json", "failed/units.txt",
-    FACTS, VERDICT, VERDICT_PLUGINS,
+    CHANGES, FACTS, VERDICT, VERDICT_PLUGINS,
 )  # fmt: skip
 _WANTED_BELOW = ("cgroup/", "logs/", "output/", "coredump/")
 

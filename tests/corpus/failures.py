@@ -19,7 +19,7 @@ class Failure:
     name: str  # of the fixture: letters, digits, "-"
     program: str
     unit: str  # the unit that fails and whose evidence is kept
-    script: str  # sh, as root, with the packages there: breaks it; must not start `unit`
+    script: str  # sh, as root, with the packages there: breaks it; leaves `unit` stopped
     truth: str  # what is at fault, for people
     names: tuple[str, ...]  # regular expressions, all of which a right sentence matches
     documented: str  # where the program's own documentation says so

@@ -41,7 +41,7 @@ def test_what_was_edited_since(hooked: Hooked) -> None:
     bed = hooked.machine
     unit = "edited.service"
     bed.write("/etc/edited.conf", f"mode = calm\npassword = {_SECRET}\n")
-    run = "Type=oneshot\nExecStart=grep -q calm /etc/edited.conf\n"
+    run = "Type=oneshot\nExecStart=sh -c 'grep -q calm /etc/edited.conf || exit 9'\n"
     _with_timer(bed, unit, service("both", run))
     _rest(hooked)
     bed.wait(lambda: _known(bed, unit) != b"", timeout=60, what="the fingerprint")
@@ -64,6 +64,11 @@ def test_what_was_edited_since(hooked: Hooked) -> None:
     edited = changes["/etc/edited.conf"]
     assert "content changed" in edited["after"]
     assert edited["at"] is not None and incident["last_well"] < edited["at"]
+    verdict = incident["verdict"]
+    assert verdict["cause"] == "unclear" and "wrote nothing" in verdict["summary"]
+    assert "; since it last ran well, /etc/" in verdict["summary"]
+    assert "/etc/edited.conf was changed" in verdict["summary"]
+    assert verdict["advice"].startswith("look first at what became of /etc/")
     added = changes["/etc/systemd/system/edited.service.d/10-nice.conf"]
     assert added["before"] == "not there"
     shown = bed.run(["failhook", "show", "last"]).text
@@ -73,7 +78,8 @@ def test_what_was_edited_since(hooked: Hooked) -> None:
     assert re.search(rf"{with_time}/etc/edited.conf: \d+ bytes -> \d+ bytes, content", shown)
     assert re.search(rf"{with_time}/etc/systemd/system/edited.service.d/10-nice.conf: not", shown)
     path = bed.run(["failhook", "bundle", incident["id"]]).text.strip()
-    assert "/etc/edited.conf: " in bed.run(["failhook", "explain", path]).text
+    explained = bed.run(["failhook", "explain", path]).text
+    assert "/etc/edited.conf: " in explained and "/etc/edited.conf was changed" in explained
     (evidence,) = [one for one in incident["evidence"] if one["name"] == "changes"]
     print(evidence)
     assert evidence["status"] == "ok" and evidence["took_ms"] <= 1000
@@ -96,6 +102,10 @@ def test_what_was_upgraded_since(hooked: Hooked) -> None:
     change = _changes(incident)["acme-tool (dpkg)"]
     assert (change["before"], change["after"]) == ("1.0", "1.1")
     assert change["at"] is not None
+    # its words name a thing, and yet not why
+    assert incident["verdict"]["summary"].endswith(
+        "“cannot open the ledger”; since it last ran well, acme-tool is 1.1 (1.0 before)"
+    )
 
 
 def _install(bed: Machine, version: str, body: str) -> None:

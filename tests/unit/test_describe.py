@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failhook.describe import essence, summary, with_circumstance
+from failhook.describe import essence, summary, with_changes, with_circumstance
 from failhook.incident import Control, Phase, TriggerNote
 from failhook.systemd.history import Line
 from failhook.systemd.unit import UnitState
@@ -181,3 +181,7 @@ def test_a_circumstance_does_not_make_another_failure_of_it() -> None:
     assert {essence("a.service", one) for one in (said, *circumstances)} == {
         "no port (while it rained)"
     }
+    changed = with_changes(said, "/etc/a.conf was changed")
+    assert changed == f"{said}; since it last ran well, /etc/a.conf was changed"
+    for one in (changed, with_circumstance(changed, "dpkg (pid 7)")):
+        assert essence("a.service", one) == "no port (while it rained)"

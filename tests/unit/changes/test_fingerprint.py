@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from failhook.changes import fingerprint
-from failhook.changes.compare import ABSENT, MAX_CHANGES, Times, compare
+from failhook.changes.compare import MAX_CHANGES, Times, compare
 from failhook.changes.fingerprint import Damaged, FileMark, Fingerprint, Kind, Mounted, Package
 from failhook.changes.keep import Keep
+from failhook.incident import NOT_THERE
 from failhook.places import Places
 
 CONF = FileMark("/etc/a.conf", size=10, modified=100.0, changed=100.0, mode=0o644, owner="root",
@@ -80,7 +81,7 @@ def test_a_file_that_was_put_in_place_with_an_old_time_has_the_time_of_that() ->
             replace(CONF, mode=0o600, size=0),
             "mode 0644, 10 bytes -> mode 0600, 0 bytes, content changed",
         ),
-        (FileMark("/etc/a.conf", missing=True), f"mode 0644, owner root, 10 bytes -> {ABSENT}"),
+        (FileMark("/etc/a.conf", missing=True), f"mode 0644, owner root, 10 bytes -> {NOT_THERE}"),
     ],
 )
 def test_modes_owners_and_what_is_gone(mark: FileMark, words: str) -> None:

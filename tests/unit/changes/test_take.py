@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from failhook.changes import fingerprint, take
-from failhook.changes.compare import ABSENT, Times, compare
+from failhook.changes.compare import Times, compare
 from failhook.changes.fingerprint import FileMark, Fingerprint, Package
 from failhook.changes.packages import Packages
 from failhook.changes.take import MAX_FILES, MAX_OF_DIRECTORIES, Machine
+from failhook.incident import NOT_THERE
 from failhook.systemd.unit import UnitState
 
 KEY = b"k" * 32
@@ -361,7 +362,7 @@ def test_a_mount_that_is_gone_or_read_only_now(root: Path) -> None:
     assert (change.what, change.after) == ("mount /var/lib/a", "/dev/sda1 ext4 ro,nosuid")
     mount_table(root, "/ rw - ext4 /dev/vda rw")
     (change,) = compare(before, take.again(state(), machine(root), before, now=NOW), Times())
-    assert change.after == ABSENT
+    assert change.after == NOT_THERE
 
 
 # -- what is different ----------------------------------------------------------------------------
@@ -384,7 +385,7 @@ def test_what_was_edited_added_and_removed_is_named_without_its_content(root: Pa
     _write(root, drop_in[1:], "[Service]\n")
     now = state(DropInPaths=drop_in)
     changes = compare(before, take.again(now, machine(root), before, now=NOW), Times())
-    assert {one.what: (one.before == ABSENT, one.after == ABSENT) for one in changes} == {
+    assert {one.what: (one.before == NOT_THERE, one.after == NOT_THERE) for one in changes} == {
         "/etc/a.conf": (False, False),
         "/etc/a/new.conf": (True, False),
         "/etc/default/a": (False, False),
@@ -400,7 +401,7 @@ def test_a_unit_that_systemd_does_not_know_any_more(root: Path) -> None:
     (root / "etc/systemd/system/a.service").unlink()
     gone = UnitState("a.service", {"LoadState": "not-found"})
     (change,) = compare(before, take.again(gone, machine(root), before, now=NOW), Times())
-    assert (change.what, change.after) == ("/etc/systemd/system/a.service", ABSENT)
+    assert (change.what, change.after) == ("/etc/systemd/system/a.service", NOT_THERE)
 
 
 # -- as the run began -----------------------------------------------------------------------------

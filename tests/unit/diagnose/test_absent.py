@@ -115,6 +115,28 @@ def test_the_paths_that_a_configuration_names() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "is_needed"),
+    [
+        ("ssl_enable=NO", False),
+        ("  tls: false,", False),
+        ("SSLEngine off", False),
+        ('"use_tls": "no",', False),
+        ("tls = yes\nssl = no", True),
+        ("ssl_verify = no", True),  # it is used, and trusted
+        ("require_ssl = no", True),
+        ("# ssl = no", True),
+        ("ssl = no-such-word", True),
+        ("ssl = nothing", True),
+        ("tlsv1 off", True),
+    ],
+)
+def test_certificates_need_not_be_there_where_tls_is_off(line: str, *, is_needed: bool) -> None:
+    text = f"cert = /etc/a/a.PEM\n{line}\nlist = /etc/a/a.list\n"
+    needed = [path for _, path, needed in paths_of(text) if needed]
+    assert needed == [*(["/etc/a/a.PEM"] if is_needed else []), "/etc/a/a.list"]
+
+
+@pytest.mark.parametrize(
     ("path", "is_one"),
     [
         ("/etc/a/a.pem", True),
