@@ -25,6 +25,10 @@ FLOOR = 0.15  # only what systemd's result says
 
 _MAX_QUOTE = 260
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# "java.util.concurrent.CompletionException: java.io.IOException: …": the innermost says it all.
+_WRAPPERS = re.compile(
+    r"^(?:(?:[a-z]\w{0,40}\.){1,8}[A-Z]\w{0,80}(?:Exception|Error): )+(?=(?:[a-z]\w{0,40}\.){1,8}[A-Z]\w{0,80}: )"
+)
 _BRIEF_S = 5.0
 _OF_START = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 _START_TIMED_OUT = re.compile(r"(?:condition|start|start-pre|start-post) operation timed out")
@@ -97,6 +101,8 @@ def _lived(case: Case) -> float | None:
 def quote(text: str, limit: int = _MAX_QUOTE) -> str:
     """A program's words inside of a sentence."""
     said = " ".join(_CONTROL.sub(" ", text).split()).rstrip(" .,;:")
+    if len(said) > limit:
+        said = _WRAPPERS.sub("", said)
     return said if len(said) <= limit else said[: limit - 1] + "…"
 
 

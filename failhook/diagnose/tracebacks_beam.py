@@ -32,6 +32,8 @@ _ON_ONE_LINE = re.compile(
     r"CRASH REPORT Process \S{1,80} .{0,60}(?:exited|crashed) with reason: (?P<message>.{1,3000})"
     r"|\bcrasher: initial call: .{1,300}?\b(?:exit|error|throw): (?P<reason>.{1,3000})"
 )
+_REASON = re.compile(r"^\s{1,16}reason: (?P<terms>.{1,3000})")
+_OFFENDER = re.compile(r"^\s{1,16}offender: ")
 _OF_TERMS = 40  # lines
 _OF_A_REPORT = 16
 
@@ -70,10 +72,30 @@ def erlang(messages: Sequence[Message]) -> Iterator[Crash]:
                 yield report
                 return
     for index, message in enumerate(messages):
+        if match := _REASON.match(message.raw):
+            report = _of_supervisor(messages, index, match["terms"])
+            if report is not None:
+                yield report
+                return
+    for index, message in enumerate(messages):
         if match := _DOWN.search(message.raw):
             more = [one.raw.strip() for one in _indented(messages[index + 1 :])]
             yield _down(message, "".join((match["terms"], *more)))
             return
+
+
+def _of_supervisor(messages: Sequence[Message], index: int, terms: str) -> Crash | None:
+    """A child did not come up, and this is why (supervisor(3), "start_error")."""
+    above = [one.raw.strip() for one in messages[max(0, index - 2) : index]]
+    if not any(one.startswith("errorContext: start_error") for one in above):
+        return None
+    lines = [messages[index]]
+    for one in messages[index + 1 : index + 1 + _OF_A_REPORT]:
+        if _OFFENDER.match(one.raw):
+            break
+        lines.append(one)
+    said = _innermost(" ".join([terms, *(one.raw.strip() for one in lines[1:])]))
+    return make_crash("erlang", "start_error", said, [], lines, lines[0])
 
 
 def _report(lines: Sequence[Message]) -> Crash | None:

@@ -55,6 +55,7 @@ OF_NOTHING = re.compile(
     r"'NoneType' object|\bproperties? (?:of|'\w{1,60}' of) (?:undefined|null)\b|\b(?:undefined|null) \(reading '"
     r"|\bfor nil\b|\bon (?:null|a non-object)\b|\bnil (?:pointer|value)\b|because \".{1,200}\" is null"
     r"|^\(\*?[\w./]{3,80}\) \(?0x[0-9a-f]{6,16}|Object reference not set|\bon an undefined value\b|\bnull (?:object )?reference\b"
+    r"|\(\d{1,7}, \d{1,5}\) `[^`]{1,300}` {1,4}\[AssertionDefect\]"  # Nim, without a word of its own
 )
 # What a script that is run again and again finds done already.
 DONE_BEFORE = re.compile(r"psql:.{1,300}: ERROR: .{1,200} already exists\b")
