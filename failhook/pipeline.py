@@ -93,8 +93,8 @@ def work(
     store.save(incident)
     crews.prepare()
     table.warm()
-    collectors = _collectors(configuration, incident)
-    collectors += changes.collectors(store.places, incident.unit, configuration.collect.skip)
+    collectors = changes.collectors(store.places, incident.unit, configuration.collect.skip)
+    collectors += _collectors(configuration, incident)
     collectors += plugins.collectors_to_run(store.places, configuration)
     if cpu_times is None:  # it measures twice itself, and waits in between: the sooner the better
         collectors.sort(key=lambda one: one.name != processes.COLLECTOR.name)
@@ -240,7 +240,7 @@ class _Inquiry:
         self._before = before
         self._haul = haul
         self._own = own
-        self._awaited = set(diagnosis.SOURCES).intersection(collectors)
+        self._awaited = {*diagnosis.SOURCES, changes.NAME}.intersection(collectors)
 
     def collector(self) -> Collector | None:
         """The diagnosis of the classified ``incident``; None while somebody is awaited."""

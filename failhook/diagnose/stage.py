@@ -17,7 +17,7 @@ from failhook.incident import Incident
 
 TIMEOUT_S = 4.0
 # The collectors of what it looks at.
-SOURCES = ("journal", "unit", "failed", "system", "kernel", "coredump", "cgroup", "logs", "changes")
+SOURCES = ("journal", "unit", "failed", "system", "kernel", "coredump", "cgroup", "logs")
 CHANGES = "changes.json"
 FACTS = "checks/facts.json"
 VERDICT = "verdict.json"
