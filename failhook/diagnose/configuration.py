@@ -24,32 +24,26 @@ from failhook.diagnose.config_file import (
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
-from failhook.diagnose.place import ANY_FILE, Place, is_program_text, place_in
-from failhook.diagnose.subjects import commands, environment_files, paths_in, variables_in
+from failhook.diagnose.mistake_place import (
+    ABOUT_SETTINGS,
+    PLACE_BELOW,
+    file_nearby,
+    is_only_place,
+    line_below,
+    of_command_line,
+    perhaps_elsewhere,
+    place_nearby,
+    told_before,
+    with_directory,
+)
+from failhook.diagnose.place import Place, place_in
+from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 from failhook.diagnose.told_above import WRONG, told_above
 from failhook.diagnose.tracebacks import crashes
 from failhook.diagnose.wording import DONE_BEFORE, FRAME, VAGUE
 
-_ABOUT_SETTINGS = re.compile(
-    r"\b(?:unknown|unrecogni[sz]ed|unsupported|invalid|illegal|bad|bogus|undefined|no such|unexpected|wrong"
-    r"|misspelled|duplicate|obsolete|ambiguous|missing)[ \w/'\"`-]{0,30}"
-    r"\b(?:option|directive|parameter|setting|keyword|key|variable|command|field|flag|argument"
-    r"|value|entry|section|statement|property|token|element|attribute|config(?:uration)?)s?\b"
-    r"|\b(?:option|directive|parameter|setting|keyword|variable|field|flag|key|entry|value|property)s?"
-    r"[ :'\"`\w./=-]{0,60}(?:is |are |was )?(?:not (?:found|known|recogni[sz]ed|valid|allowed|supported"
-    r"|defined|understood)|unknown|invalid|unrecogni[sz]ed|already (?:exists|defined|set)|out of range"
-    r"|must be|is required|does not exist)"
-    r"|(?:syntax|pars(?:e|er|ing)|config(?:uration)?|yaml|json|toml|xml|ini) error"
-    r"|(?:error|failed|failure|unable|cannot|could not|can't|couldn't).{0,40}\b(?:pars(?:e|ing)|config(?:uration)?(?!ure (?:the )?(?:driver|interface|device|network|link|adapter)))"
-    r"|\b(?:unterminated|unclosed|unbalanced|unmatched|mismatched) (?:block|section|group|quot\w+|string|brac\w+|comment|parenthes[ie]s|tag)\b"
-    r"|\bexpected (?:near|before|after|instead|to close)\b"
-    r"|provided but not defined|not in range|out of range|must be (?:greater|less|a |an |between|positive)|must specify\b"
-    r"|is not (?:a )?(?:valid|known|integer|number|boolean)|bad (?:numerical|numeric|number)"
-    r"|requires? (?:a |an )?(?:argument|value)|perhaps misspelled|check (?:your|the) syntax|when expecting|which wasn't expected|expected.{1,60}(?:but (?:got|found)|found)",
-    re.IGNORECASE,
-)
 # The line says which setting it is about: a name in quotes, an option, a word after the complaint.
 _NAMES_IT = re.compile(
     r"['\"`‘“<\[][^'\"`’”>\]]{1,120}['\"`’”>\]]|(?<![\w-])--?[a-z][\w-]*|[:=] ?\S|\b[a-z]+(?:[_.-][a-z0-9]+)+\b"
@@ -65,7 +59,6 @@ _OPTION = re.compile(
 _ERROR_IN_LINE = re.compile(
     r"\berrors?\b.{0,40}\bline(?: number)?[ :#=]{1,3}\d{1,7}", re.IGNORECASE
 )
-_QUOTED = re.compile(r"['\"`‘“]([^'\"`’”]{2,80})['\"`’”]")
 _SOURCE = re.compile(
     r"\(?\b\w{1,60}\.(?:c|cc|cpp|h|go|rs|py|java|js|rb|ex|erl|y|l)(?::\d{1,7}\)?|\(\d{1,7}\):?)"
 )
@@ -84,16 +77,6 @@ _LOGIN = re.compile(
 _NOT_THERE = re.compile(
     r"no such file or directory: ['\"]?(?!/)[^\s'\"]{1,200}['\"]?$", re.IGNORECASE
 )
-_PLACE_WORDS = re.compile(
-    r"[\s\W\d]|\b(?:occurred|in|at|on|of|the|error|errors|found|location|context|near|line|col|column|pos|position"
-    r"|char|character|config|configuration|file|source|from|included|and|see|while|reading|number)\b",
-    re.IGNORECASE,
-)
-_NUMBERED = re.compile(
-    r"(?:at |in |on )?line[ :#]{1,3}(?P<line>\d{1,7}): (?P<text>\S.{0,200})$", re.IGNORECASE
-)
-_A_REASON_FOR_IT = re.compile(rf"{WRONG.pattern}|\bnot\b", re.IGNORECASE)
-_LINE_FOLLOWS = re.compile(r"\b(?:below|following|offending|this) line:?$", re.IGNORECASE)
 _ASIDE = re.compile(r"\([^()]*\)[\s.]*")  # a sentence in parentheses
 _POINTS = re.compile(r"\b(?:at|in|near)\s*$")
 _WARNED = re.compile(r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: warning: ", re.IGNORECASE)
@@ -102,10 +85,8 @@ _CHECKED = re.compile(
     re.IGNORECASE,
 )
 _OF_A_QUOTE = 200  # characters
-_FILES = 2
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
-_PLACE_BELOW = 4  # lines: the complaint, then where it is
 
 
 def _joined(case: Case, message: Message) -> str:
@@ -116,7 +97,7 @@ def _joined(case: Case, message: Message) -> str:
 
 def _with_above(case: Case, message: Message) -> str:
     """``Reading the configuration file, at line 93`` / ``>>> 'tcp-backlogs 511'`` / ``Bad directive``."""
-    if LINE_ONLY.search(message.text) or not _ABOUT_SETTINGS.search(message.text):
+    if LINE_ONLY.search(message.text) or not ABOUT_SETTINGS.search(message.text):
         return message.text
     above = case.messages[max(0, message.number - 3) : message.number]
     start = next((n for n, one in enumerate(above) if LINE_ONLY.search(one.text)), None)
@@ -184,18 +165,12 @@ def _is_about_settings(text: str) -> bool:
     ):
         return False
     plain = _COUNTED.sub("", _EINVAL.sub("", text))
-    return bool(_ABOUT_SETTINGS.search(plain) or is_data_error(text))
-
-
-def is_only_place(text: str) -> bool:
-    """``in "/etc/x.yml", line 3, column 1``: what is wrong there, another line says."""
-    rest = ANY_FILE.sub(" ", text[:400])
-    return not _PLACE_WORDS.sub("", rest)
+    return bool(ABOUT_SETTINGS.search(plain) or is_data_error(text))
 
 
 def _above(case: Case, message: Message, place: Place) -> Iterator[Finding]:
     """The complaint that stands above its place: the nearest line that is one."""
-    for one in reversed(case.messages[max(0, message.number - _PLACE_BELOW) : message.number]):
+    for one in reversed(case.messages[max(0, message.number - PLACE_BELOW) : message.number]):
         if place_in(one.text) is not None or one.pid != message.pid:
             return
         if _ASIDE.fullmatch(one.text):
@@ -231,7 +206,9 @@ def _at_place(
     plain: bool,
     sure: float | None = None,
 ) -> Finding:
-    where = _around(case, message, place)
+    where = with_directory(case, message, place)
+    if where.line is None and (found := told_before(case, message, where.file)) is not None:
+        return _at_place(case, *found, plain=False)
     told = told_above(case, message, text) if where.line is None else []
     if told:
         text, plain = ": ".join(one.text.rstrip(": ") for one in told), False
@@ -289,70 +266,34 @@ def _is_vague(text: str, file: str) -> bool:
     return bool(VAGUE.search(text)) and len(re.sub(r"\W", "", text.rpartition(file)[2])) < _A_REASON
 
 
-def _around(case: Case, message: Message, place: Place) -> Place:
-    """With the whole path, where a line nearby has it."""
-    if place.file.startswith("/"):
-        return place
-    for one in case.messages[max(0, message.number - 30) : message.number + 3]:
-        for match in ANY_FILE.finditer(one.text):
-            if match["file"].startswith("/") and match["file"].endswith(f"/{place.file}"):
-                return Place(match["file"], place.line)
-    known = the_one(case.unit, case.facts)
-    if known is not None and known.endswith(f"/{place.file}"):
-        return Place(known, place.line)
-    return place
-
-
 def _somewhere(case: Case, message: Message, text: str) -> Finding:
     """A complaint about a setting that does not tell where it stands; perhaps a line nearby does,
     or there is only one file where it can stand."""
     line = lone_line(text)
     file = file_in(text)
-    if line is None and (below := _line_below(case, message)) is not None:
+    if line is None and (below := line_below(case, message)) is not None:
         line, more = below
         text = f"{text.rstrip(': .')}: {more}"
         file = file or the_one(case.unit, case.facts)
-    if file is None and (near := _place_nearby(case, message)) is not None:
+    if file is None and (near := place_nearby(case, message)) is not None:
         return _at_place(case, message, text, near, plain=False)
-    file = file or _file_nearby(case, message)
+    file = file or file_nearby(case, message)
     of_a_file = line is not None or not _OPTION.search(text)
     if file is None and of_a_file:
         file = the_one(case.unit, case.facts)
-        if file is not None and line is not None and _perhaps_elsewhere(case, text, file, line):
+        if file is not None and line is not None and perhaps_elsewhere(case, text, file, line):
             return _there_or_below(case, message, text, file, line)
-    named = _NAMES_IT.search(_without_itself(case, message, _without_verb(text))) is not None
+    told = told_above(case, message, text) if file is None else []
+    if told:
+        text = ": ".join(one.text.rstrip(": ") for one in told)
+    named = (
+        bool(told)
+        or _NAMES_IT.search(_without_itself(case, message, _without_verb(text))) is not None
+    )
     if file is not None:
         sure = SAID if named or line is not None else SAID - 0.04
         return _at_place(case, message, text, Place(file, line), plain=False, sure=sure)
     return _nowhere(case, message, text, named=named)
-
-
-def _line_below(case: Case, message: Message) -> tuple[str | None, str] | None:
-    """``syntax error in section neighbor`` / ``line 5: peer-as AS-1 ;`` / ``"AS-1" is an invalid ASN``,
-    or ``There is no such command.`` / ``… during reading the below line:`` / ``rtp portrange``: the
-    number if there is one, and what the lines below tell."""
-    below = [
-        one
-        for one in case.messages[message.number + 1 : message.number + 1 + _PLACE_BELOW]
-        if one.pid == message.pid and any(map(str.isalnum, one.text)) and one.text[-1] != "|"
-    ]
-    for one, following in zip(below[:2], [*below[1:], None], strict=False):
-        if (match := _NUMBERED.match(one.text)) is not None:
-            reason = following.text if following and _A_REASON_FOR_IT.search(following.text) else ""
-            return match["line"], ": ".join(filter(None, (match["text"].rstrip(" ;"), reason)))
-        if following is not None and _LINE_FOLLOWS.search(one.text):
-            return None, following.text
-    return None
-
-
-def _perhaps_elsewhere(case: Case, text: str, file: str, number: str) -> bool:
-    """A number alone may be of a line in a file that `file` includes, unless the words of that line
-    are the ones that the message quotes."""
-    line = case.facts.lines.get(f"{file}:{number}")
-    quoted = [one for one in _QUOTED.findall(text) if one.strip() and not one.startswith("/")]
-    if line is not None and quoted:
-        return not any(one in line for one in quoted)
-    return file in case.facts.including
 
 
 def _there_or_below(case: Case, message: Message, text: str, file: str, number: str) -> Finding:
@@ -382,7 +323,7 @@ def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding
     sure = SAID - 0.06 if named else GUESS - 0.02
     if taken_back(case, message):
         sure -= 0.3
-    where = _command_line(case) if _OPTION.search(text) else ""
+    where = of_command_line(case) if _OPTION.search(text) else ""
     where = where or "its configuration or command line"
     given = "" if is_concrete(_SOURCE.sub("", text)) else work_of(case)
     return from_message(
@@ -403,40 +344,6 @@ def _advice_where_to_look(case: Case) -> str:
             f"check its configuration: {command}; its options: systemctl cat {case.incident.unit}"
         )
     return f"check its options: systemctl cat {case.incident.unit}"
-
-
-def _command_line(case: Case) -> str:
-    """Where the options of the command line stand, if it takes them from a variable."""
-    names = [name for _, _, argv in commands(case.unit) for name in variables_in(argv)]
-    files = [file for file in environment_files(case.unit) if file in case.facts.paths]
-    there = [file for file in files if (fact := case.path(file)) is not None and fact.exists]
-    if not names or not 0 < len(there) <= _FILES:
-        return ""
-    return f"its command line, which has ${names[0]} of {' or '.join(there)}"
-
-
-def _place_nearby(case: Case, message: Message) -> Place | None:
-    """``Error found at /etc/x.conf:12`` as a line of its own, before or after."""
-    near = [one for one in case.messages if 0 < abs(one.number - message.number) <= 2]
-    for one in sorted(
-        near, key=lambda each: (abs(each.number - message.number), each.number < message.number)
-    ):
-        place = place_in(one.text)
-        if (
-            place is not None
-            and place.line is not None
-            and (is_only_place(one.text) or not _ABOUT_SETTINGS.search(one.text))
-        ):
-            return place
-    return None
-
-
-def _file_nearby(case: Case, message: Message) -> str | None:
-    near = [one for one in case.messages if 0 < abs(one.number - message.number) <= 4]
-    for one in sorted(near, key=lambda each: abs(each.number - message.number)):
-        if (file := file_in(one.text)) is not None and not is_program_text(file):
-            return file
-    return None
 
 
 CAUSES = (Cause("configuration", "a mistake in a program's configuration", _said),)

@@ -22,7 +22,7 @@ from failhook.diagnose.sandbox import hidden_by, sandboxed, write_protected
 from failhook.diagnose.subjects import commands, own_directories, paths_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.together import together
-from failhook.diagnose.wording import FAILURE, NAMES_A_THING, without_advice
+from failhook.diagnose.wording import FAILURE, NAMES_A_THING, OF_BASH, without_advice
 from failhook.incident import Proof
 
 _MISSING = re.compile(
@@ -40,7 +40,7 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 _OPEN_MODE = re.compile(
-    r"(?:group|world|other)s?[ -](?:or (?:world|other)s?[ -])?(?:readable|writ(?:e)?able|access)"
+    r"\bglobally (?:readable|writ(?:e)?able)|(?:group|world|other)s?[ -](?:or (?:world|other)s?[ -])?(?:readable|writ(?:e)?able|access)"
     r"|too open|insecure permissions?|unsafe permissions?|bad permissions?|invalid permissions"
     r"|permissions? (?:should|must) be|(?:accessible|readable|writ(?:e)?able) (?:only )?by (?:only )?(?:the |its )?(?:owner|root)|insecure (?:mode|owner|file|directory|group|world|location)|has wrong (?:owner|mode|permissions)"
     r"|(?:wrong|bad|invalid|incorrect|unsafe|insecure|improper) owner(?:ship)?|not owned by|is owned by",
@@ -87,10 +87,15 @@ def _missing_above(case: Case, message: Message) -> str | None:
     return None
 
 
+def _is_no_file(message: Message) -> bool:
+    """A page of the web, or a word of a shell."""
+    return bool(_OF_THE_WEB.search(message.text) or OF_BASH.search(message.raw))
+
+
 def missing(case: Case, message: Message) -> Finding | None:
     """A file that is not there; where several are named, the one that is truly not there."""
     by_words = _MISSING.search(message.text) is not None
-    if not (by_words or _NOT_EXECUTABLE.search(message.text)) or _OF_THE_WEB.search(message.text):
+    if not (by_words or _NOT_EXECUTABLE.search(message.text)) or _is_no_file(message):
         return None
     by_system = _NO_SUCH.search(message.text) is not None
     paths = [*named_paths(case, message), *_of_line(case, message)]

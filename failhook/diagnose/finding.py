@@ -29,6 +29,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WRAPPERS = re.compile(
     r"^(?:(?:[a-z]\w{0,40}\.){1,8}[A-Z]\w{0,80}(?:Exception|Error): )+(?=(?:[a-z]\w{0,40}\.){1,8}[A-Z]\w{0,80}: )"
 )
+# "starting the node: opening the store: …: no such file": what wraps comes first, the reason last.
+_MANY_WRAPS, _LONG = 3, 200
 _BRIEF_S = 5.0
 _OF_START = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 _START_TIMED_OUT = re.compile(r"(?:condition|start|start-pre|start-post) operation timed out")
@@ -103,7 +105,12 @@ def quote(text: str, limit: int = _MAX_QUOTE) -> str:
     said = " ".join(_CONTROL.sub(" ", text).split()).rstrip(" .,;:")
     if len(said) > limit:
         said = _WRAPPERS.sub("", said)
-    return said if len(said) <= limit else said[: limit - 1] + "…"
+    if len(said) <= limit:
+        return said
+    if limit < _LONG or said.count(": ") < _MANY_WRAPS:
+        return f"{said[: limit - 1]}…"
+    tail = said[-(limit * 3 // 5) :]
+    return f"{said[: limit - len(tail) - 3].rstrip()} … {tail.partition(' ')[2] or tail}"
 
 
 def overheard(case: Case, message: Message) -> Finding:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import GUESS, Cause, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
-from failhook.diagnose.speakers import came_after_main, went_on_beside
+from failhook.diagnose.speakers import a_child_told, came_after_main, went_on_beside
 from failhook.diagnose.subjects import commands
 from failhook.diagnose.text import Message, continues
 from failhook.diagnose.together import (
@@ -32,14 +32,18 @@ from failhook.diagnose.wording import (
     GAVE_UP,
     GOOD,
     NAMES_A_THING,
-    OF_A_CHILD,
     OF_NOTHING,
     is_consequence,
+    is_dying_reason,
     says_nothing,
     without_last_word,
 )
 
 _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
+# Not "started", what it could not start.
+_UNABLE = re.compile(
+    r"(?:[^:]{1,60}: ){0,3}(?:(?:unable|failed) to|cannot|can't|could(?: not|n't)) ", re.IGNORECASE
+)
 # What may come, not what came.
 _HEDGED = re.compile(
     r"\b(?:may|might|could (?:also|lead|cause|result)|can (?:also )?cause|recommend(?:ed)?|consider"
@@ -72,7 +76,7 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     nothing = _is_only_place(message) or not any(map(str.isalpha, text)) or DONE_BEFORE.match(text)
     if nothing or case.course.is_usage(message) or case.course.is_ignored(message):
         return -1.0
-    if not failures and message.level < Level.ERROR:
+    if not failures and message.level < Level.ERROR and not is_dying_reason(text):
         return -1.0
     level = _level(case, message)
     score = _BY_LEVEL[level] + _by_words(text, failures) - (0.0 if alone else 0.4)
@@ -147,7 +151,7 @@ def _is_only_place(message: Message) -> bool:
 
 def _by_words(text: str, failures: int) -> float:
     """What the words of a line are worth."""
-    score = 1.2 + 0.2 * min(failures - 1, 2) if failures else 0.0
+    score = 1.2 + 0.2 * min(failures - 1, 2) if failures else 1.8 * is_dying_reason(text)
     if failures and NAMES_A_THING.search(text):
         score += 0.8
     if failures and _CAUSE_AFTER.search(text):
@@ -162,7 +166,7 @@ def _by_words(text: str, failures: int) -> float:
         score -= 1.5
     if OF_NOTHING.search(text):
         score -= 0.8
-    if GOOD.search(text) and failures < 2:
+    if failures < 2 and not _UNABLE.match(text) and GOOD.search(text):
         score -= 0.9
     if len(text) < 8:
         score -= 1.0
@@ -178,25 +182,13 @@ def _by_course(case: Case, message: Message) -> float:
         1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
     )
     score -= 2.0 if went_on_beside(case, message) or came_after_main(case, message) else 0.0
-    score -= 1.2 if _a_child_told(case, message) else 0.0
+    score -= 1.2 if a_child_told(case, message) else 0.0
     score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
     hung = case.incident.result == "timeout"
     if message.at and end - message.at > _NEAR_END_S and not hung:
         score -= 1.2
     return score
-
-
-def _a_child_told(case: Case, message: Message) -> bool:
-    """It tells only that another one failed, and just above that one says what."""
-    if not OF_A_CHILD.search(message.text[:600]):
-        return False
-    return any(
-        FAILURE.search(one.text[:600])
-        and NAMES_A_THING.search(one.text[:600])
-        and not is_consequence(one.text)
-        for one in case.messages[max(0, message.number - _NEAR) : message.number]
-    )
 
 
 def _only_lost_its_reader(case: Case, message: Message) -> bool:

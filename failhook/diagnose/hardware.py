@@ -9,6 +9,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, each, from_message, quote
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE
 
 _IO = re.compile(r"input/output error|\bEIO\b|errno[ =:]*5\b|os error 5\b", re.IGNORECASE)
 # EIO of a connection or a terminal is no disk's.
@@ -16,6 +17,15 @@ _NO_DISK = re.compile(
     r"\b(?:sockets?|connections?|peer|remote|client|server|end of file|stream|tty\w*|terminal|pty|serial)\b",
     re.IGNORECASE,
 )
+_UDEV = re.compile(
+    r"\bpermissions?\b.{0,80}\budev\b|\budev rules?\b.{0,80}\bpermissions?\b|\bfix the device permissions\b",
+    re.IGNORECASE,
+)
+_HANGUP = re.compile(
+    r"\bhang-?up\b|\bhung up\b|\bno carrier\b|\b(?:link|line|peer) .{0,40}\bdisconnected\b",
+    re.IGNORECASE,
+)
+_NEAR = 8  # lines
 _UNREPAIRED = re.compile(
     r"file ?system still has errors|unexpected inconsistency|errors (?:were )?left uncorrected|file ?system (?:is )?inconsistent",
     re.IGNORECASE,
@@ -28,11 +38,32 @@ _CLOCK = re.compile(
 
 
 def _io(case: Case, message: Message) -> Finding | None:
-    if not _IO.search(message.text) or _NO_DISK.search(message.text):
+    if not _IO.search(message.text) or _NO_DISK.search(message.text) or _hung_up(case, message):
         return None
     return from_message(
         case, message, "io-error", what=f"reading or writing failed: “{quote(message.text)}”",
         advice="dmesg tells which disk", confidence=SAID,
+    )  # fmt: skip
+
+
+def _hung_up(case: Case, message: Message) -> bool:
+    """The other side of a line had gone: reads fail with EIO after that (termios(3))."""
+    above = case.messages[max(0, message.number - _NEAR) : message.number]
+    return not paths_in(message.raw) and any(_HANGUP.search(one.text[:300]) for one in above)
+
+
+def _device_rights(case: Case, message: Message) -> Finding | None:
+    """libusb's programs know what helps, and say it below the error."""
+    if not _UDEV.search(message.text):
+        return None
+    above = case.messages[message.number - 1] if message.number else None
+    said = [one.text for one in (above,) if one is not None and FAILURE.search(one.text[:300])]
+    return from_message(
+        case, above if said and above else message, "permission",
+        what="its user may not open a device, whose rights udev sets: "
+        f"“{quote(' / '.join((*said, message.text)))}”",
+        advice="add the udev rules that come with it (udevadm control --reload; udevadm trigger), "
+        "or the user to the device's group", confidence=SAID + 0.02,
     )  # fmt: skip
 
 
@@ -68,7 +99,7 @@ def _argv(case: Case) -> str:
 
 
 def _said(case: Case) -> list[Finding]:
-    return list(each(case, _io, _clock, _checked))
+    return list(each(case, _io, _device_rights, _clock, _checked))
 
 
 CAUSES = (Cause("io", "I/O errors and clocks in the program's log", _said),)

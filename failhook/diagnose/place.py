@@ -49,7 +49,7 @@ _PROGRAM_TEXT = (
     ".py", ".js", ".mjs", ".cjs", ".ts", ".go", ".rb", ".pl", ".pm", ".c", ".cc", ".cpp", ".cxx",
     ".h", ".hpp", ".java", ".kt", ".scala", ".rs", ".php", ".lua", ".erl", ".ex", ".exs", ".sh",
     ".cs", ".ml", ".hs", ".tcl", ".vala", ".swift", ".jl", ".psgi", ".cgi", ".ru", ".vb", ".fs",
-    ".dart", ".zig", ".nim", ".cr", ".clj", ".groovy", ".hrl", ".scm", ".service", ".socket",
+    ".dart", ".zig", ".nim", ".cr", ".clj", ".groovy", ".hrl", ".scm", ".s", ".service", ".socket",
 )  # fmt: skip
 # A user other than root has nothing to make there: that a file is missing is what is wrong.
 SYSTEM_PLACES = ("/etc/", "/usr/", "/lib", "/bin/", "/sbin/", "/boot/", "/proc/", "/sys/", "/dev/")

@@ -10,7 +10,7 @@ from failhook.diagnose.finding import GUESS, SAID, SEEN, Cause, Finding, each, f
 from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import EXECUTES, INTERPRETER, paths_in
 from failhook.diagnose.text import Message
-from failhook.diagnose.wording import NAMES_A_THING
+from failhook.diagnose.wording import NAMES_A_THING, OF_BASH
 
 _LIBRARY = re.compile(
     r"error while loading shared libraries: (?P<library>[^\s:]+): (?P<why>[^\n]{3,200})"
@@ -105,6 +105,13 @@ def _framework(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+# The words that files of Python, JavaScript, Perl, PHP and Ruby begin with.
+_OF_OTHER_LANGUAGES = (
+    "import", "from", "def", "class", "__requires__", "__author__", "const", "var", "let", "use", "package", "<?php",
+    "require", "require_relative", "module", "async",
+)  # fmt: skip
+
+
 def _main_process_says_more(case: Case, message: Message) -> bool:
     """A helper that it started misses a command; it goes on, and dies of something that it names."""
     main = str(case.incident.main.pid or "")
@@ -120,6 +127,8 @@ def _command(case: Case, message: Message) -> Finding | None:
         return None
     command = match["command"] or match["by_env"] or match["bare"]
     script = match["script"] or ""
+    if script and command in _OF_OTHER_LANGUAGES:
+        return _wrong_shell(case, message, script)
     where = f" (line {match['line']} of {script})" if script else ""
     if INTERPRETER.search(script):  # of what it was given with -c
         where = ""
@@ -127,7 +136,21 @@ def _command(case: Case, message: Message) -> Finding | None:
         case, message, "command-missing",
         what=f"the command {command} does not exist or is not in its search path{where}",
         advice="install it, or name it with its whole path; the unit's $PATH is not that of a login",
-        confidence=GUESS if _main_process_says_more(case, message) else SAID + 0.1,
+        confidence=GUESS
+        if OF_BASH.search(message.raw) or _main_process_says_more(case, message)
+        else SAID + 0.1,
+    )  # fmt: skip
+
+
+def _wrong_shell(case: Case, message: Message, script: str) -> Finding:
+    """A file that execve(2) refuses as ENOEXEC is taken for a script of the shell by most that start
+    it (posix_spawnp(3), "If the file ... is not an executable"; sh(1p), "Command Search and Execution")."""
+    return from_message(
+        case, message, "command-missing",
+        what=f"{script} is read by the shell and is no script of it; its first line names no other "
+        f"interpreter (#!): “{quote(message.text, 120)}”",
+        advice=f"begin {script} with a line such as #!/usr/bin/env python3, or start it with its interpreter",
+        confidence=SAID + 0.1,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.finding import GUESS, Finding, fails, overheard, quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.nearby import told_paths
-from failhook.diagnose.speakers import came_after_main, main_process_went_on
+from failhook.diagnose.speakers import a_child_told, came_after_main, main_process_went_on
 from failhook.diagnose.subjects import commands, paths_in
 from failhook.diagnose.text import Message
 from failhook.diagnose.wording import FAILURE, HARMLESS, NAMES_A_THING, is_consequence
@@ -112,6 +112,7 @@ def _weight(case: Case, finding: Finding, message: Message | None) -> float:
 def _beside_it(case: Case, message: Message, *, is_crash: bool) -> float:
     """What it takes from a line that another one has said than who died, or when all was said."""
     less = 0.3 if case.of_another_command(message) else 0.0
+    less += 0.3 if is_crash and a_child_told(case, message) else 0.0
     if main_process_went_on(case, message) or came_after_main(case, message):
         less += 0.45
     if not is_crash and _came_after_a_fatal_one(case, message):

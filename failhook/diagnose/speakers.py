@@ -18,6 +18,8 @@ from failhook.diagnose.wording import (
     says_nothing,
 )
 
+_NEAR = 6  # lines
+
 
 def went_on_beside(case: Case, message: Message) -> bool:
     """Of another process than the main one, that still spoke after the main one's last complaint:
@@ -44,6 +46,18 @@ def came_after_main(case: Case, message: Message) -> bool:
         return False
     last, _ = case.once("who spoke last", lambda: _last_words(case))
     return last >= 0 and message.pid in case.once("who came after", lambda: _late(case))
+
+
+def a_child_told(case: Case, message: Message) -> bool:
+    """It tells only that another one failed, and just above that one says what."""
+    if not OF_A_CHILD.search(message.text[:600]):
+        return False
+    return any(
+        FAILURE.search(one.text[:600])
+        and NAMES_A_THING.search(one.text[:600])
+        and not is_consequence(one.text)
+        for one in case.messages[max(0, message.number - _NEAR) : message.number]
+    )
 
 
 def _last_words(case: Case) -> tuple[int, dict[str, int]]:

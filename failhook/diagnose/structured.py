@@ -88,15 +88,34 @@ def _fields(line: str) -> dict[str, str]:
 
 
 def with_fields(text: str) -> str:
-    """klog's message and its error, without its quotes and its other fields."""
+    """klog's message and its error, without its quotes and its other fields; or those of zap, whose
+    fields are an object at the end."""
     match = _KLOG.match(text)
     if match is None:
-        return text
+        return _with_object(text)
     given = _fields(text[match.end() :])
     said = [match["said"].replace('\\"', '"')]
     said += [given[name] for name in _SAYS if name in given]
     said += _where(given, said)
     return ": ".join(dict.fromkeys(said))
+
+
+def _with_object(text: str) -> str:
+    """``could not start<tab>{"error": "no space", "errorVerbose": "no space\\n\\tmain.run:5"}``"""
+    said, found, fields = text.partition(' {"') if "\t" not in text else text.partition('\t{"')
+    if not found or not fields.endswith("}"):
+        return text
+    try:
+        entry = {str(key).lower(): value for key, value in json.loads(f'{{"{fields}').items()}
+    except (ValueError, RecursionError):
+        return text
+    words = [
+        said.strip(),
+        *(one for name in _SAYS if isinstance(one := entry.get(name), str) and one),
+    ]
+    if len(words) == 1:
+        return text
+    return ": ".join(dict.fromkeys([*words, *_where(entry, words)]))[:MAX_SAID]
 
 
 def _of_json(line: str) -> tuple[str, Level] | None:

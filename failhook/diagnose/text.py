@@ -38,7 +38,7 @@ _TIME = re.compile(
 _PID = re.compile(
     r"\d{1,3}\(\d{1,8}\)(?= )|\[\d{1,8}\]:?|\(\d{1,8}\):?|\d{1,8}#\d{1,8}:|\d{1,8}:[A-Z](?= )|pid[= ]\d{1,8}[:,]?"
     r"|\[(?:id|tid|thread)[=: ]\w{1,20}\]|\[pid[: ]\d{1,8}(?::tid \d{1,16})?\]|\[[\w.-]{1,40}(?:\(\d+\))?:\d{1,8}(?::\d+)?\]"
-    r"|<\d{1,3}(?:\.\d{1,6}){0,3}>|\d{1,8}(?= \[)|tid[= ]\d{1,16}"
+    r"|<\d{1,3}(?:\.\d{1,6}){0,3}>|\d{1,8}(?= \[)|(?:0x)?[0-9a-f]{12,16}(?= [A-Z][a-z]{3,9}(?: error)?: )|tid[= ]\d{1,16}"
 )
 _WORD_LEVEL = re.compile(
     r"[\[(<*]{0,3} ?(?P<word>[A-Za-z]{1,9})(?:\[\d{1,8}\])?(?:-?\d{1,3})?(?: ?\(\d{1,3}\))? ?[\])>*]{0,3}"
@@ -46,6 +46,7 @@ _WORD_LEVEL = re.compile(
 )
 # Levels of some (java.util.logging, PostgreSQL) in capitals; "config: line 8: …" is a part of the program.
 _PARTS = ("config", "status", "context", "detail", "progress", "log", "statement")
+PM2 = re.compile(r"\d{1,3}\|[\w.@-]{1,60} {0,20}\| ?")
 _KLOG = re.compile(
     r"(?P<word>[IWEF])\d{4}(?:\d{4})? [\d:.]{8,20}(?: {1,8}\d{1,8})? [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
 )
@@ -94,6 +95,7 @@ _FRAMEWORKS = tuple(
         r"[DIWEFA], \[[^\[\]]{10,60}\] {1,2}(?P<word>[A-Z]{3,7}) -- [^:\n]{0,60}: ",  # Ruby
         r"(?P<word>CRITICAL|ERROR|WARNING|INFO|DEBUG):[\w.]{1,80}:(?=\S)",  # Python's basicConfig
         r"\((?P<word>EE|WW|II)\) {1,2}(?=\S)",  # X servers
+        r"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.(?P<word>emerg|alert|crit|err|warn|notice|info|debug)(?=\s)",
         r"(?P<word>[DIWEF])\[[\d|:.-]{8,30}\] ",  # Tendermint
         r"(?P<word>PANI|FATA|ERRO|WARN|INFO|DEBU|TRAC)\[\d{1,8}\] ?",  # logrus
         r"\[\w{2,8}:(?P<word>[A-Z]{4,8})\] ",
@@ -110,7 +112,7 @@ _FRAMEWORKS = tuple(
 _TAIL = re.compile(
     r"\s{1,4}(?:->|at)?\s?[\[(]?[\w./-]{1,80}\.(?:c|cc|cpp|cxx|h|hpp)(?::| line |:)\d{1,6}(?:\([\w:~]{1,60}\))?[\])]?$"
 )
-_PLAIN = (_TIME, _PID, _SEPARATOR, _SOURCE)
+_PLAIN = (PM2, _TIME, _PID, _SEPARATOR, _SOURCE)
 _BULLET = re.compile(r"^[*#-] {1,3}(?=\w)")  # of a list; after time or pid it is a level (Redis)
 _SYSLOG = re.compile(r"<(?P<priority>\d{1,3})>(?=\S)")  # sd-daemon(3), RFC 3164
 

@@ -23,7 +23,7 @@ WRONG = re.compile(
 )
 # "Please fix fatal configuration errors, exiting..."
 _OF_A_RESULT_ONLY = re.compile(
-    r"\b(?:bad|invalid|wrong|broken|conf(?:ig(?:uration)?)?s?|files?|errors?|fatal|please|fix|correct|check|exit(?:ing|ed)?"
+    r"\b(?:bad|invalid|wrong|broken|unusable|unreadable|incorrect|conf(?:ig(?:uration)?)?s?|files?|errors?|fatal|please|fix|correct|check|exit(?:ing|ed)?"
     r"|abort(?:ing|ed)?|quit(?:ting)?|giving up|stop(?:ping|ped)?|read(?:ing)?|pars(?:e|ed|ing)|load(?:ed|ing)?"
     r"|process(?:ed|ing)?|fail(?:ed|s|ure)?|with|in|of|the|an?|to|from|due|because|ha(?:s|ve|d)|found|there|were|was|is|are"
     r"|not|cannot|could|couldn't|unable|can't|terminat(?:e|ing)|shutting down|valid(?:at(?:e|ion|ing))?|your|its"

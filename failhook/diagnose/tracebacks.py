@@ -17,11 +17,13 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.crash import LIBRARY_PATH, Crash, Frame, around_of, make_crash
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import CONFIGS
-from failhook.diagnose.text import Message
+from failhook.diagnose.text import PM2, Message
 from failhook.diagnose.tracebacks_beam import elixir, erlang
 from failhook.diagnose.tracebacks_compiled import dotnet, haskell, native, ocaml, swift
+from failhook.diagnose.tracebacks_go import go
 from failhook.diagnose.tracebacks_java import java
 from failhook.diagnose.tracebacks_lisp import lisp
+from failhook.diagnose.tracebacks_rust import rust
 
 # -- Python ---------------------------------------------------------------------------------------
 
@@ -171,56 +173,6 @@ def _javascript(messages: Sequence[Message]) -> Iterator[Crash]:
                 named = [place, *frames]
             yield make_crash("node", head["kind"], said, named, lines, message)
         index += len(lines)
-
-
-# -- Go, Rust -------------------------------------------------------------------------------------
-
-_GO_HEAD = re.compile(r"^(?:panic|fatal error): (?P<message>.+)$")
-_GO_STACK = re.compile(r"goroutine \d|\[(?:signal|recovered)")
-_GO_LINES = 4  # of what it says
-_GO_FRAME = re.compile(r"^\s+(?P<file>/[^\s:]+\.go):(?P<line>\d+)(?: \+0x[0-9a-f]+)?$")
-_GO_FUNCTION = re.compile(r"^(?P<function>[\w./*()-]+)\((?:[^()]*|\.\.\.)\)$")
-
-
-def _go(messages: Sequence[Message]) -> Iterator[Crash]:
-    for index, message in enumerate(messages):
-        head = _GO_HEAD.match(message.raw.strip())
-        following = messages[index + 1 : index + 80]
-        if head is None or not any(one.raw.startswith("goroutine ") for one in following):
-            continue
-        frames: list[Frame] = []
-        lines, function = [message], None
-        more = takewhile(lambda one: one.raw.strip() and not _GO_STACK.match(one.raw), following)
-        said = " ".join((head["message"], *(one.raw.strip() for one in [*more][:_GO_LINES])))
-        for one in following:
-            if called := _GO_FUNCTION.match(one.raw.strip()):
-                function = called["function"].rpartition("/")[2]
-            elif frame := _GO_FRAME.match(one.raw):
-                file = frame["file"]
-                if (function or "").startswith(("runtime.", "panic", "internal/")):
-                    file = f"/usr/local/go/{file.rpartition('/')[2]}"
-                frames.append(Frame(file, frame["line"], function))
-            lines.append(one)
-        yield make_crash("go", "panic", said, frames, lines, message)
-        return
-
-
-_RUST = re.compile(
-    r"^thread '(?P<thread>[^']*)'(?: \(\d+\))? panicked at (?:'(?P<old>.*)', )?(?P<file>[^\s,':]+\.rs):(?P<line>\d+):\d+(?P<new>:)?$"
-)
-
-
-def _rust(messages: Sequence[Message]) -> Iterator[Crash]:
-    for index, message in enumerate(messages):
-        match = _RUST.match(message.raw.strip())
-        if match is None:
-            continue
-        lines, said = [message], match["old"] or ""
-        if match["new"] and index + 1 < len(messages):
-            said = messages[index + 1].raw.strip()
-            lines.append(messages[index + 1])
-        frame = Frame(match["file"], match["line"], None)
-        yield make_crash("rust", "panic", said, [frame], lines, message)
 
 
 # -- PHP, Ruby, Perl, Lua -------------------------------------------------------------------------
@@ -381,7 +333,7 @@ def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
 
 
 _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
-    _python, java, _javascript, _go, _rust, _php, _ruby, _jruby, _perl, _lua, _tcl, elixir, erlang, native,
+    _python, java, _javascript, go, rust, _php, _ruby, _jruby, _perl, _lua, _tcl, elixir, erlang, native,
     ocaml, haskell, swift, dotnet, lisp,
 )  # fmt: skip
 
@@ -408,8 +360,11 @@ def crashes(case: Case) -> tuple[Crash, ...]:
 
 def _bare(messages: Sequence[Message]) -> Sequence[Message]:
     """The messages; those of a traceback without what stands before each of its lines."""
-    bare = list(messages)
-    until = 0
+    bare = [
+        replace(one, raw=one.raw[at.end() :]) if (at := PM2.match(one.raw)) is not None else one
+        for one in messages
+    ]
+    messages, until = tuple(bare), 0
     for index, message in enumerate(messages):
         inside = _INSIDE.match(message.raw) if index >= until else None
         if inside is not None:

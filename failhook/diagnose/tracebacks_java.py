@@ -19,6 +19,7 @@ _LIBRARY_PACKAGE = re.compile(
     r"|postgresql|slf4j|jboss|junit|mariadb)|com\.(?:mysql|zaxxer|fasterxml|google)|io\.(?:netty|grpc"
     r"|quarkus|micronaut|smallrye|vertx))\."
 )
+_OF_JAVA = re.compile(r"^(?:java|javax|jdk|sun|com\.sun)\.")
 _HEAD = re.compile(
     r"^(?:(?P<cause>Caused by): |Exception in thread \"[^\"]*\" |Error: )?"
     r"(?P<kind>(?:[a-z][\w$]*\.){1,9}[A-Z][\w$]*(?:\([\w.$]{3,120}\))?)(?:: (?P<message>.*))?$"
@@ -40,6 +41,7 @@ class _Thrown:
     is_cause: bool
     said: list[str]
     frames: list[Frame] = field(default_factory=list)
+    outer: Frame | None = None  # the first one that is not Java's own, be it a library's
     lines: list[Message] = field(default_factory=list)
     below: list[str] = field(default_factory=list)  # what stands between it and its first frame
 
@@ -82,6 +84,8 @@ def _thrown(messages: Sequence[Message]) -> list[_Thrown]:
             file = f"/usr/lib/{frame['file']}" if library else frame["file"]
             function = frame["method"].rpartition(".")[2]
             found[-1].step(Frame(file, frame["line"], function), message)
+            if found[-1].outer is None and not _OF_JAVA.match(frame["method"]):
+                found[-1].outer = Frame(frame["file"], frame["line"], function)
         elif found and found[-1].goes_on and not _STEP.match(text):
             found[-1].said.append(text.strip())
             found[-1].lines.append(message)
@@ -103,4 +107,7 @@ def _crash(root: _Thrown, earlier: Sequence[_Thrown], wrappers: Sequence[str]) -
         frame = next((each for each in one.frames if not each.file.startswith("/usr/lib/")), None)
         if frame is not None:
             return replace(crash, file=frame.file, line=frame.line, function=frame.function)
+    outer = root.outer if root.message in ("", "null") else None
+    if outer is not None:  # there is nothing else to go by
+        return replace(crash, file=outer.file, line=outer.line, function=outer.function)
     return replace(crash, file=None, line=None, function=None)

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 FAILURE = re.compile(
-    r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown"
+    r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown(?!-(?:linux|none))"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:been )?(?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
@@ -46,7 +46,7 @@ ENDED_WITH = re.compile(
 # How another process ended: "error: hook pre-backup.sh failed", "the command returned 3".
 OF_A_CHILD = re.compile(
     ENDED_WITH.pattern
-    + r"|\b(?:child|sub-?process|command|script|helper|hook|plugin|task|job|worker|program)\b.{0,120}"
+    + r"|['\w)] failed: \d{1,5}\b\W{0,3}(?: at \S{1,300} line \d{1,7}\W{0,2})?$|\b(?:child|sub-?process|command|script|helper|hook|plugin|task|job|worker|program)\b.{0,120}"
     r"\b(?:fail(?:ed|s|ure)?|exit(?:ed|s)?|returned|status|code|did not succeed|unsuccessful(?:ly)?|signal|error)\b",
     re.IGNORECASE,
 )
@@ -57,6 +57,8 @@ OF_NOTHING = re.compile(
     r"|^\(\*?[\w./]{3,80}\) \(?0x[0-9a-f]{6,16}|Object reference not set|\bon an undefined value\b|\bnull (?:object )?reference\b"
     r"|\(\d{1,7}, \d{1,5}\) `[^`]{1,300}` {1,4}\[AssertionDefect\]"  # Nim, without a word of its own
 )
+# Words of bash in a script that another shell reads: that takes the test for false, and goes on.
+OF_BASH = re.compile(r": (?:\[\[|declare|shopt|source|function): (?:command )?not found$")
 # What a script that is run again and again finds done already.
 DONE_BEFORE = re.compile(r"psql:.{1,300}: ERROR: .{1,200} already exists\b")
 # Words of the end, not of its reason.
@@ -78,9 +80,10 @@ _WITH_REASON = re.compile(
     r"|\b(?:exiting|aborting|stopping|terminating|quitting|giving up) (?:because(?: of)?|since|as) (?!(?:of )?(?:a |an |the )?(?:previous |fatal |earlier |above )?errors?\b)",
     re.IGNORECASE,
 )
+_AT_A_LINE = re.compile(r"\bline \d{1,7}[:,] {0,2}\w.{4}")
 # "Unable to bind socket: Cannot assign requested address. Terminating."
 _LAST_WORD = re.compile(
-    r"[.,;:!-]{1,3} {0,2}(?:terminating|exiting|aborting|quitting|giving up|shutting down|stopping|exit|abort)\W{0,5}$",
+    r" ?[.,;:!-]{1,3} {0,2}(?:terminating|exiting|aborting|quitting|giving up|shutting down|stopping|exit|abort|good-?bye|bye)\W{0,5}$",
     re.IGNORECASE,
 )
 # "could not get the version of iptables: exit status 1": of what it called.
@@ -89,7 +92,7 @@ _STATUS = re.compile(
     re.IGNORECASE,
 )
 _A_REASON = re.compile(
-    r"(?:cannot|can't|unable|denied|refused|in use|no such|not found|exists?|no \w+ .{3,60}(?:installed|found|configured|available))\b[^:]*$",
+    r"(?:cannot|can't|unable|denied|refused|in use|no such|not found|exists?|no \w+ .{3,60}(?:installed|found|configured|available|loaded|defined|specified|given))\b[^:]*$",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
@@ -142,6 +145,7 @@ _A_WORD = re.compile(r"[^\W\d_]{2}")
 _CODE = re.compile(r"\W{0,2}[A-Z]{1,8}[-_]?\d{2,6}\W{0,2}$")  # E1001, and nothing else
 LINES = 1024  # of a run, at most: several causes ask the same of each
 _A_SENTENCE = 120  # letters
+_OF_A_REASON = 5  # pairs of letters
 # strerror(3), at the end of a line
 STRERROR = re.compile(
     r"(?:no such file or directory|permission denied|operation not permitted|address already in use"
@@ -163,14 +167,30 @@ def without_advice(text: str) -> str:
 
 
 @lru_cache(LINES)
+def is_dying_reason(text: str) -> bool:
+    """``No module for the protocol, aborting``: it says of what it dies, with words of its own."""
+    before = _LAST_WORD.sub("", text[:600])
+    return (
+        len(before) < len(text[:600])
+        and len(_A_WORD.findall(before)) >= _OF_A_REASON
+        and not VAGUE.search(before)
+        and not CONSEQUENCE.search(before)
+        and not says_nothing(before)
+    )
+
+
+@lru_cache(LINES)
 def is_consequence(text: str) -> bool:
     """It tells of the end, not of its reason; what a further sentence advises is neither."""
     plain = _WITH_REASON.sub("", _STATUS.sub(r"\1", _ADVICE.sub("", text[:600])))
     before = _LAST_WORD.sub("", plain)
     plain = before if before != plain and _A_REASON.search(before) else plain
     match = CONSEQUENCE.search(plain)
-    if match is not None and ": " in plain[match.end() :] and STRERROR.search(plain):
+    after = plain[match.end() :] if match is not None else ""
+    if ": " in after and STRERROR.search(plain):
         return False  # "http server quit: listen tcp 10.0.0.1:80: bind: permission denied"
+    if _AT_A_LINE.search(after):
+        return False  # "errors in configuration /etc/a.conf line 5: cert: unknown setting"
     return match is not None
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.config_file import candidates, file_in, on_command_line, the_one
-from failhook.diagnose.configuration import is_only_place
 from failhook.diagnose.facts import Facts, PathFact
+from failhook.diagnose.mistake_place import is_only_place
 from failhook.systemd.unit import UnitState
 from tests.unit.diagnose.cases import PROGRAM, case, command, judge, show_text, there, what
 

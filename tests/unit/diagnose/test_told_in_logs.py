@@ -3,6 +3,10 @@
 # ruff: noqa: E501 - messages are as long as they are
 
 from failhook.diagnose.finding import quote
+from failhook.diagnose.level import Level
+from failhook.diagnose.structured import with_fields
+from failhook.diagnose.text import peel
+from failhook.diagnose.wording import is_consequence, is_dying_reason
 from tests.unit.diagnose.cases import case, judge, sentence
 
 _SUPERVISOR = (
@@ -66,3 +70,184 @@ def test_a_long_chain_of_exceptions_is_quoted_from_its_innermost() -> None:
     assert quote(wrapped, 80).startswith("java.nio.FileSystemException: /srv/a/log: Operation")
     alone = "java.nio.FileSystemException: /srv/a/log: Operation not permitted"
     assert quote(alone, 60).startswith("java.nio.FileSystemException: /srv")
+
+
+def test_an_error_of_go_that_was_printed_with_its_stack() -> None:
+    stack = (
+        "2026/11/07 06:32:36 Key not found",
+        "acme.example/store/badger.init",
+        "\t/tmp/go/src/acme.example/store/vendor/badger/errors.go:36",
+        "runtime.goexit",
+        "\t/usr/local/go/src/runtime/asm_amd64.s:1337",
+        "acme.example/store/posting.(*List).rollup",
+        "\t/home/build/store/posting/list.go:853",
+    )
+    said = judge(case("rolling up", *stack))
+    assert said.cause == "crash-go"
+    assert "error: Key not found (/home/build/store/posting/list.go line 853" in said.summary
+    assert judge(case(*stack[:3])).cause != "crash-go"  # a place, and no stack
+    inside = judge(case(f"[ERROR] unable to lock: no TLS   stack={stack[1]}", *stack[2:]))
+    assert inside.cause != "crash-go" and "no TLS" in inside.summary
+
+
+def test_a_file_of_assembly_is_no_configuration() -> None:
+    said = sentence("starting", "error: the key is missing (/usr/local/go/src/asm_amd64.s:1337)")
+    assert "a mistake in /usr" not in said
+
+
+def test_a_null_pointer_in_nothing_but_libraries_has_the_place_of_the_outermost() -> None:
+    head = "java.lang.NullPointerException: null"
+    frames = (
+        "\tat java.util.HashMap.forEach(HashMap.java:17)",
+        "\tat org.apache.oap.Index.diffFields(Index.java:135)",
+        "\tat org.apache.oap.Start.main(Start.java:9)",
+    )
+    assert "(Index.java line 135, in diffFields)" in sentence(head, *frames)
+    worded = "java.lang.IllegalStateException: the index oap is closed"
+    assert "Index.java" not in sentence(worded, *frames)
+
+
+def test_panics_of_rust_in_several_lines() -> None:
+    old = ("thread 'main' panicked at 'the state is:", "none', src/state.rs:3:5")
+    assert "panic: the state is: none (src/state.rs line 3)" in sentence(*old)
+    new = (
+        "thread 'main' panicked at src/state.rs:3:5:",
+        "the state is",
+        "no more",
+        "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+    )
+    assert "panic: the state is no more (src/state.rs line 3)" in sentence(*new)
+    assert "panic: the state is (src/state.rs line 3)" in sentence(*new[:2], "bye", "bye")
+    eyre = (
+        "The application panicked (crashed).",
+        'Message:  opening "/srv/a/state" failed: it is locked',
+        "Location: src/disk.rs:905",
+        "",
+        "Metadata:",
+        "target triple: x86_64-unknown-linux-gnu",
+        "optimization level: 0",
+        "debug checks: true",
+        "rust compiler: 1.85.0",
+    )
+    assert "/srv/a/state" in sentence(*eyre) and "triple" not in sentence(*eyre)
+    assert judge(case(*eyre[:2])).cause != "crash-rust"
+    triple = "the target x86_64-unknown-acme is no target"
+    assert "unknown-acme" in sentence("starting", triple)
+
+
+def test_what_is_wrong_in_a_configuration_is_told_before_what_comes_of_it() -> None:
+    lines = (
+        "/etc/ups/mon.conf line 86: invalid directive monitor",
+        "Using the flag file /etc/killpower",
+        "Fatal error: insufficient power configured!",
+        "Edit your mon.conf and change the values.",
+    )
+    assert "a mistake in /etc/ups/mon.conf line 86: " in sentence(*lines)
+    other = (lines[0].replace("mon.conf", "set.conf"), *lines[1:])
+    assert "line 86" not in sentence(*other)
+    harmless = (lines[0].replace("invalid directive", "directive"), *lines[1:])
+    assert "line 86" not in sentence(*harmless)
+    unnamed = (
+        "Using the flag file /etc/killpower",
+        "Unable to use the old MONITOR line without a username",
+        "Fatal error: unusable configuration",
+    )
+    assert "MONITOR" in sentence(*unnamed) and "killpower" not in sentence(*unnamed)
+    read = ("Reading configuration /etc/killpower", unnamed[2])
+    assert "/etc/killpower" in sentence(*read)
+
+
+def test_an_error_at_a_line_of_a_configuration_is_no_mere_consequence() -> None:
+    lines = (
+        "Warning: Obsolete setting in /etc/a/10-ssl.conf:21: dh_length",
+        "Fatal: Error in configuration file /etc/a/10-ssl.conf line 59: cert: Unknown setting: cert",
+    )
+    assert "line 59" in sentence(*lines)
+
+
+def test_the_end_of_a_long_chain_of_errors_is_quoted() -> None:
+    chain = f"initializing: starting: building {'x' * 300}: opening: no genesis block"
+    assert quote(chain).startswith("initializing: starting: building xxx")
+    assert quote(chain).endswith("opening: no genesis block") and len(quote(chain)) <= 260
+    assert quote(chain, 140).endswith("xx…")  # beside a sentence that names it
+    assert quote(f"{'y' * 300}: no genesis block").endswith("yy…")
+
+
+def test_a_read_that_fails_when_the_line_was_hung_up_is_no_disk() -> None:
+    error = "ERROR: read: Input/output error"
+    assert judge(case("Modem hangup", error)).cause != "io-error"
+    assert judge(case("Modem is up", error)).cause == "io-error"
+    of_a_file = "ERROR: read /srv/a/log: Input/output error"
+    assert judge(case("Modem hangup", of_a_file)).cause == "io-error"
+
+
+def test_an_object_at_the_end_of_a_line_tells_its_error() -> None:
+    zap = '2026-11-07T17:11:52Z\tERROR\tservices\tshut down\t{"Process": "node", "error": "no space for it", "errorVerbose": "no space for it\\n\\tacme.Run:134\\n\\truntime/pprof.Do:51"}'
+    assert sentence(zap).endswith("“services shut down: no space for it”")
+    for text in (
+        'it said {"a": 1}',
+        "it said {",
+        'it said {"error": 5}',
+        'it said {"error": "x"} y',
+    ):
+        assert with_fields(text) == text
+    assert with_fields('it said {"error": "x", "path": "/a"}') == "it said: x: path /a"
+
+
+def test_what_another_shell_or_language_would_know_is_no_missing_command() -> None:
+    bash = "/srv/a/run.sh: 48: [[: not found"
+    assert judge(case(bash)).cause == "unclear" and "[[: not found" in sentence(bash)
+    crash = ("java.lang.RuntimeException: it was started already", "\tat org.acme.A.b(A.java:2)")
+    assert "started already" in sentence(bash, *crash)
+    python = sentence("/srv/a/run: line 3: __requires__: command not found")
+    assert "/srv/a/run is read by the shell and is no script of it" in python
+    assert "the command requires" in sentence("/srv/a/run: line 3: requires: command not found")
+
+
+def test_rights_of_a_device_that_udev_sets() -> None:
+    hint = "Please fix the device permissions, e.g. by installing the udev rules file sdr.rules"
+    lines = ("usb_open error -3", hint, "ERROR: Failed parsing Config: Failed to open the device.")
+    told = judge(case("Using device #0", *lines))
+    assert told.cause == "permission" and "usb_open error -3 / Please fix" in told.summary
+    alone = judge(case("Using device #0", hint))
+    assert alone.cause == "permission" and "Using device" not in alone.summary
+    assert judge(case("permission denied by the rules of the house")).summary.count("udev") == 0
+
+
+def test_what_stands_before_the_words() -> None:
+    thread = "7f204f467300 Fatal error: can't bind to the port"
+    assert peel(thread) == ("Fatal error: can't bind to the port", Level.FATAL)
+    assert peel("7f204f467300 is no thread")[0] == "7f204f467300 is no thread"
+    assert peel("daemon.err acmed[5]: no such user", frozenset({"acmed"})) == (
+        "no such user", Level.ERROR
+    )  # fmt: skip
+    assert peel("daemon.five acmed: no")[0] == "daemon.five acmed: no"
+    assert peel("0|shop | Error: no such user") == ("no such user", Level.ERROR)
+    node = ("SyntaxError: Unexpected token } in JSON at position 118", "    at JSON.parse (<anonymous>)",
+            "    at Object.<anonymous> (/srv/shop/index.js:4:21)")  # fmt: skip
+    prefixed = [f"0|shop | {line}" for line in node]
+    assert judge(case(*prefixed)).summary == judge(case(*node)).summary
+
+
+def test_the_word_of_the_end_and_the_reason_before_it() -> None:
+    nothing = "Nothing to log, and not the primary logger ... good-bye"
+    assert "Nothing to log" in sentence("started", nothing, "Log finished on Monday")
+    assert is_dying_reason(nothing)
+    for text in ("aborting", "Fatal error, exiting", "could not start, exiting",
+                 "failed to load configuration, aborting", "Nothing to log, and not the primary"):  # fmt: skip
+        assert not is_dying_reason(text)
+    assert is_consequence("error while starting, aborting")
+    assert not is_consequence("No module for the protocol loaded, aborting")
+
+
+def test_a_script_that_dies_since_a_command_failed_was_told_why_above() -> None:
+    why = "cannot open 'vault/zfs': dataset does not exist"
+    died = "CRITICAL ERROR: zfs send 'cache' | zfs receive 'vault/zfs' failed: 256 at /usr/sbin/syncoid line 549."
+    assert "does not exist" in sentence("sending", why, died)
+    other = died.replace("failed: 256", "has no key")
+    assert "has no key" in sentence("sending", why, other)
+
+
+def test_what_it_could_not_start_is_nothing_good() -> None:
+    first = "osm_vendor_bind: ERR 5426: Unable to register class 129 version 1"
+    assert "class 129" in sentence("starting", first, "mad_ctrl_bind: ERR 3118: bind failed")
