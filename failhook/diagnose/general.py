@@ -182,7 +182,7 @@ def _by_course(case: Case, message: Message) -> float:
         1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
     )
     score -= 2.0 if went_on_beside(case, message) or came_after_main(case, message) else 0.0
-    score -= 1.2 if a_child_told(case, message) else 0.0
+    score -= 2.0 if a_child_told(case, message) else 0.0
     score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
     hung = case.incident.result == "timeout"

@@ -48,6 +48,7 @@ _JSON_LEVEL = (
     "status",
 )
 _JSON_INSIDE = ("attr", "error", "err", "exception", "log", "fields", "context", "data")
+_JSON_LISTS = ("internal", "errors", "details", "causes", "reasons", "problems")
 _NOT_SAID = frozenset(("stack", "level", "name", "type", "code", "codeName"))
 _MOST = 6
 
@@ -127,6 +128,11 @@ def _of_json(line: str) -> tuple[str, Level] | None:
     for name in _JSON_INSIDE:  # {"msg": …, "attr": {"path": …, "error": …}}
         if isinstance(inside := entry.get(name), dict):
             said += _inside(inside)
+    for name in _JSON_LISTS:  # {"error": …, "details": [{"reason": …}]}
+        if isinstance(several := entry.get(name), list):
+            said += [
+                text for one in several[:_MOST] if isinstance(one, dict) for text in _inside(one)
+            ]
     said += _where(entry, said) if said else []
     level = _json_level(entry)
     if not said:

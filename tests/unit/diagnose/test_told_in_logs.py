@@ -251,3 +251,26 @@ def test_a_script_that_dies_since_a_command_failed_was_told_why_above() -> None:
 def test_what_it_could_not_start_is_nothing_good() -> None:
     first = "osm_vendor_bind: ERR 5426: Unable to register class 129 version 1"
     assert "class 129" in sentence("starting", first, "mad_ctrl_bind: ERR 3118: bind failed")
+
+
+def test_an_error_without_a_name_has_the_call_at_which_it_ended() -> None:
+    trace = (
+        "Traceback (most recent call last):",
+        '  File "/srv/a/show.py", line 165, in <module>',
+        "    display.show()",
+        '  File "/usr/lib/python3/dist-packages/ink.py", line 184, in setup',
+        "    self._spi.open(0, self.pin)",
+        "FileNotFoundError: [Errno 2] No such file or directory",
+    )
+    told = "(/srv/a/show.py line 165: display.show(), in the end self._spi.open(0, self.pin))"
+    assert told in sentence(*trace)
+    for code in ("return func(a.b)", "raise self._spi.failed()", "(self._spi)", "x = [1"):
+        assert "in the end" not in sentence(*trace[:4], f"    {code}", trace[5])
+    own = (*trace[:3], trace[5])
+    assert "display.show())" in sentence(*own) and "in the end" not in sentence(*own)
+
+
+def test_reasons_in_a_list_of_objects() -> None:
+    line = '{"internal":[{"name":"Remote","reason":"no answer from https://acme.example/"},5],"path":"$","error":"inconsistent metadata"}'
+    assert "no answer from https://acme.example/" in sentence("starting", line)
+    assert "no answer" not in sentence("starting", line.replace("internal", "external"))
