@@ -42,8 +42,9 @@ _KINDS = (
     (re.compile(r"\bkey ?file|\b(?:private|secret) key", re.IGNORECASE), (".key", "key.pem")),
     (re.compile(r"\bcert", re.IGNORECASE), (".crt", ".cer", "cert.pem", "chain.pem", ".pem")),
 )
-# Or made by the kernel for whoever asks; any other device that is named is there, or it is not.
-_OF_A_RUN = (*OF_A_RUN, "/dev/log", "/dev/pts/")
+# Or made by the kernel for whoever asks, or only a word of bash (/dev/tcp/HOST/PORT); any other device
+# that is named is there, or it is not.
+_OF_A_RUN = (*OF_A_RUN, "/dev/log", "/dev/pts/", "/dev/tcp/", "/dev/udp/", "/dev/fd/")
 # Made by the syslog daemon of Debian and Red Hat, for others to read.
 _OF_SYSLOG = tuple(
     f"/var/log/{name}"

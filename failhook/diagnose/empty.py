@@ -25,6 +25,12 @@ _OF_CONTENT = re.compile(
     r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|invalid|corrupt|damaged|bad |no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short|\b(?:key|cert\w*|pem|database|file)\b",
     re.IGNORECASE,
 )
+# Of these alone, even where the line names something: what that is may be in the file that is empty.
+_OF_NO_CONTENT = re.compile(
+    r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|corrupt|damaged|no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short"
+    r"|\b(?:key|cert\w*|pem|database|file)\b",
+    re.IGNORECASE,
+)
 _DAMAGED = re.compile(
     r"(?:premature|unexpected) (?:end|eof)\b|\btruncated\b|not in (?:gzip|bzip2|xz|zstd|lz4) format"
     r"|\b(?:corrupt(?:ed)?|damaged) (?:input|data|file|archive|header|stream)|(?:input|data|file|archive|header|stream) (?:is |was )?(?:corrupt|damaged)"
@@ -50,7 +56,11 @@ def _look(case: Case) -> Iterator[Finding]:
         return
     (path, place), *_ = known.items()
     best = next((one for _, one in telling(case, case.messages)), None)
-    if best is not None and NAMES_A_THING.search(best.text) and not _OF_CONTENT.search(best.text):
+    if (
+        best is not None
+        and NAMES_A_THING.search(best.text)
+        and not _OF_NO_CONTENT.search(best.text)
+    ):
         return
     last = next(reversed(case.messages), None) if best is None else best
     of_content = last is not None and _OF_CONTENT.search(last.text) is not None

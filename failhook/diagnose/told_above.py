@@ -16,7 +16,7 @@ WRONG = re.compile(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|invalid|illegal|bad|bogus|wrong|undefined|malformed"
     r"|deprecated|obsolete|missing|misplaced|misused|disallowed|expected|expecting|duplicate|already (?:defined|exists|declared)"
     r"|not (?:a )?(?:valid|known|allowed|permitted|recogni[sz]ed|defined|supported|found|understood)"
-    r"|must (?:be|end|start|begin|match|have|not)\b|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
+    r"|valid only|only (?:valid|allowed|permitted)|allowed only|must (?:be|end|start|begin|match|have|not)\b|should be|requires?|cannot|can't|could not|couldn't|unable|fail(?:ed|ure|s)?|error|syntax"
     r"|pars(?:e|ing)|no such|(?:does not|doesn't) exist|out of range|too (?:large|small|long|many|few)|stray"
     r"|mismatch|conflict|unterminated|unbalanced|unclosed|misspelled|ignored|emerg)",
     re.IGNORECASE,

@@ -21,7 +21,7 @@ FAILURE = re.compile(
     re.IGNORECASE,
 )
 NAMES_A_THING = re.compile(
-    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|(?<![\w./:<])/[A-Za-z]\w{2,}|\b\d{2,}\b|\bline \d|\w=\w|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|\b[0-9A-F]{8,40}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
+    r"['\"`‘“][^'\"`’”]{1,120}['\"`’”]|/[\w.-]+/[\w.-]|(?<![\w./:<])/[A-Za-z]\w{2,}|\b\d{2,}\b|\bline \d|\w=\w|\b[a-z]\w{2,40} = \S|\w\.\w{1,80}\(|\b[A-Z_]{4,}\b|\b[0-9A-F]{8,40}\b|[\w-]{2}\.[a-z]\w{1,10}\b"
     r"|\b(?:user|group|interface|host|device|module|plugin|table|key|option)s?:? (?!(?:is|in|not|was|for|on|to|of|are|were|ha[sd]|have|found|failed|could|can|did|does)\b)[\w@./-]{2,}"
 )
 FRAME = re.compile(

@@ -89,6 +89,12 @@ def test_a_command_after_the_start_that_waited_in_vain() -> None:
     assert "/etc/a/a.key" not in judge(both).summary  # the program said something
 
 
+def test_a_word_of_bash_is_no_file() -> None:
+    facts = Facts(absent={"/dev/tcp/127.0.0.1/9000": "/srv/a/warm:2"})
+    assert "/dev/tcp" not in judge(case("it does not answer", facts=facts)).summary
+    assert "/dev/tcp" not in judge(case(facts=facts)).summary
+
+
 def test_what_a_run_makes_itself_is_not_counted() -> None:
     facts = Facts(absent={**KEY, "/run/a/a.pid": "/etc/a/a.conf:9"})
     said = judge(case("unable to open the store", facts=facts)).summary

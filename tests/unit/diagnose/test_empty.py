@@ -40,6 +40,7 @@ def test_named_by_the_line() -> None:
         (("Early exit: Bad buf_getptr",), there(), {}),  # it has content
         (("bind to port 22: Address already in use",), NOTHING, {}),  # it died of something else
         (("Early exit: Bad buf_getptr",), NOTHING, {"exit_status": "0"}),
+        (("bad numerical configuration: size_limit = 50M",), NOTHING, {}),  # it names a setting
     ],
 )
 def test_where_it_is_not_said(lines: tuple[str, ...], fact: PathFact, more: dict[str, Any]) -> None:

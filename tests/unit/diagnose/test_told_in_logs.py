@@ -153,6 +153,9 @@ def test_what_is_wrong_in_a_configuration_is_told_before_what_comes_of_it() -> N
         "Fatal error: unusable configuration",
     )
     assert "MONITOR" in sentence(*unnamed) and "killpower" not in sentence(*unnamed)
+    where = ("This construct is valid only for users' files", "fatal: Error reading configuration")
+    assert "valid only for users' files" in sentence(*where)
+    assert "This construct" not in sentence("This construct is for users' files", where[1])
     read = ("Reading configuration /etc/killpower", unnamed[2])
     assert "/etc/killpower" in sentence(*read)
 
