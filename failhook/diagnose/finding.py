@@ -109,7 +109,7 @@ def quote(text: str, limit: int = _MAX_QUOTE) -> str:
         return said
     if limit < _LONG or said.count(": ") < _MANY_WRAPS:
         return f"{said[: limit - 1]}…"
-    tail = said[-(limit * 3 // 5) :]
+    tail = said[-(limit // 2) :]
     return f"{said[: limit - len(tail) - 3].rstrip()} … {tail.partition(' ')[2] or tail}"
 
 

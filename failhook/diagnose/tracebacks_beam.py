@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from failhook.diagnose.crash import Crash, Frame, make_crash
 from failhook.diagnose.text import Message
@@ -25,6 +26,7 @@ _CHILD, _EXIT = "{failed_to_start_child,", "{'EXIT',"
 _CONTROLLER = re.compile(r"^\(?\[?application_controller\]?\)?[,\"' (]{0,6}")
 _CRASHER = re.compile(r"^\s*crasher:\s*$")
 _EXCEPTION = re.compile(r"^\s*exception (?P<kind>exit|error|throw): (?P<message>.{1,1000})$")
+_OF_A_REPORT_ITSELF = re.compile(r"^\s*(?:in (?:function|call from)\b|\w[\w ]{2,30}:(?: |$))")
 _FUNCTION = re.compile(
     r"^\s*in function\s+(?P<function>\S{1,160})(?: \((?P<file>[^\s,()]{1,200}), line (?P<line>\d{1,7})\))?"
 )
@@ -101,14 +103,18 @@ def _of_supervisor(messages: Sequence[Message], index: int, terms: str) -> Crash
 def _report(lines: Sequence[Message]) -> Crash | None:
     for index, one in enumerate(lines):
         if match := _EXCEPTION.match(one.raw):
-            after = lines[index + 1 : index + 2]
-            place = _FUNCTION.match(after[0].raw) if after else None
+            after = lines[index + 1 :]
+            more = [*takewhile(lambda each: not _OF_A_REPORT_ITSELF.match(each.raw), after)]
+            rest = after[len(more) : len(more) + 1]
+            place = _FUNCTION.match(rest[0].raw) if rest else None
             frames = (
                 [Frame(place["file"] or "", place["line"] or "", place["function"])]
                 if place is not None and place["file"]
                 else []
             )
-            return make_crash("erlang", match["kind"], match["message"], frames, lines, one)
+            terms = " ".join((match["message"], *(each.raw.strip() for each in more)))
+            said = _innermost(terms) if more else match["message"]
+            return make_crash("erlang", match["kind"], said, frames, lines, one)
     return None
 
 

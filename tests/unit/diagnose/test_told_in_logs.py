@@ -277,3 +277,23 @@ def test_reasons_in_a_list_of_objects() -> None:
     line = '{"internal":[{"name":"Remote","reason":"no answer from https://acme.example/"},5],"path":"$","error":"inconsistent metadata"}'
     assert "no answer from https://acme.example/" in sentence("starting", line)
     assert "no answer" not in sentence("starting", line.replace("internal", "external"))
+
+
+def test_an_exception_of_erlang_over_several_lines() -> None:
+    report = (
+        "=CRASH REPORT==== 7-Nov-2026::15:33:12 ===",
+        "  crasher:",
+        "    pid: <0.76.0>",
+        "    exception exit: {bad_return,",
+        "                        {{ledger,start,[normal]},",
+        "                         {'EXIT',{undef,[{ledger_db,open,[]}]}}}}",
+        "      in function  application_master:init/4 (application_master.erl, line 138)",
+        "    ancestors: [<0.75.0>]",
+    )
+    said = sentence(*report)
+    assert "{'EXIT',{undef,[{ledger_db,open,[]}]}}" in said and "line 138" in said
+    assert "ancestors" not in said and "bad_return" not in said
+    one = (*report[:3], "    exception error: no match of right hand value 5", *report[6:])
+    assert "error: no match of right hand value 5 (application_master.erl line 138" in sentence(
+        *one
+    )
