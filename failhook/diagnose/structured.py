@@ -104,7 +104,7 @@ def with_fields(text: str) -> str:
 def _with_object(text: str) -> str:
     """``could not start<tab>{"error": "no space", "errorVerbose": "no space\\n\\tmain.run:5"}``"""
     said, found, fields = text.partition(' {"') if "\t" not in text else text.partition('\t{"')
-    if not found or not fields.endswith("}"):
+    if not found:
         return text
     try:
         entry = {str(key).lower(): value for key, value in json.loads(f'{{"{fields}').items()}

@@ -60,7 +60,7 @@ def _of_several_lines(message: Message, begun: str, following: Sequence[Message]
 def _said(following: Sequence[Message]) -> Sequence[Message]:
     """What stands before the note on backtraces; the next line where there is none."""
     end = next((n for n, one in enumerate(following) if _ENDS.match(one.raw.strip())), 1)
-    return following[: max(1, end)]
+    return following[:end]
 
 
 def _of_eyre(message: Message, following: Sequence[Message]) -> Iterator[Crash]:

@@ -6,7 +6,9 @@ from failhook.diagnose.finding import quote
 from failhook.diagnose.level import Level
 from failhook.diagnose.structured import with_fields
 from failhook.diagnose.text import peel
+from failhook.diagnose.tracebacks import crashes
 from failhook.diagnose.wording import is_consequence, is_dying_reason
+from failhook.incident import Process
 from tests.unit.diagnose.cases import case, judge, sentence
 
 _SUPERVISOR = (
@@ -28,6 +30,8 @@ def test_a_supervisor_of_erlang_says_why_its_child_did_not_come() -> None:
     assert "ledger_safe_sup" not in said.summary  # the child, and no reason
     other = [line.replace("start_error", "child_terminated") for line in _SUPERVISOR]
     assert judge(case(*other)).cause != "crash-erlang"  # it was started again
+    (crash,) = crashes(case(*_SUPERVISOR))
+    assert (crash.first, crash.last) == (3, 4)
     cut = judge(case(*_SUPERVISOR[:4]))
     assert cut.cause == "crash-erlang" and "ledger_nif" in cut.summary
 
@@ -78,7 +82,7 @@ def test_an_error_of_go_that_was_printed_with_its_stack() -> None:
         "acme.example/store/badger.init",
         "\t/tmp/go/src/acme.example/store/vendor/badger/errors.go:36",
         "runtime.goexit",
-        "\t/usr/local/go/src/runtime/asm_amd64.s:1337",
+        "\t/opt/go1.21/src/runtime/asm_amd64.s:1337",
         "acme.example/store/posting.(*List).rollup",
         "\t/home/build/store/posting/list.go:853",
     )
@@ -131,6 +135,11 @@ def test_panics_of_rust_in_several_lines() -> None:
     )
     assert "/srv/a/state" in sentence(*eyre) and "triple" not in sentence(*eyre)
     assert judge(case(*eyre[:2])).cause != "crash-rust"
+    cut = ("thread 'main' panicked at 'NO_ADDRESS", "stopping all", "all stopped")
+    assert "panic: NO_ADDRESS" in sentence(*cut) and "panic: NO_ADDRESS stopping" not in sentence(
+        *cut
+    )
+    assert "panic (src/state.rs line 3)" in sentence(new[0], new[3])
     triple = "the target x86_64-unknown-acme is no target"
     assert "unknown-acme" in sentence("starting", triple)
 
@@ -145,6 +154,11 @@ def test_what_is_wrong_in_a_configuration_is_told_before_what_comes_of_it() -> N
     assert "a mistake in /etc/ups/mon.conf line 86: " in sentence(*lines)
     other = (lines[0].replace("mon.conf", "set.conf"), *lines[1:])
     assert "line 86" not in sentence(*other)
+    assert "a mistake in /etc/ups/mon.conf line 86: " in sentence(
+        "mon.conf line 86: invalid directive", "reads /etc/ups/mon.conf", *lines[1:]
+    )
+    of_another = {"MESSAGE": lines[0], "_PID": "77"}
+    assert "line 86" not in judge(case(of_another, *lines[1:], main=Process(100))).summary
     harmless = (lines[0].replace("invalid directive", "directive"), *lines[1:])
     assert "line 86" not in sentence(*harmless)
     unnamed = (
@@ -156,6 +170,8 @@ def test_what_is_wrong_in_a_configuration_is_told_before_what_comes_of_it() -> N
     where = ("This construct is valid only for users' files", "fatal: Error reading configuration")
     assert "valid only for users' files" in sentence(*where)
     assert "This construct" not in sentence("This construct is for users' files", where[1])
+    for named in ("Using the file /etc/a/killpower.yml", "Reads options of /etc/killpower"):
+        assert named.rpartition(" ")[2] in sentence(named, unnamed[2])
     read = ("Reading configuration /etc/killpower", unnamed[2])
     assert "/etc/killpower" in sentence(*read)
 
@@ -204,6 +220,7 @@ def test_what_another_shell_or_language_would_know_is_no_missing_command() -> No
     assert "started already" in sentence(bash, *crash)
     python = sentence("/srv/a/run: line 3: __requires__: command not found")
     assert "/srv/a/run is read by the shell and is no script of it" in python
+    assert "the command import " in sentence("bash: import: command not found")
     assert "the command requires" in sentence("/srv/a/run: line 3: requires: command not found")
 
 
@@ -234,10 +251,14 @@ def test_what_stands_before_the_words() -> None:
 
 def test_the_word_of_the_end_and_the_reason_before_it() -> None:
     nothing = "Nothing to log, and not the primary logger ... good-bye"
-    assert "Nothing to log" in sentence("started", nothing, "Log finished on Monday")
+    config = [f"the configuration of host {n} was taken" for n in range(9)]
+    assert "Nothing to log" in sentence(*config, nothing, "Log finished on Monday")
     assert is_dying_reason(nothing)
     for text in ("aborting", "Fatal error, exiting", "could not start, exiting",
-                 "failed to load configuration, aborting", "Nothing to log, and not the primary"):  # fmt: skip
+                 "failed to load configuration, aborting",
+        "no key, exiting",
+        "registration of the peer failed early, exiting",
+        "the main process has ended now, exiting", "Nothing to log, and not the primary"):  # fmt: skip
         assert not is_dying_reason(text)
     assert is_consequence("error while starting, aborting")
     assert not is_consequence("No module for the protocol loaded, aborting")
@@ -246,14 +267,22 @@ def test_the_word_of_the_end_and_the_reason_before_it() -> None:
 def test_a_script_that_dies_since_a_command_failed_was_told_why_above() -> None:
     why = "cannot open 'vault/zfs': dataset does not exist"
     died = "CRITICAL ERROR: zfs send 'cache' | zfs receive 'vault/zfs' failed: 256 at /usr/sbin/syncoid line 549."
+    more = (
+        "cannot receive new stream: unable to restore it",
+        "warning: cannot send 'cache': signal received",
+    )
     assert "does not exist" in sentence("sending", why, died)
+    assert "does not exist" in sentence("sending", why, *more, died)
     other = died.replace("failed: 256", "has no key")
     assert "has no key" in sentence("sending", why, other)
 
 
 def test_what_it_could_not_start_is_nothing_good() -> None:
     first = "osm_vendor_bind: ERR 5426: Unable to register class 129 version 1"
-    assert "class 129" in sentence("starting", first, "mad_ctrl_bind: ERR 3118: bind failed")
+    assert "class 129" in sentence(
+        "starting", first, "osm_sm_mad_ctrl_bind: ERR 3118: Vendor specific bind failed",
+        "osm_sm_bind: ERR 2E10: SM MAD Controller bind failed (IB_ERROR)",
+    )  # fmt: skip
 
 
 def test_an_error_without_a_name_has_the_call_at_which_it_ended() -> None:
@@ -269,6 +298,8 @@ def test_an_error_without_a_name_has_the_call_at_which_it_ended() -> None:
     assert told in sentence(*trace)
     for code in ("return func(a.b)", "raise self._spi.failed()", "(self._spi)", "x = [1"):
         assert "in the end" not in sentence(*trace[:4], f"    {code}", trace[5])
+    marked = (*trace[:5], "    ~~~~~~~~~^^^^^^^", trace[5])
+    assert told in sentence(*marked)
     own = (*trace[:3], trace[5])
     assert "display.show())" in sentence(*own) and "in the end" not in sentence(*own)
 
@@ -293,7 +324,5 @@ def test_an_exception_of_erlang_over_several_lines() -> None:
     said = sentence(*report)
     assert "{'EXIT',{undef,[{ledger_db,open,[]}]}}" in said and "line 138" in said
     assert "ancestors" not in said and "bad_return" not in said
-    one = (*report[:3], "    exception error: no match of right hand value 5", *report[6:])
-    assert "error: no match of right hand value 5 (application_master.erl line 138" in sentence(
-        *one
-    )
+    one = (*report[:3], "    exception error: no clause of f({a}) matches 5", *report[6:])
+    assert "error: no clause of f({a}) matches 5 (application_master.erl line 138" in sentence(*one)
