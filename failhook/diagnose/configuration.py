@@ -84,6 +84,7 @@ _CHECKED = re.compile(
     r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
     re.IGNORECASE,
 )
+_EDN = re.compile(r"[\s{\[]{0,20}:[a-z][\w.-]{0,40}/[a-z-]{2,30}\b")  # of a report of Clojure's
 _OF_A_QUOTE = 200  # characters
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
@@ -142,7 +143,7 @@ def _is_beside_the_point(message: Message, text: str) -> bool:
     """A place in the program's own text, what a script finds done already, or an error whose reason
     (``text`` is the line with that) only announces one."""
     plain = message.text
-    if SOURCE_PLACE.match(plain) or DONE_BEFORE.match(plain):
+    if SOURCE_PLACE.match(plain) or DONE_BEFORE.match(plain) or _EDN.match(message.raw):
         return True
     return text != plain and VAGUE.search(text) is not None and not _is_about_settings(plain)
 

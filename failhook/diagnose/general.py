@@ -259,7 +259,9 @@ def _general(case: Case) -> Iterator[Finding]:
 def _worth_of_first(best: Sequence[tuple[float, Message]]) -> float:
     """Of errors that tell about as much, the first one is worth as much as any of them."""
     first, message = best[0]
-    alike = (score for score, one in best[:3] if one.level is message.level >= Level.ERROR)
+    if message.level in (Level.TALK, Level.WARNING):
+        return first
+    alike = (score for score, one in best[:3] if one.level is message.level)
     return max((score for score in alike if round(score) == round(first)), default=first)
 
 

@@ -29,7 +29,8 @@ _OF_TRACEBACK = re.compile(
 )  # see `crashes`, and what it follows from
 _MOST = 4
 _COMMAND = re.compile(
-    r"^(?:(?P<script>/?[\w./-]{1,200}): )?(?:line |)(?P<line>\d{1,6}): (?P<command>[^\s:]{1,200}):"
+    r"^(?:bundler|zsh|fish): command not found: (?P<of_it>\S{1,100})$"
+    r"|^(?:(?P<script>/?[\w./-]{1,200}): )?(?:line |)(?P<line>\d{1,6}): (?P<command>[^\s:]{1,200}):"
     r" (?:command )?not found$"
     r"|(?:env|xargs|nohup|timeout|sudo|exec): [‘'\"]?(?P<by_env>[^\s:’'\"]{1,200})[’'\"]?: No such file"
     r"|(?:^|: )(?P<bare>[\w./-]{1,100}): command not found"
@@ -125,7 +126,7 @@ def _command(case: Case, message: Message) -> Finding | None:
     match = _COMMAND.search(message.raw.strip()) or _COMMAND.search(message.text)
     if match is None:
         return None
-    command = match["command"] or match["by_env"] or match["bare"]
+    command = match["of_it"] or match["command"] or match["by_env"] or match["bare"]
     script = match["script"] or ""
     if script and command in _OF_OTHER_LANGUAGES:
         return _wrong_shell(case, message, script)

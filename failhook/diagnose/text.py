@@ -32,7 +32,7 @@ _TIME = re.compile(
     rf"|\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?[ -]{_CLOCK}{_ZONE}"
     rf"|\d{{8}}[T ]\d\d:?\d\d:?\d\d(?:[.,]\d+)?"
     rf"|{_CLOCK}{_ZONE}"
-    r"|\d{10}(?:\.\d{1,9})?|\d{1,4}d\.\d\d:\d\d:\d\d\.\d{3}"
+    r"|\d{10}(?:\.\d{1,9})?| {0,8}\d{1,7}\.\d{6}(?=\])|\d{1,4}d\.\d\d:\d\d:\d\d\.\d{3}"
     r")[\])>]?(?=[\s:,|\]\[-]|\Z)"
 )
 _PID = re.compile(
@@ -51,6 +51,11 @@ _KLOG = re.compile(
     r"(?P<word>[IWEF])\d{4}(?:\d{4})? [\d:.]{8,20}(?: {1,8}\d{1,8})? [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
 )
 _SOURCE = re.compile(r"\([\w./-]{1,60}\.(?:c|cc|cpp|h|go|py|rs)[.:]\d{1,6}\)")
+# g_log(3): a program survives what GLib calls critical, and dies of its errors.
+_GLIB = re.compile(
+    r"(?:\*\* )?\([\w.-]{1,60}:\d{1,8}\): (?:[\w-]{1,40}-)?(?P<word>WARNING|CRITICAL|ERROR|INFO|DEBUG|Message|MESSAGE) \*\*: "
+)
+_OF_GLIB = {"WARNING": Level.WARNING, "CRITICAL": Level.WARNING, "ERROR": Level.FATAL}
 _MARK = re.compile(
     r"\[(?P<mark>[!xX ✗.*+:-])\](?=\s)\s{0,4}|(?P<arrow>!{2,3}|>{2,3}|\*{3,60})(?=\s)\s{0,4}"
 )
@@ -196,6 +201,8 @@ def _without(line: str, patterns: Iterable[re.Pattern[str]]) -> str | None:
 
 def _graded(line: str) -> tuple[str, Level] | None:
     """The line without its level, and that level."""
+    if (match := _GLIB.match(line)) is not None:
+        return line[match.end() :], _OF_GLIB.get(match["word"], Level.TALK)
     for pattern in _FRAMEWORKS:
         if (match := pattern.match(line)) is not None:
             return line[match.end() :], of_word(match["word"])

@@ -53,7 +53,7 @@ _TAKES_BACK = re.compile(
 )
 # "Error occurred at: src/parser.c - parse_log - 2116": of the program, and for its authors.
 SOURCE_PLACE = re.compile(
-    r"\W{0,9}(?:error )?(?:occurred |raised )?(?:at|in|from):? [\w./-]{1,99}\.(?:c|cc|cpp|h|go|rs|y)\b",
+    r"\S{1,200}\.nim\(\d{1,6}\)\s{1,40}\w{1,80}$|\W{0,9}(?:error )?(?:occurred |raised )?(?:at|in|from):? [\w./-]{1,99}\.(?:c|cc|cpp|h|go|rs|y)\b",
     re.IGNORECASE,
 )
 _WORKS_ON = re.compile(

@@ -23,6 +23,7 @@ from failhook.diagnose.tracebacks_compiled import dotnet, haskell, native, ocaml
 from failhook.diagnose.tracebacks_go import go
 from failhook.diagnose.tracebacks_java import java
 from failhook.diagnose.tracebacks_lisp import lisp
+from failhook.diagnose.tracebacks_rare import clojure, crystal, glog, zig
 from failhook.diagnose.tracebacks_rust import rust
 
 # -- Python ---------------------------------------------------------------------------------------
@@ -334,7 +335,7 @@ def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
 
 _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
     _python, java, _javascript, go, rust, _php, _ruby, _jruby, _perl, _lua, _tcl, elixir, erlang, native,
-    ocaml, haskell, swift, dotnet, lisp,
+    ocaml, haskell, swift, dotnet, lisp, zig, crystal, clojure, glog,
 )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def haskell(messages: Sequence[Message]) -> Iterator[Crash]:
 # -- Swift ----------------------------------------------------------------------------------------
 
 _SWIFT = re.compile(
-    r"^(?:(?P<file>[\w./+-]{1,200}\.swift):(?P<line>\d{1,7}): )?Fatal error: (?P<message>.{1,1000}?)"
+    r"^(?:(?P<file>[\w./+-]{1,200}\.swift):(?P<line>\d{1,7}): )?[Ff]atal error: (?P<message>.{1,1000}?)"
     r"(?:: file (?P<file2>[\w./+-]{1,200}\.swift), line (?P<line2>\d{1,7}))?$"
 )
 

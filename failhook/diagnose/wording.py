@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 FAILURE = re.compile(
-    r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown(?!-(?:linux|none))"
+    r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown(?!-(?:linux|none))|index -?\d{1,9} not in"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:been )?(?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
@@ -30,7 +30,7 @@ FRAME = re.compile(
     r"|^\s*[\w\\{}]{1,200}(?:(?:->|::)[\w{}]{1,100})?\(\) at \S{1,300}:\d{1,7}$"
     r"|^\s*\S{1,300}:\d{1,7}:in [`'][^']{1,200}'$"
     r"|^\s{2,10}\S{1,80} at \S{1,300}:\d{1,7}$|^(?:\S{10,30} )?[\w-]{1,40}\(\d{1,8}\): backtrace: "
-    r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,8}0x[0-9a-f]{4,16}\b|^stack (?:back|trace)(?:trace|back):$"
+    r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,24}0x[0-9a-f]{4,16}\b|^\d{1,3}\s{1,8}\S{1,80}\s{1,40}0x[0-9a-f]{8,16} |^\S{1,200}\.(?:nim|zig)(?:\(\d{1,6}\)|:\d{1,6}:\d{1,6}:)\s{1,40}\w|^stack (?:back|trace)(?:trace|back):$"
     r"|^\s{1,8}(?:\[C\]|\S{1,200}:\d{1,6}): in (?:main chunk|\?$|(?:function|local|method|upvalue|field) )"
     r"|^\s+\S{1,300}\.go:\d{1,7}$|^(?:[\w-]{1,60}\.[a-z]{2,10}/\S{1,300}|main\.[\w.()*]{1,80}|runtime\.\w{1,40})$"
     r"|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
