@@ -21,6 +21,7 @@ from failhook.diagnose.config_file import (
     lone_line,
     the_one,
 )
+from failhook.diagnose.crash import Crash
 from failhook.diagnose.finding import GUESS, SAID, Cause, Finding, from_message, quote
 from failhook.diagnose.general import is_concrete, work_of
 from failhook.diagnose.level import Level
@@ -84,7 +85,6 @@ _CHECKED = re.compile(
     r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
     re.IGNORECASE,
 )
-_EDN = re.compile(r"[\s{\[]{0,20}:[a-z][\w.-]{0,40}/[a-z-]{2,30}\b")  # of a report of Clojure's
 _OF_A_QUOTE = 200  # characters
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
@@ -112,7 +112,9 @@ def _said(case: Case) -> Iterator[Finding]:
     checked = {match["file"] for one in case.messages if (match := _WARNED.match(one.text))}
     for message in case.messages:
         text = _joined(case, message)
-        if _is_beside_the_point(message, text):
+        if _is_beside_the_point(message, text) or any(
+            _is_in_a_report(one, message) for one in found
+        ):
             continue
         place = place_in(text)
         about = _is_about_settings(text)
@@ -143,9 +145,14 @@ def _is_beside_the_point(message: Message, text: str) -> bool:
     """A place in the program's own text, what a script finds done already, or an error whose reason
     (``text`` is the line with that) only announces one."""
     plain = message.text
-    if SOURCE_PLACE.match(plain) or DONE_BEFORE.match(plain) or _EDN.match(message.raw):
+    if SOURCE_PLACE.match(plain) or DONE_BEFORE.match(plain):
         return True
     return text != plain and VAGUE.search(text) is not None and not _is_about_settings(plain)
+
+
+def _is_in_a_report(crash: Crash, message: Message) -> bool:
+    """Data that Clojure prints of its own error: ``:clojure.error/line 1``."""
+    return crash.language == "clojure" and crash.first <= message.number <= crash.last
 
 
 def _is_of_a_checker(text: str, checked: set[str]) -> bool:

@@ -33,7 +33,7 @@ FRAME = re.compile(
     r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,24}0x[0-9a-f]{4,16}\b|^\d{1,3}\s{1,8}\S{1,80}\s{1,40}0x[0-9a-f]{8,16} |^\S{1,200}\.(?:nim|zig)(?:\(\d{1,6}\)|:\d{1,6}:\d{1,6}:)\s{1,40}\w|^stack (?:back|trace)(?:trace|back):$"
     r"|^\s{1,8}(?:\[C\]|\S{1,200}:\d{1,6}): in (?:main chunk|\?$|(?:function|local|method|upvalue|field) )"
     r"|^\s+\S{1,300}\.go:\d{1,7}$|^(?:[\w-]{1,60}\.[a-z]{2,10}/\S{1,300}|main\.[\w.()*]{1,80}|runtime\.\w{1,40})$"
-    r"|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
+    r"|^(?:ERROR|Warning):\s{1,8}(?:\[\d{1,3}\] |Note: some frames are missing)|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
 )
 GOOD = re.compile(
     r"\b(?:success(?:ful|fully)?|ok|started|listening on|ready|loaded|initiali[sz]ed|using|version"
