@@ -158,7 +158,10 @@ def test_what_is_wrong_in_a_configuration_is_told_before_what_comes_of_it() -> N
         "mon.conf line 86: invalid directive", "reads /etc/ups/mon.conf", *lines[1:]
     )
     of_another = {"MESSAGE": lines[0], "_PID": "77"}
-    assert "line 86" not in judge(case(of_another, *lines[1:], main=Process(100))).summary
+    foreign = judge(case(of_another, *lines[1:], main=Process(100))).summary
+    assert "a mistake in /etc/ups/mon.conf: “Fatal error: insufficient power" in foreign
+    unplaced = ("unknown words in /etc/ups/mon.conf", *lines[1:])
+    assert "insufficient power" in sentence(*unplaced)
     harmless = (lines[0].replace("invalid directive", "directive"), *lines[1:])
     assert "line 86" not in sentence(*harmless)
     unnamed = (
@@ -278,11 +281,17 @@ def test_a_script_that_dies_since_a_command_failed_was_told_why_above() -> None:
 
 
 def test_what_it_could_not_start_is_nothing_good() -> None:
-    first = "osm_vendor_bind: ERR 5426: Unable to register class 129 version 1"
-    assert "class 129" in sentence(
-        "starting", first, "osm_sm_mad_ctrl_bind: ERR 3118: Vendor specific bind failed",
+    lines = (
+        "OpenSM 3.3.23",
+        "osm_vendor_bind: ERR 5426: Unable to register class 129 version 1",
+        "osm_sm_mad_ctrl_bind: ERR 3118: Vendor specific bind failed",
         "osm_sm_bind: ERR 2E10: SM MAD Controller bind failed (IB_ERROR)",
-    )  # fmt: skip
+        "perfmgr_mad_unbind: ERR 5405: No previous bind",
+        "osm_congestion_control_shutdown: ERR C108: No previous bind",
+        "osm_sa_mad_ctrl_unbind: ERR 1A11: No previous bind",
+        "Exiting SM",
+    )
+    assert "class 129" in sentence(*lines)
 
 
 def test_an_error_without_a_name_has_the_call_at_which_it_ended() -> None:
@@ -300,6 +309,8 @@ def test_an_error_without_a_name_has_the_call_at_which_it_ended() -> None:
         assert "in the end" not in sentence(*trace[:4], f"    {code}", trace[5])
     marked = (*trace[:5], "    ~~~~~~~~~^^^^^^^", trace[5])
     assert told in sentence(*marked)
+    without_code = (*trace[:4], trace[5])
+    assert "in the end" not in sentence(*without_code)
     own = (*trace[:3], trace[5])
     assert "display.show())" in sentence(*own) and "in the end" not in sentence(*own)
 

@@ -65,6 +65,7 @@ def test_clojure() -> None:
     )
     said = judge(case(*report))
     assert said.cause == "crash-clojure" and "acme/tools__init.class" in said.summary
+    assert all(one.cause != "configuration" for one in said.others)
     assert judge(case("Execution error at the gate")).cause != "crash-clojure"
 
 
@@ -127,9 +128,13 @@ def test_levels_of_glib() -> None:
 
 
 def test_of_lines_that_tell_alike_the_first() -> None:
-    first = "do_known_hosts: hostkeys_foreach failed: No such key"
-    after = (
-        "Script execution failed: /srv/hooks/05-borg",
-        "Custom backup failure on 'backup' step",
+    said = (
+        "Now creating a backup archive from the files collected…",
+        "do_known_hosts: hostkeys_foreach failed: No such file or directory",
+        "do_known_hosts: hostkeys_foreach failed: No such file or directory",
+        "Script execution failed: /srv/hooks/backup/05-borg_app",
+        "Custom backup method failure on 'backup' step",
     )
-    assert "hostkeys_foreach" in sentence("archiving", first, *after)
+    assert "hostkeys_foreach" in sentence(*said)
+    warned = [f"WARNING {line}" for line in said]
+    assert "hostkeys_foreach" not in sentence(*warned)  # of warnings the last tells most
