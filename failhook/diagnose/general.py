@@ -162,7 +162,7 @@ def _by_words(text: str, failures: int) -> float:
         score -= 1.0
     if says_nothing(text):
         score -= 1.2
-    if _HEDGED.search(text) or _FOR_MORE.search(text):
+    if (_HEDGED.search(text) and not is_dying_reason(text)) or _FOR_MORE.search(text):
         score -= 1.5
     if OF_NOTHING.search(text):
         score -= 0.8
@@ -182,6 +182,7 @@ def _by_course(case: Case, message: Message) -> float:
         1.5 if case.of_another_command(message) or _only_lost_its_reader(case, message) else 0.0
     )
     score -= 2.0 if went_on_beside(case, message) or came_after_main(case, message) else 0.0
+    score -= 1.0 if _cleans_up(case, message) else 0.0
     score -= 2.0 if a_child_told(case, message) else 0.0
     score -= 1.5 if case.course.came_after_the_end(message) else 0.0
     end = case.incident.main.exited or (case.messages[-1].at if case.messages else 0.0)
@@ -189,6 +190,19 @@ def _by_course(case: Case, message: Message) -> float:
     if message.at and end - message.at > _NEAR_END_S and not hung:
         score -= 1.2
     return score
+
+
+def _cleans_up(case: Case, message: Message) -> bool:
+    """It could not take away what it had made, after something else had failed."""
+    if not _CLEANS_UP.search(message.text[:600]):
+        return False
+    return any(
+        one.pid == message.pid
+        and FAILURE.search(one.text[:600])
+        and NAMES_A_THING.search(one.text[:600])
+        and not _CLEANS_UP.search(one.text[:600])
+        for one in case.messages[: message.number]
+    )
 
 
 def _only_lost_its_reader(case: Case, message: Message) -> bool:
@@ -223,6 +237,11 @@ def telling(case: Case, messages: Sequence[Message]) -> list[tuple[float, Messag
 
 _A_THING = re.compile(
     r"['\"`‘][^'\"`’]{1,120}['\"`’]|/\w|[\w-]{2}\.[a-z]\w{1,10}\b|\b[A-Z]{2,30}_[A-Z_]{2,30}"
+)
+_CLEANS_UP = re.compile(
+    r"\b(?:fail(?:ed|ure|s)?|unable|could not|couldn't|cannot|can't|error)(?: to)? "
+    r"(?:delet|remov|unlink|rmdir|clean|umount|unmount|clos|detach|releas|destroy|free|unregister|kill)\w*\b",
+    re.IGNORECASE,
 )
 _VERSION = re.compile(r"^[\w.+-]{1,40},? (?:version |v)?\d{1,4}(?:\.\d{1,5}){1,4}\b.{0,20}")
 _WRITES_ON = re.compile(r"broken pipe|\bwrite error$", re.IGNORECASE)

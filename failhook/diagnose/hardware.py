@@ -14,7 +14,7 @@ from failhook.diagnose.wording import FAILURE
 _IO = re.compile(r"input/output error|\bEIO\b|errno[ =:]*5\b|os error 5\b", re.IGNORECASE)
 # EIO of a connection or a terminal is no disk's.
 _NO_DISK = re.compile(
-    r"\b(?:sockets?|connections?|peer|remote|client|server|end of file|stream|tty\w*|terminal|pty|serial)\b",
+    r"\b(?:sockets?|connections?|peer|remote|client|server|end of file|stream|sleep|suspend|hibernat\w*|tty\w*|terminal|pty|serial)\b",
     re.IGNORECASE,
 )
 _UDEV = re.compile(

@@ -6,11 +6,21 @@ from __future__ import annotations
 import re
 
 from failhook.diagnose.case import Case
-from failhook.diagnose.finding import GUESS, SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.finding import (
+    GUESS,
+    LIKELY,
+    SAID,
+    SEEN,
+    Cause,
+    Finding,
+    each,
+    from_message,
+    quote,
+)
 from failhook.diagnose.level import Level
 from failhook.diagnose.subjects import EXECUTES, INTERPRETER, paths_in
 from failhook.diagnose.text import Message
-from failhook.diagnose.wording import NAMES_A_THING, OF_BASH
+from failhook.diagnose.wording import FAILURE, NAMES_A_THING, OF_BASH
 
 _LIBRARY = re.compile(
     r"error while loading shared libraries: (?P<library>[^\s:]+): (?P<why>[^\n]{3,200})"
@@ -194,8 +204,15 @@ def _shell(case: Case, message: Message) -> Finding | None:
         case, message, "script",
         what=f"a mistake in the script {match['script']} line {match['line']}: “{quote(match['what'])}”",
         advice=f"correct {match['script']}; bash -n {match['script']} checks its syntax",
-        confidence=SAID + 0.08,
+        confidence=LIKELY if _had_complained(case, message, match["what"]) else SAID + 0.08,
     )  # fmt: skip
+
+
+def _had_complained(case: Case, message: Message, what: str) -> bool:
+    """A redirection to nothing follows from the command that should have said where."""
+    return "ambiguous redirect" in what and any(
+        FAILURE.search(one.text[:600]) for one in case.messages[: message.number]
+    )
 
 
 def _job(case: Case, message: Message) -> Finding | None:

@@ -38,7 +38,7 @@ _TIME = re.compile(
 _PID = re.compile(
     r"\d{1,3}\(\d{1,8}\)(?= )|\[\d{1,8}\]:?|\(\d{1,8}\):?|\d{1,8}#\d{1,8}:|\d{1,8}:[A-Z](?= )|pid[= ]\d{1,8}[:,]?"
     r"|\[(?:id|tid|thread)[=: ]\w{1,20}\]|\[pid[: ]\d{1,8}(?::tid \d{1,16})?\]|\[[\w.-]{1,40}(?:\(\d+\))?:\d{1,8}(?::\d+)?\]"
-    r"|<\d{1,3}(?:\.\d{1,6}){0,3}>|\d{1,8}(?= \[)|(?:0x)?[0-9a-f]{12,16}(?= [A-Z][a-z]{3,9}(?: error)?: )|tid[= ]\d{1,16}"
+    r"|<\d{1,3}(?:\.\d{1,6}){0,3}>|\d{1,8}(?= \[)|(?:0x)?[0-9a-f]{12,16}(?= (?:[A-Z][a-z]{3,9}(?: error)?: |[A-Z]{3,10} ))|tid[= ]\d{1,16}"
 )
 _WORD_LEVEL = re.compile(
     r"[\[(<*]{0,3} ?(?P<word>[A-Za-z]{1,9})(?:\[\d{1,8}\])?(?:-?\d{1,3})?(?: ?\(\d{1,3}\))? ?[\])>*]{0,3}"
@@ -106,6 +106,7 @@ _FRAMEWORKS = tuple(
         r"\[\w{2,8}:(?P<word>[A-Z]{4,8})\] ",
         r"[a-z]{2,12} {1,3}[\w-]{2,20}:(?P<word>[A-Z]{4,9}):\d{4}-\d\d-\d\d \d\dh\d\d\.\d\d [A-Za-z]{2,5}:\d{1,8}: ",  # GVM
         r"log4j:(?P<word>WARN|ERROR) ",
+        r"lxc(?:-[\w-]{1,30})? (?:\S{1,80} )?\d{14}\.\d{3} (?P<word>[A-Z]{4,8})\s{1,8}(?:[\w-]{1,40} - )?[\w./-]{1,80}\.c:\w{1,80}:\d{1,6} - ",
         r"\[:(?P<word>[A-Z]{4,8}):[\w./-]{1,80}:\d{1,6}\] ",  # Firecracker
         r"=(?P<word>[A-Z]{3,10}) REPORT={4}",  # Erlang, before OTP 21
         r"(?P<word>info|warn|warning|error|debug|fatal|panic|notice)\t(?=\S)",  # zap's console
@@ -133,7 +134,7 @@ _SIGNS = {".": Level.TALK, "-": Level.TALK, "*": Level.TALK, "#": Level.WARNING}
 _MARKS = {"!": Level.ERROR, "x": Level.ERROR, "X": Level.ERROR, " ": Level.TALK, ".": Level.TALK,
           "*": Level.TALK, "+": Level.TALK, ":": Level.TALK}  # fmt: skip
 _FAILS = re.compile(
-    r"\b(?:fatal|fail(?:ed|ure)|not found|cannot|can't|unable|denied|error|no such)\b",
+    r"\b(?:fatal|fail(?:ed|ure)|not found|cannot|can't|could not|unable|denied|error|no such)\b",
     re.IGNORECASE,
 )
 
@@ -208,7 +209,7 @@ def _graded(line: str) -> tuple[str, Level] | None:
             return line[match.end() :], of_word(match["word"])
     match = _MARK.match(line)
     if match is not None and line[match.end() :]:
-        return line[match.end() :], _MARKS.get(match["mark"] or "", Level.UNKNOWN)
+        return line[match.end() :], _of_mark(match)
     if (match := _KLOG.match(line)) is not None:
         word = match["word"] or match["mark"]
         return line[match.end() :], of_word(word) if word else _of_sign(match)
@@ -216,6 +217,12 @@ def _graded(line: str) -> tuple[str, Level] | None:
     if match is not None and _is_level(match, line):
         return line[match.end() :], of_word(match["word"])
     return None
+
+
+def _of_mark(match: re.Match[str]) -> Level:
+    """Of "[*] could not find it" the words tell more than the mark."""
+    level = _MARKS.get(match["mark"] or "", Level.UNKNOWN)
+    return Level.UNKNOWN if level is Level.TALK and _FAILS.search(match.string) else level
 
 
 def _of_sign(match: re.Match[str]) -> Level:

@@ -14,7 +14,7 @@ FAILURE = re.compile(
     r"\b(?:fail(?:ed|ure|s|ing)?|cannot|can't|can not|could ?n[o']t|couldn't|unable|invalid|unknown(?!-(?:linux|none))|index -?\d{1,9} not in"
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
-    r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|mismatch|expired|timed? ?out|not (?:been )?(?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
+    r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|resource busy|unreachable|temporarily unavailable|reset by peer|already exists?|mismatch|expired|timed? ?out|not (?:been )?(?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
     r"|available|supported|configured|installed|defined|specified|running|readable|writable|executable|an?)|too (?:many|few"
     r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
     r"|unterminated|unclosed|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
@@ -83,7 +83,7 @@ _WITH_REASON = re.compile(
 _AT_A_LINE = re.compile(r"\bline \d{1,7}[:,] {0,2}\w.{4}")
 # "Unable to bind socket: Cannot assign requested address. Terminating."
 _LAST_WORD = re.compile(
-    r" ?[.,;:!-]{1,3} {0,2}(?:terminating|exiting|aborting|quitting|giving up|shutting down|stopping|exit|abort|good-?bye|bye)\W{0,5}$",
+    r" ?[.,;:!-]{1,3} {0,2}(?:terminating|exiting|aborting|quitting|giving up|shutting down|stopping|quit|exit|abort|good-?bye|bye)\W{0,5}$",
     re.IGNORECASE,
 )
 # "could not get the version of iptables: exit status 1": of what it called.
@@ -110,7 +110,7 @@ VAGUE = re.compile(
 )
 # The program says that it went on.
 HARMLESS = re.compile(
-    r"\busing (?:the |its )?(?:built-?in )?defaults?\b|\bignor(?:ed|ing)\b|\bcontinuing\b|\bskipp(?:ed|ing)\b"
+    r"\b(?:using|set to) (?:the |its )?(?:built-?in |system )?defaults?\b|\bignor(?:ed|ing)\b|\bcontinuing\b|\bskipp(?:ed|ing)\b"
     r"|\bfall(?:ing|s)? ?back\b|\bnon-?fatal\b|\bnot fatal\b|\b(?:is|are|will be) optional\b"
     r"|\bdeprecat|\bdisabling\b|\bwill (?:be )?(?:disabled|retry|try again)\b|\bretrying\b|\bproceeding\b|\bdefaulting to\b"
     r"|/usr/share/GeoIP/",  # of hardly any machine, and few programs need it
