@@ -43,7 +43,7 @@ from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 from failhook.diagnose.told_above import WRONG, told_above
 from failhook.diagnose.tracebacks import crashes
-from failhook.diagnose.wording import DONE_BEFORE, FRAME, VAGUE
+from failhook.diagnose.wording import DONE_BEFORE, FRAME, NAMES_A_THING, VAGUE
 
 # The line says which setting it is about: a name in quotes, an option, a word after the complaint.
 _NAMES_IT = re.compile(
@@ -85,6 +85,7 @@ _CHECKED = re.compile(
     r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
     re.IGNORECASE,
 )
+_ONLY_FAILED = re.compile(r"\bfail(?:ed|ure|s)?\b|\berrors?\b", re.IGNORECASE)
 _OF_A_QUOTE = 200  # characters
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
@@ -125,7 +126,8 @@ def _said(case: Case) -> Iterator[Finding]:
         elif place is not None and (about or WRONG.search(text)):
             if FRAME.match(message.raw):
                 continue  # a step of a stack, not a mistake
-            yield _at_place(case, message, text, place, plain=not about)
+            sure = SAID - 0.1 if not about and _was_told_before(case, message, text) else None
+            yield _at_place(case, message, text, place, plain=not about, sure=sure)
         elif place is not None and _is_of_a_checker(message.text, checked):
             yield _at_place(case, message, text, place, plain=False)
         elif any(
@@ -148,6 +150,21 @@ def _is_beside_the_point(message: Message, text: str) -> bool:
     if SOURCE_PLACE.match(plain) or DONE_BEFORE.match(plain):
         return True
     return text != plain and VAGUE.search(text) is not None and not _is_about_settings(plain)
+
+
+def _was_told_before(case: Case, message: Message, text: str) -> bool:
+    """``Access denied for user a`` / ``fixing failed at /etc/a.cfg:750``: a statement of the file that
+    did not work, and an error above says why."""
+    if not _ONLY_FAILED.search(text) or WRONG.search(_ONLY_FAILED.sub(" ", text)):
+        return False
+    above = case.messages[max(0, message.number - PLACE_BELOW) : message.number]
+    return message.level >= Level.ERROR and any(
+        one.level >= Level.ERROR
+        and one.pid == message.pid
+        and place_in(one.text) is None
+        and NAMES_A_THING.search(one.text[:600])
+        for one in above
+    )
 
 
 def _is_in_a_report(crash: Crash, message: Message) -> bool:

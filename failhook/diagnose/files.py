@@ -14,7 +14,7 @@ from failhook.diagnose import acts, read_only
 from failhook.diagnose.case import Case
 from failhook.diagnose.disks import full
 from failhook.diagnose.facts import PathFact
-from failhook.diagnose.finding import SAID, SEEN, Cause, Finding, each, from_message, quote
+from failhook.diagnose.finding import GUESS, SAID, SEEN, Cause, Finding, each, from_message, quote
 from failhook.diagnose.nearby import ERRNO, PUTS, is_program, named_paths, told_paths
 from failhook.diagnose.place import DATABASES, MADE, OF_A_RUN, SYSTEM_PLACES, place_in
 from failhook.diagnose.rights import forbidden, unmakeable
@@ -49,9 +49,11 @@ _OPEN_MODE = re.compile(
 _LOCKED = re.compile(
     r"(?:lock|pid)[ -]?file.{0,80}(?:(?<!not )exists?\b|held|already|taken)|already (?:running|locked)"
     r"|(?:could not|cannot|can't|unable to|failed to) (?:get|obtain|acquire|take).{0,30}lock"
+    r"|\block(?:ing)?\b.{0,160}resource temporarily unavailable"
     r"|resource temporarily unavailable.{0,60}(?:lock|\banother\b)|is (?:already )?locked by|database is locked",
     re.IGNORECASE,
 )
+_GUESSES = re.compile(r"\b(?:probably|perhaps|maybe|possibly|either)\b", re.IGNORECASE)
 _RUNS_ALREADY = re.compile(r"\balready running\b", re.IGNORECASE)
 _OF_THE_WEB = re.compile(r"\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /|\b40[0-9]\b|https?://")
 _WRITES = re.compile(
@@ -306,6 +308,12 @@ def wrong_mode(case: Case, message: Message) -> Finding | None:
     )  # fmt: skip
 
 
+def _is_a_guess(case: Case, message: Message) -> bool:
+    """``This probably means`` / ``that it is already running``: the program's own guess."""
+    above = case.messages[message.number - 1 : message.number] if message.text[:1].islower() else ()
+    return any(_GUESSES.search(one.text[:300]) for one in (*above, message))
+
+
 def locked(case: Case, message: Message) -> Finding | None:
     """Another instance holds the lock, or left it behind."""
     if not _LOCKED.search(message.text):
@@ -314,7 +322,7 @@ def locked(case: Case, message: Message) -> Finding | None:
         case, message, "locked",
         what=f"another instance runs, or left its lock behind: “{quote(together(case, message), 200)}”",
         advice="end the other instance; if there is none, remove the lock or pid file",
-        confidence=SAID - (0.05 if NAMES_A_THING.search(message.text) else 0.09)
+        confidence=GUESS + 0.05 if _is_a_guess(case, message) else SAID - (0.05 if NAMES_A_THING.search(message.text) else 0.09)
         + (0.1 if _RUNS_ALREADY.search(message.text) else 0.0),
     )  # fmt: skip
 

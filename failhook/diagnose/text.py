@@ -29,7 +29,7 @@ _TIME = re.compile(
     rf"\d{{4}}[-/.]\d\d[-/.]\d\d(?:[T _-]{_CLOCK})?{_ZONE}"
     rf"|(?:{_DAY}[a-z]{{0,6}},? )?(?:\d{{1,2}}[- /])?{_MONTH}[a-z]{{0,6}}[- /]+\d{{1,4}},?"
     rf"(?:[ :]+{_CLOCK})?{_ZONE}(?: \d{{4}})?(?: {_CLOCK})?"
-    rf"|\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?[ -]{_CLOCK}{_ZONE}"
+    rf"|\d{{1,2}}/\d{{1,2}}(?:/\d{{2,4}})?[ -]{{1,4}}{_CLOCK}{_ZONE}"
     rf"|\d{{8}}[T ]\d\d:?\d\d:?\d\d(?:[.,]\d+)?"
     rf"|{_CLOCK}{_ZONE}"
     r"|\d{10}(?:\.\d{1,9})?| {0,8}\d{1,7}\.\d{6}(?=\])|\d{1,4}d\.\d\d:\d\d:\d\d\.\d{3}"
@@ -46,7 +46,10 @@ _WORD_LEVEL = re.compile(
 )
 # Levels of some (java.util.logging, PostgreSQL) in capitals; "config: line 8: …" is a part of the program.
 _PARTS = ("config", "status", "context", "detail", "progress", "log", "statement")
-PM2 = re.compile(r"\d{1,3}\|[\w.@-]{1,60} {0,20}\| ?")
+# Whose line it is, of one that runs several: pm2, foreman and those that were made after it.
+PM2 = re.compile(
+    r"\d{1,3}\|[\w.@-]{1,60} {0,20}\| ?|(?:\d\d:\d\d:\d\d )?[\w-]{1,40}[._]\d{1,3} {1,20}\| "
+)
 _KLOG = re.compile(
     r"(?P<word>[IWEF])\d{4}(?:\d{4})? [\d:.]{8,20}(?: {1,8}\d{1,8})? [\w.-]{1,60}:\d{1,6}\]|(?P<mark>[IWEFD])!(?= )|(?P<sign>[.\-*#])(?= )"
 )
@@ -57,7 +60,7 @@ _GLIB = re.compile(
 )
 _OF_GLIB = {"WARNING": Level.WARNING, "CRITICAL": Level.WARNING, "ERROR": Level.FATAL}
 _MARK = re.compile(
-    r"\[(?P<mark>[!xX ✗.*+:-])\](?=\s)\s{0,4}|(?P<arrow>!{2,3}|>{2,3}|\*{3,60})(?=\s)\s{0,4}"
+    r"\[(?P<mark>[!xX ✗.*+:-])\](?=\s)\s{0,4}|\[ (?P<double>!!|\*\*|\.\.|>>) \] |(?P<arrow>!{2,3}|>{2,3}|\*{3,60})(?=\s)\s{0,4}"
 )
 _SEPARATOR = re.compile(r"[\s|:,\-\x07│┃║╷╵]{1,8}")
 # /etc/x.conf:3: error: …
@@ -89,6 +92,7 @@ _LOGGERS = tuple(
         r"[a-z_]\w{0,60}(?:::\w{1,60}){1,8}(?:\]|:)\s{1,4}",
         r"[A-Za-z][\w:.@-]{0,60}\](?=\s)\s{1,4}",  # what is left of [time LEVEL logger]
         r"(?:[A-Za-z]\w{0,60}\.){1,8}\w{1,60}\|",
+        r"\[ERRCODE: \w{1,60}\(\d{1,5}\)\] - ",  # Suricata
         r"(?:[a-z]\w{0,30}\.){1,8}[A-Z][\w$]{0,80}#\w{1,60}: ",  # winstone
         r"[\w./-]{1,60}\.(?:go|rs|java|kt|scala|cc|cpp|c):\d{1,6}:?(?: in)?(?: \w{1,60}:)?(?=\s)",
     )
@@ -132,7 +136,7 @@ _IS_OPEN = re.compile(
 _GOES_ON = re.compile(r"[a-z]{2,20}(?: [a-z]|[,.] )|/[\w.-]{1,60}/")
 _SIGNS = {".": Level.TALK, "-": Level.TALK, "*": Level.TALK, "#": Level.WARNING}
 _MARKS = {"!": Level.ERROR, "x": Level.ERROR, "X": Level.ERROR, " ": Level.TALK, ".": Level.TALK,
-          "*": Level.TALK, "+": Level.TALK, ":": Level.TALK}  # fmt: skip
+          "*": Level.TALK, "+": Level.TALK, ":": Level.TALK, "!!": Level.ERROR, "..": Level.TALK, ">>": Level.TALK}  # fmt: skip
 _FAILS = re.compile(
     r"\b(?:fatal|fail(?:ed|ure)|not found|cannot|can't|could not|unable|denied|error|no such)\b",
     re.IGNORECASE,
@@ -221,7 +225,7 @@ def _graded(line: str) -> tuple[str, Level] | None:
 
 def _of_mark(match: re.Match[str]) -> Level:
     """Of "[*] could not find it" the words tell more than the mark."""
-    level = _MARKS.get(match["mark"] or "", Level.UNKNOWN)
+    level = _MARKS.get(match["mark"] or match["double"] or "", Level.UNKNOWN)
     return Level.UNKNOWN if level is Level.TALK and _FAILS.search(match.string) else level
 
 

@@ -15,9 +15,9 @@ FAILURE = re.compile(
     r"|unexpected|expected|no such|not found|denied|refus(?:ed|es|ing)|errors?|missing|(?:does|do|did) ?n[o']t"
     r"|permission|inadequate|in use|abort(?:ed)?|exception|unrecogni[sz]ed|undefined|unsupported|illegal|bad|bogus"
     r"|must|requir(?:ed?|es(?![(:]))|please (?:set|specify|configure|define|provide|enter|choose)|corrupt(?:ed|ion)?|resource busy|unreachable|temporarily unavailable|reset by peer|already exists?|mismatch|expired|timed? ?out|not (?:been )?(?:(?:the |a )?(?:correct|valid|right|proper)|(?:yet )?(?:ready|reachable|responding|connected)|allowed|permitted|possible|set"
-    r"|available|supported|configured|installed|defined|specified|running|readable|writable|executable|an?)|too (?:many|few"
+    r"|available|supported|configured|installed|defined|specified|running|readable|writable|executable|an?)|too (?:many|few|low|high"
     r"|large|small|long|old|new)|out of(?! \d)|no space|read-only|wrong|syntax|incompatible|conflict|never"
-    r"|unterminated|unclosed|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
+    r"|unterminated|unclosed|malformed|unhandled|neither|insufficient|exceed(?:ed|s)?|broken|lost|damaged|without|forbidden|nobody|no \w+|rejected)\b",
     re.IGNORECASE,
 )
 NAMES_A_THING = re.compile(
@@ -30,7 +30,7 @@ FRAME = re.compile(
     r"|^\s*[\w\\{}]{1,200}(?:(?:->|::)[\w{}]{1,100})?\(\) at \S{1,300}:\d{1,7}$"
     r"|^\s*\S{1,300}:\d{1,7}:in [`'][^']{1,200}'$"
     r"|^\s{2,10}\S{1,80} at \S{1,300}:\d{1,7}$|^(?:\S{10,30} )?[\w-]{1,40}\(\d{1,8}\): backtrace: "
-    r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,24}0x[0-9a-f]{4,16}\b|^\d{1,3}\s{1,8}\S{1,80}\s{1,40}0x[0-9a-f]{8,16} |^\S{1,200}\.(?:nim|zig)(?:\(\d{1,6}\)|:\d{1,6}:\d{1,6}:)\s{1,40}\w|^stack (?:back|trace)(?:trace|back):$"
+    r"|^\s{1,8}\[\d{1,3}\] \w|^\s{1,8}@ (?:\w+ )?\S{1,300}:\d{1,6}\b|^\d{1,4}: \(|^\s*@\s{1,24}0x[0-9a-f]{4,16}\b|^\d{1,3}\s{1,8}\S{1,80}\s{1,40}0x[0-9a-f]{8,16} |^\s*@ [0-9a-f]{16}\b|^\*\*\* (?:Aborted at \d|S(?:IG[A-Z]+|ignal \d{1,2}) \()|^\S{1,200}\.(?:nim|zig)(?:\(\d{1,6}\)|:\d{1,6}:\d{1,6}:)\s{1,40}\w|^stack (?:back|trace)(?:trace|back):$"
     r"|^\s{1,8}(?:\[C\]|\S{1,200}:\d{1,6}): in (?:main chunk|\?$|(?:function|local|method|upvalue|field) )"
     r"|^\s+\S{1,300}\.go:\d{1,7}$|^(?:[\w-]{1,60}\.[a-z]{2,10}/\S{1,300}|main\.[\w.()*]{1,80}|runtime\.\w{1,40})$"
     r"|^(?:ERROR|Warning):\s{1,8}(?:\[\d{1,3}\] |Note: some frames are missing)|^\W{0,3}(?:Kernel pid terminated|Runtime terminating during|Crash dump is being written)"
@@ -96,7 +96,7 @@ _A_REASON = re.compile(
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
-    r"(?<=[\w'\")\]])[.!;] {1,2}(?:please|for more|see|try|check|run|use|refer|consult"
+    r"(?<=[\w'\")\]])(?:[.!;] {1,2}|, (?=see \S{1,80} for ))(?:please|for more|see|try|check|run|use|refer|consult"
     r"|to (?:fix|solve|resolve|avoid|change|correct) (?:this|that|it))\b.*",
     re.IGNORECASE,
 )
@@ -197,6 +197,7 @@ def is_consequence(text: str) -> bool:
 @lru_cache(LINES)
 def says_nothing(text: str) -> bool:
     """``BOOT FAILED``, ``Error during startup``: it failed, and no word says what."""
+    text = _ADVICE.sub("", text)
     if len(text) > _A_SENTENCE or not _A_WORD.search(text):
         return _CODE.match(text) is not None
     return not _A_WORD.search(_ANY_WORD.sub(" ", text))

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What logs taught that people showed in forums and bug trackers: in lines of our own."""
+# ruff: noqa: E501 - messages are as long as they are
+
+import pytest
+
+from failhook.diagnose.level import Level
+from failhook.diagnose.text import peel
+from failhook.diagnose.wording import FAILURE, FRAME, HARMLESS, says_nothing
+from tests.unit.diagnose.cases import case, judge, sentence
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "level"),
+    [
+        ("lxc-start 20180423094557.459 ERROR    lxc_conf - conf.c:lxc_setup_rootfs:1254 - Failed to mount it", "Failed to mount it", Level.ERROR),
+        ("lxc-start web 20180423094557.459 WARN     conf - conf.c:lxc_map_ids:2836 - newuidmap is missing", "newuidmap is missing", Level.WARNING),
+        ("lxc-start is no time", "lxc-start is no time", Level.UNKNOWN),
+        ("7f31f1a17740 ERROR DND failed to lock it", "DND failed to lock it", Level.ERROR),
+        ("[*] Could not find it", "Could not find it", Level.UNKNOWN),
+        ("[*] Looking for it", "Looking for it", Level.TALK),
+        ("[ !! ] There is none", "There is none", Level.ERROR),
+        ("[ .. ] Looking for it", "Looking for it", Level.TALK),
+        ("[ ** ] Unhandled lines", "Unhandled lines", Level.UNKNOWN),
+        ("14/8/2020 -- 16:07:46 - <Error> - [ERRCODE: SC_ERR_AFP(190)] - no socket", "no socket", Level.ERROR),
+        ("18:06:23 web.1  | Error: no socket", "no socket", Level.ERROR),
+        ("web_1  | Error: no socket", "no socket", Level.ERROR),
+        ("a web.1 | no socket", "a web.1 | no socket", Level.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_what_stands_before_the_words(line: str, text: str, level: Level) -> None:
+    assert peel(line) == (text, level)
+
+
+def test_words_of_failure() -> None:
+    for text in ("on /dev/sda1: Device or resource busy", "network is unreachable", "`wg0' already exists",
+                 "Resource temporarily unavailable", "reset by peer", "vm.max_map_count is too low",
+                 "the entry is malformed", "Unhandled lines in it"):  # fmt: skip
+        assert FAILURE.search(text), text
+    assert not FAILURE.search("it exists and is low")
+    assert HARMLESS.search("timezone is not set, set to system default: CST")
+    assert says_nothing("A fatal internal error occurred, see debug.log for details")
+    assert not says_nothing("A fatal internal error in the ledger, see debug.log for details")
+    for line in ("@ 000000000004251f (unknown)", "*** Aborted at 1744597422 (Unix time) ***",
+                 "*** Signal 6 (SIGABRT) (0x1) received by PID 1"):  # fmt: skip
+        assert FRAME.match(line), line
+    assert not FRAME.match("*** Aborted by the user ***")
+
+
+def test_what_it_could_not_take_away_follows_from_what_failed() -> None:
+    why = "apparmor.c: 200 failed to change the profile to lxc-default"
+    left = [f"cgfs.c: 207 busy - failed to delete /sys/fs/cgroup/{n}/web" for n in ("a", "b", "c")]
+    assert "lxc-default" in sentence("starting", why, *left)
+    assert "/sys/fs/cgroup/a" in sentence("starting", *left)
+
+
+def test_a_guess_of_the_program_is_no_lock_that_is_held() -> None:
+    missing = "Unable to create file db/acme.lck (No such file or directory)."
+    guess = (
+        "This probably means you do not have permission to start",
+        "this server, or that it is already running.",
+    )
+    assert "db/acme.lck" in sentence("starting", missing, *guess)
+    assert judge(case("starting", guess[1].capitalize())).cause == "locked"
+    held = "Unable to lock file /srv/a/acme.lck (Resource temporarily unavailable)."
+    assert judge(case("ERROR: plugin 2: none", held, *guess)).cause == "locked"
+
+
+def test_a_statement_that_failed_at_a_place_was_told_why_above() -> None:
+    why = "ERROR: driver error: Access denied for user 'sip'@'localhost' (using password: YES)"
+    place = "ERROR: fixing failed (code=-1) at cfg:/etc/sip/sip.cfg:750"
+    assert "Access denied" in sentence(why, place)
+    assert "/etc/sip/sip.cfg line 750" in sentence("starting", place)
+    wrong = place.replace("fixing failed (code=-1)", "unknown word")
+    assert "unknown word" in sentence(why, wrong)
+    another = "ERROR: a fault at /etc/sip/other.cfg:3"
+    assert "sip.cfg line 750" in sentence(another, place) or "other.cfg" in sentence(another, place)
+
+
+def test_a_redirection_to_nothing_follows_from_the_command_that_failed() -> None:
+    made = (
+        "mktemp: failed to create file via template ‘/srv/files/x.XXXX’: No such file or directory"
+    )
+    redirect = "/srv/bin/pre: line 44: $initfile: ambiguous redirect"
+    assert "/srv/files" in sentence(made, redirect)
+    assert judge(case("starting", redirect)).cause == "script"
+
+
+def test_a_machine_that_did_not_sleep_is_no_disk() -> None:
+    said = judge(case("Failed to put system to sleep. System resumed again: Input/output error"))
+    assert said.cause != "io-error"
+
+
+def test_of_what_may_be_and_what_it_dies_of() -> None:
+    dies = "ERROR failed to lock file /srv/a/.running, the database may be running, quit"
+    assert "/srv/a/.running" in sentence(
+        "the zone is not configured, set to system default: CST", dies
+    )
