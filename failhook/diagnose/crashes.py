@@ -140,7 +140,7 @@ def _after(crash: Crash, before: Sequence[Message]) -> str:
         text = one.text[:600]
         complains = one.level >= Level.ERROR or FAILURE.search(text)
         told = complains and NAMES_A_THING.search(text) and not HARMLESS.search(text)
-        if told and not FRAME.match(one.raw) and crash.message not in text:
+        if told and not FRAME.match(one.raw) and not (crash.message and crash.message in text):
             return f", after “{quote(text, 160)}”"
     return ""
 

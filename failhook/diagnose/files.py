@@ -36,7 +36,7 @@ _NO_SUCH = re.compile(r"no such file or directory|\bENOENT\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"permission denied|\bEACCES\b|\bEPERM\b|operation not permitted|access (?:is )?denied"
     r"|PermissionError|AccessDeniedException|errno[ =:]*13\b|os error 13\b|not (?:readable|writ(?:e)?able)"
-    r"|is not writable|unable to write|cannot write|can't write|insufficient permissions?",
+    r"|attempt to write a readonly database|is not writable|unable to write|cannot write|can't write|insufficient permissions?",
     re.IGNORECASE,
 )
 _OPEN_MODE = re.compile(

@@ -51,6 +51,7 @@ _HEDGED = re.compile(
     r"|^\s*(?:please )?(?:run|try|use|make sure|ensure|check|provide|install) ",
     re.IGNORECASE,
 )
+_SHOULD = re.compile(r"\bshould (?:be|provide|have|match)\b", re.IGNORECASE)
 _EXCEPTION = re.compile(r"(?:[A-Za-z]\w{0,60}\.){1,8}\w{1,60}(?:Exception|Error): \S")
 _LICENCE = re.compile(
     r"\bno warranty\b|\b(?:welcome to|you may) redistribute\b|\bfree software[:;,.]|\bcopyright \(c\)",
@@ -80,6 +81,7 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
         return -1.0
     level = _level(case, message)
     score = _BY_LEVEL[level] + _by_words(text, failures) - (0.0 if alone else 0.4)
+    score -= 1.5 if _is_hedged(text, level) else 0.0
     if not case.course.gave_up_on(message):
         score += _by_course(case, message)
     if message.number and continues(case.messages[message.number - 1], message):
@@ -93,6 +95,13 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     if message.raw in case.earlier:
         score -= 0.3
     return score
+
+
+def _is_hedged(text: str, level: Level) -> bool:
+    """It speaks of what may come. What an error says that should be is a demand."""
+    if level >= Level.ERROR:
+        text = _SHOULD.sub(" ", text)
+    return _HEDGED.search(text) is not None and not is_dying_reason(text)
 
 
 def _level(case: Case, message: Message) -> Level:
@@ -162,7 +171,7 @@ def _by_words(text: str, failures: int) -> float:
         score -= 1.0
     if says_nothing(text):
         score -= 1.2
-    if (_HEDGED.search(text) and not is_dying_reason(text)) or _FOR_MORE.search(text):
+    if _FOR_MORE.search(text):
         score -= 1.5
     if OF_NOTHING.search(text):
         score -= 0.8

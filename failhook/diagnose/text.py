@@ -110,6 +110,7 @@ _FRAMEWORKS = tuple(
         r"\[\w{2,8}:(?P<word>[A-Z]{4,8})\] ",
         r"[a-z]{2,12} {1,3}[\w-]{2,20}:(?P<word>[A-Z]{4,9}):\d{4}-\d\d-\d\d \d\dh\d\d\.\d\d [A-Za-z]{2,5}:\d{1,8}: ",  # GVM
         r"log4j:(?P<word>WARN|ERROR) ",
+        r"\[ \d{1,9} \] \{[^{}]{0,60}\} <(?P<word>[A-Z][a-z]{4,12})> [\w:() .-]{1,60}?: ",  # ClickHouse
         r"lxc(?:-[\w-]{1,30})? (?:\S{1,80} )?\d{14}\.\d{3} (?P<word>[A-Z]{4,8})\s{1,8}(?:[\w-]{1,40} - )?[\w./-]{1,80}\.c:\w{1,80}:\d{1,6} - ",
         r"\[:(?P<word>[A-Z]{4,8}):[\w./-]{1,80}:\d{1,6}\] ",  # Firecracker
         r"=(?P<word>[A-Z]{3,10}) REPORT={4}",  # Erlang, before OTP 21
