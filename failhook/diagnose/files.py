@@ -53,7 +53,7 @@ _LOCKED = re.compile(
     r"|resource temporarily unavailable.{0,60}(?:lock|\banother\b)|is (?:already )?locked by|database is locked",
     re.IGNORECASE,
 )
-_GUESSES = re.compile(r"\b(?:probably|perhaps|maybe|possibly|either)\b", re.IGNORECASE)
+_GUESSES = re.compile(r"\b(?:probably|perhaps|maybe|possibly|either)\b|^\W{0,4}if\b", re.IGNORECASE)
 _RUNS_ALREADY = re.compile(r"\balready running\b", re.IGNORECASE)
 _OF_THE_WEB = re.compile(r"\b(?:GET|POST|PUT|HEAD|DELETE|PATCH) /|\b40[0-9]\b|https?://")
 _WRITES = re.compile(

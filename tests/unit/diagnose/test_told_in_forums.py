@@ -23,6 +23,8 @@ from tests.unit.diagnose.cases import case, judge, sentence
         ("[ .. ] Looking for it", "Looking for it", Level.TALK),
         ("[ ** ] Unhandled lines", "Unhandled lines", Level.UNKNOWN),
         ("14/8/2020 -- 16:07:46 - <Error> - [ERRCODE: SC_ERR_AFP(190)] - no socket", "no socket", Level.ERROR),
+        ("2024.01.02 10:20:30.123456 [ 85183 ] {} <Error> Application: no socket", "no socket", Level.ERROR),
+        ("[ 85183 ] {a5b-0} <Trace> Context (a): looking", "looking", Level.TALK),
         ("18:06:23 web.1  | Error: no socket", "no socket", Level.ERROR),
         ("web_1  | Error: no socket", "no socket", Level.ERROR),
         ("a web.1 | no socket", "a web.1 | no socket", Level.UNKNOWN),
@@ -35,7 +37,7 @@ def test_what_stands_before_the_words(line: str, text: str, level: Level) -> Non
 def test_words_of_failure() -> None:
     for text in ("on /dev/sda1: Device or resource busy", "network is unreachable", "`wg0' already exists",
                  "Resource temporarily unavailable", "reset by peer", "vm.max_map_count is too low",
-                 "the entry is malformed", "Unhandled lines in it"):  # fmt: skip
+                 "the entry is malformed", "the frame size is bigger than the block size", "it should be run by root", "Unhandled lines in it"):  # fmt: skip
         assert FAILURE.search(text), text
     assert not FAILURE.search("it exists and is low")
     assert HARMLESS.search("timezone is not set, set to system default: CST")
@@ -62,6 +64,7 @@ def test_a_guess_of_the_program_is_no_lock_that_is_held() -> None:
     )
     assert "db/acme.lck" in sentence("starting", missing, *guess)
     assert judge(case("starting", guess[1].capitalize())).cause == "locked"
+    assert "db/acme.lck" in sentence(missing, "If acmed is already running, please stop it.")
     held = "Unable to lock file /srv/a/acme.lck (Resource temporarily unavailable)."
     assert judge(case("ERROR: plugin 2: none", held, *guess)).cause == "locked"
 
@@ -96,3 +99,21 @@ def test_of_what_may_be_and_what_it_dies_of() -> None:
     assert "/srv/a/.running" in sentence(
         "the zone is not configured, set to system default: CST", dies
     )
+
+
+def test_what_an_error_says_that_should_be_is_a_demand() -> None:
+    demand = "fatal: the backend should be run by acme-launch, or logind should provide its API"
+    assert "acme-launch" in sentence("starting", demand, "fatal: failed to create the backend")
+    hint = demand.replace("fatal: ", "")
+    assert "acme-launch" not in sentence("starting", hint, "fatal: failed to create the backend")
+
+
+def test_an_abort_without_a_word_came_after_the_last_complaint() -> None:
+    why = "[WARN] Failed to open /dev/hidraw5: open: No such file or directory"
+    ended = "terminate called without an active exception"
+    assert "after “Failed to open /dev/hidraw5" in sentence("starting", why, ended)
+
+
+def test_a_database_that_may_not_be_written() -> None:
+    line = "ERROR: db_exec failed: attempt to write a readonly database (/srv/a/a.db)"
+    assert judge(case("starting", line)).cause == "permission"
