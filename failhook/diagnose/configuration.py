@@ -43,7 +43,7 @@ from failhook.diagnose.text import Message
 from failhook.diagnose.together import SOURCE_PLACE, taken_back, together
 from failhook.diagnose.told_above import WRONG, told_above
 from failhook.diagnose.tracebacks import crashes
-from failhook.diagnose.wording import DONE_BEFORE, FRAME, NAMES_A_THING, VAGUE
+from failhook.diagnose.wording import DONE_BEFORE, FAILURE, FRAME, NAMES_A_THING, VAGUE
 
 # The line says which setting it is about: a name in quotes, an option, a word after the complaint.
 _NAMES_IT = re.compile(
@@ -85,7 +85,7 @@ _CHECKED = re.compile(
     r"^(?P<file>[^\s:]{1,300}):\d{1,7}(?::\d{1,7})?: (?!warning|note|info|hint|remark)(?=\w)",
     re.IGNORECASE,
 )
-_ONLY_FAILED = re.compile(r"\bfail(?:ed|ure|s)?\b|\berrors?\b", re.IGNORECASE)
+_ONLY_FAILED = re.compile(r"\bfail(?:ed|ure|s)?\b|\berrors?\b|\bpars(?:er|ing)\b", re.IGNORECASE)
 _OF_A_QUOTE = 200  # characters
 _A_REASON = 6  # letters, at least
 _REASONS = 2  # lines
@@ -158,9 +158,10 @@ def _was_told_before(case: Case, message: Message, text: str) -> bool:
     if not _ONLY_FAILED.search(text) or WRONG.search(_ONLY_FAILED.sub(" ", text)):
         return False
     above = case.messages[max(0, message.number - PLACE_BELOW) : message.number]
-    return message.level >= Level.ERROR and any(
-        one.level >= Level.ERROR
+    return any(
+        one.level >= message.level
         and one.pid == message.pid
+        and FAILURE.search(one.text[:600])
         and place_in(one.text) is None
         and NAMES_A_THING.search(one.text[:600])
         for one in above

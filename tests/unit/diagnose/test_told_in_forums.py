@@ -117,3 +117,12 @@ def test_an_abort_without_a_word_came_after_the_last_complaint() -> None:
 def test_a_database_that_may_not_be_written() -> None:
     line = "ERROR: db_exec failed: attempt to write a readonly database (/srv/a/a.db)"
     assert judge(case("starting", line)).cause == "permission"
+
+
+def test_a_parser_that_failed_at_an_include_was_told_why_above() -> None:
+    why = "opening configfile /etc/web/conf-enabled/50-my.conf failed: No such file or directory"
+    place = "source: /etc/web/web.conf line: 47 pos: 15 parser failed somehow near here: (EOL)"
+    assert "50-my.conf" in sentence(why, place)
+    assert "/etc/web/web.conf line 47" in sentence(
+        "opening configfile /etc/web/conf-enabled/50-my.conf", place
+    )
