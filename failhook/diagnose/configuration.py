@@ -319,7 +319,7 @@ def _somewhere(case: Case, message: Message, text: str) -> Finding:
     if file is not None:
         sure = SAID if named or line is not None else SAID - 0.04
         return _at_place(case, message, text, Place(file, line), plain=False, sure=sure)
-    return _nowhere(case, message, text, named=named)
+    return _nowhere(case, message, text, line, named=named)
 
 
 def _there_or_below(case: Case, message: Message, text: str, file: str, number: str) -> Finding:
@@ -344,12 +344,14 @@ def _without_itself(case: Case, message: Message, text: str) -> str:
     return _SOURCE.sub(" ", text)
 
 
-def _nowhere(case: Case, message: Message, text: str, *, named: bool) -> Finding:
+def _nowhere(case: Case, message: Message, text: str, line: str | None, *, named: bool) -> Finding:
     """It tells neither file nor line. Where it does not even tell the setting, that is not known."""
     sure = SAID - 0.06 if named else GUESS - 0.02
     if taken_back(case, message):
         sure -= 0.3
     where = of_command_line(case) if _OPTION.search(text) else ""
+    if line is not None and line not in text:
+        where = f"line {line} of its configuration"
     where = where or "its configuration or command line"
     given = "" if is_concrete(_SOURCE.sub("", text)) else work_of(case)
     return from_message(

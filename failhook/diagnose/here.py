@@ -45,6 +45,7 @@ _LISTENING = re.compile(r"\blisten(?:ing)? on\b", re.IGNORECASE)
 _INTERFACE = re.compile(
     r"^(?P<first>[a-z]{2,12}\d{1,3}(?:[.-]\w{1,8})?): |\b(?i:interface) (?P<name>[a-z]{2,12}\d{1,3})\b"
 )
+_OF_AN_INTERFACE = re.compile(r"\bSIOCGIF(?:ADDR|NETMASK|BRDADDR|DSTADDR)\b")
 
 
 def not_here(case: Case, message: Message) -> Finding | None:
@@ -81,6 +82,8 @@ def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
         told_to = Named.of(case, addresses_in)
         named = told_to.those(lambda one: one in case.facts.listens and _is_foreign(one, own))
         named = named or told_to.those(lambda one: _is_foreign(one, own))
+    if _OF_AN_INTERFACE.search(message.text):
+        return _no_address(case, message)
     if not named:
         return from_message(
             case, message, "address-not-here",
@@ -97,6 +100,21 @@ def _some_address(case: Case, message: Message, own: set[str]) -> Finding:
         "(After=network-online.target) if it comes late",
         confidence=SAID + (0.08 if len(named) == 1 else 0.02),
         more=[case.checked(f"this machine has {', '.join(sorted(own)[:8])}")],
+    )  # fmt: skip
+
+
+def _no_address(case: Case, message: Message) -> Finding:
+    """netdevice(7), SIOCGIFADDR: EADDRNOTAVAIL. Which interface that is, the lines below tell."""
+    below = [
+        one.text
+        for one in case.messages[message.number + 1 : message.number + 3]
+        if one.pid == message.pid and FAILURE.search(one.text[:600])
+    ]
+    return from_message(
+        case, message, "address-not-here",
+        what="a network interface that it is told to use has no address: "
+        f"“{quote(' / '.join((message.text, *below[-1:])), 200)}”",
+        advice="compare its configuration with: ip address",
     )  # fmt: skip
 
 

@@ -40,7 +40,10 @@ _NUMBERED = re.compile(
     r"(?:at |in |on )?line[ :#]{1,3}(?P<line>\d{1,7}): (?P<text>\S.{0,200})$", re.IGNORECASE
 )
 _A_REASON_FOR_IT = re.compile(rf"{WRONG.pattern}|\bnot\b", re.IGNORECASE)
-_LINE_FOLLOWS = re.compile(r"\b(?:below|following|offending|this) line:?$", re.IGNORECASE)
+_LINE_FOLLOWS = re.compile(
+    r"\b(?:below|following|offending|this) line:?$|\bline (?P<line>\d{1,7}),? below:?$",
+    re.IGNORECASE,
+)
 _FILES = 2
 # "Using power down flag file /etc/killpower" is none of it.
 _OF_CONFIGURATION = re.compile(
@@ -98,8 +101,8 @@ def line_below(case: Case, message: Message) -> tuple[str | None, str] | None:
         if (match := _NUMBERED.match(one.text)) is not None:
             reason = following.text if following and _A_REASON_FOR_IT.search(following.text) else ""
             return match["line"], ": ".join(filter(None, (match["text"].rstrip(" ;"), reason)))
-        if following is not None and _LINE_FOLLOWS.search(one.text):
-            return None, following.text
+        if following is not None and (match := _LINE_FOLLOWS.search(one.text)) is not None:
+            return match["line"], following.text
     return None
 
 

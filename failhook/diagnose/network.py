@@ -83,6 +83,11 @@ _HOST = re.compile(
     re.IGNORECASE,
 )
 _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b", re.IGNORECASE)
+_PRODUCT = re.compile(
+    r"(?<![\w/.-])(?P<name>Redis|Valkey|MySQL|MariaDB|PostgreSQL|Postgres|MongoDB|RabbitMQ|AMQP|Kafka|LDAP|memcached?|Elasticsearch"
+    r"|OpenSearch|InfluxDB|ClickHouse|Cassandra|etcd|Consul|Vault|ZooKeeper|NATS|MQTT|SMTP|IMAP|Docker|libvirt)(?![\w/.-])",
+    re.IGNORECASE,
+)
 
 
 def _cannot_connect(case: Case, message: Message) -> Finding | None:
@@ -122,7 +127,7 @@ def _refused(case: Case, message: Message) -> Finding | None:
     if port is None:
         host, place = unknown_host(case, message)
         told_of = f"{host}{_at(place)}" if host else peer_of(case)
-        server = f"the server {told_of}" if told_of else "a server that it needs"
+        server = f"the server {told_of}" if told_of else _kind_of_server(case, message)
         what = f"{server} refused the connection: “{quote(message.text, 180)}”"
         return from_message(case, message, "connection-refused", what=what,
                             advice="is that server running, and on that address?",
@@ -147,6 +152,15 @@ def _refused(case: Case, message: Message) -> Finding | None:
         advice="is that server running, and does it listen on that address?",
         confidence=SAID + 0.08,
     )  # fmt: skip
+
+
+def _kind_of_server(case: Case, message: Message) -> str:
+    """Where neither host nor port is told: what is to run there, if a line close to it says that."""
+    close = case.messages[max(0, message.number - 1) : message.number + 2]
+    for one in (message, *close):
+        if one.pid == message.pid and (match := _PRODUCT.search(one.text[:600])) is not None:
+            return f"the {match['name']} server that it needs"
+    return "a server that it needs"
 
 
 def _host_with(case: Case, message: Message, port: int) -> str:

@@ -126,3 +126,34 @@ def test_a_parser_that_failed_at_an_include_was_told_why_above() -> None:
     assert "/etc/web/web.conf line 47" in sentence(
         "opening configfile /etc/web/conf-enabled/50-my.conf", place
     )
+
+
+def test_what_was_to_answer_where_no_server_is_named() -> None:
+    refused = "ERROR: Connection error [Connection refused]"
+    lost = "Redis has disconnected, reconnecting [remaining attempts: 2]"
+    assert "the Redis server that it needs refused the connection" in sentence(refused, lost)
+    assert "the Redis server" not in sentence(refused, "waiting", "waiting", lost)
+    foreign = {"MESSAGE": lost, "_PID": "77"}
+    assert "the Redis server" not in judge(case(refused, foreign)).summary
+    assert "the Redis server" not in sentence(refused, "reads /etc/redis/redis.conf")
+
+
+def test_an_interface_without_an_address() -> None:
+    lines = (
+        "ioctl(s, SIOCGIFADDR, ...): Cannot assign requested address",
+        "Error parsing address/mask (or interface name) : lan",
+        'can\'t parse "lan" as a valid LAN address or interface name',
+    )
+    said = sentence(*lines)
+    assert "a network interface that it is told to use has no address" in said and '"lan"' in said
+    bound = sentence("bind(s, ...): Cannot assign requested address")
+    assert "an address that it is to listen on" in bound
+
+
+def test_the_line_that_stands_below() -> None:
+    lines = (
+        "Error reading config: There is no such command.",
+        "Error occured processing line 15, below:",
+        "mpls ldp",
+    )
+    assert "line 15 of its configuration" in sentence(*lines) and "mpls ldp" in sentence(*lines)
