@@ -159,10 +159,8 @@ def _was_told_before(case: Case, message: Message, text: str) -> bool:
         return False
     above = case.messages[max(0, message.number - PLACE_BELOW) : message.number]
     return any(
-        one.level >= message.level
-        and one.pid == message.pid
+        one.pid == message.pid
         and FAILURE.search(one.text[:600])
-        and place_in(one.text) is None
         and NAMES_A_THING.search(one.text[:600])
         for one in above
     )

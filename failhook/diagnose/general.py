@@ -101,7 +101,7 @@ def _is_hedged(text: str, level: Level) -> bool:
     """It speaks of what may come. What an error says that should be is a demand."""
     if level >= Level.ERROR:
         text = _SHOULD.sub(" ", text)
-    return _HEDGED.search(text) is not None and not is_dying_reason(text)
+    return _HEDGED.search(text) is not None
 
 
 def _level(case: Case, message: Message) -> Level:

@@ -50,10 +50,17 @@ def test_words_of_failure() -> None:
 
 
 def test_what_it_could_not_take_away_follows_from_what_failed() -> None:
-    why = "apparmor.c: 200 failed to change the profile to lxc-default"
-    left = [f"cgfs.c: 207 busy - failed to delete /sys/fs/cgroup/{n}/web" for n in ("a", "b", "c")]
-    assert "lxc-default" in sentence("starting", why, *left)
-    assert "/sys/fs/cgroup/a" in sentence("starting", *left)
+    why = "apparmor.c: apparmor_process_label_set: 200 No such file or directory - failed to change apparmor profile to lxc-default"
+    more = (
+        "sync.c: __sync_wait: 51 invalid sequence number 1. expected 4",
+        "start.c: __lxc_start: 1087 failed to spawn 'web'",
+    )
+    left = [
+        f"cgfs.c: cgroup_rmdir: 207 Device or resource busy - cgroup_rmdir: failed to delete /sys/fs/cgroup/{one}/lxc/web"
+        for one in ("hugetlb", "perf_event", "blkio", "net_cls", "freezer", "devices")
+    ]
+    assert "lxc-default" in sentence(why, *more, *left)
+    assert "/sys/fs/cgroup/" in sentence("starting", *left)
 
 
 def test_a_guess_of_the_program_is_no_lock_that_is_held() -> None:
@@ -63,7 +70,8 @@ def test_a_guess_of_the_program_is_no_lock_that_is_held() -> None:
         "this server, or that it is already running.",
     )
     assert "db/acme.lck" in sentence("starting", missing, *guess)
-    assert judge(case("starting", guess[1].capitalize())).cause == "locked"
+    sure = judge(case("It is probably late", guess[1].capitalize()))
+    assert sure.cause == "locked" and (sure.confidence or 0) > 0.7
     assert "db/acme.lck" in sentence(missing, "If acmed is already running, please stop it.")
     held = "Unable to lock file /srv/a/acme.lck (Resource temporarily unavailable)."
     assert judge(case("ERROR: plugin 2: none", held, *guess)).cause == "locked"
@@ -74,8 +82,9 @@ def test_a_statement_that_failed_at_a_place_was_told_why_above() -> None:
     place = "ERROR: fixing failed (code=-1) at cfg:/etc/sip/sip.cfg:750"
     assert "Access denied" in sentence(why, place)
     assert "/etc/sip/sip.cfg line 750" in sentence("starting", place)
-    wrong = place.replace("fixing failed (code=-1)", "unknown word")
-    assert "unknown word" in sentence(why, wrong)
+    for words in ("unknown word", "fixing failed: unknown word"):
+        wrong = place.replace("fixing failed (code=-1)", words)
+        assert "unknown word" in sentence(why, wrong)
     another = "ERROR: a fault at /etc/sip/other.cfg:3"
     assert "sip.cfg line 750" in sentence(another, place) or "other.cfg" in sentence(another, place)
 
@@ -87,6 +96,8 @@ def test_a_redirection_to_nothing_follows_from_the_command_that_failed() -> None
     redirect = "/srv/bin/pre: line 44: $initfile: ambiguous redirect"
     assert "/srv/files" in sentence(made, redirect)
     assert judge(case("starting", redirect)).cause == "script"
+    syntax = "/srv/bin/pre: line 44: syntax error near unexpected token `fi'"
+    assert judge(case(made, syntax)).cause == "script"
 
 
 def test_a_machine_that_did_not_sleep_is_no_disk() -> None:
@@ -123,9 +134,9 @@ def test_a_parser_that_failed_at_an_include_was_told_why_above() -> None:
     why = "opening configfile /etc/web/conf-enabled/50-my.conf failed: No such file or directory"
     place = "source: /etc/web/web.conf line: 47 pos: 15 parser failed somehow near here: (EOL)"
     assert "50-my.conf" in sentence(why, place)
-    assert "/etc/web/web.conf line 47" in sentence(
-        "opening configfile /etc/web/conf-enabled/50-my.conf", place
-    )
+    alone = judge(case("opening configfile /etc/web/conf-enabled/50-my.conf", place))
+    assert "/etc/web/web.conf line 47" in alone.summary
+    assert alone.confidence is not None and alone.confidence > 0.8
 
 
 def test_what_was_to_answer_where_no_server_is_named() -> None:
@@ -146,6 +157,8 @@ def test_an_interface_without_an_address() -> None:
     )
     said = sentence(*lines)
     assert "a network interface that it is told to use has no address" in said and '"lan"' in said
+    foreign = {"MESSAGE": lines[2], "_PID": "77"}
+    assert '"lan"' not in judge(case(lines[0], foreign)).summary.partition("; ")[0]
     bound = sentence("bind(s, ...): Cannot assign requested address")
     assert "an address that it is to listen on" in bound
 
@@ -156,4 +169,5 @@ def test_the_line_that_stands_below() -> None:
         "Error occured processing line 15, below:",
         "mpls ldp",
     )
+    assert "line 7 of its" not in sentence("config error in line 7: there is no such command 'x'")
     assert "line 15 of its configuration" in sentence(*lines) and "mpls ldp" in sentence(*lines)

@@ -276,6 +276,8 @@ def test_a_script_that_dies_since_a_command_failed_was_told_why_above() -> None:
     )
     assert "does not exist" in sentence("sending", why, died)
     assert "does not exist" in sentence("sending", why, *more, died)
+    between = [f"the host {n} was asked" for n in range(7)]
+    assert "failed: 256" in sentence("sending", why, *between, died)
     other = died.replace("failed: 256", "has no key")
     assert "has no key" in sentence("sending", why, other)
 
