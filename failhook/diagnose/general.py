@@ -206,9 +206,7 @@ def _cleans_up(case: Case, message: Message) -> bool:
     if not _CLEANS_UP.search(message.text[:600]):
         return False
     return any(
-        FAILURE.search(one.text[:600])
-        and NAMES_A_THING.search(one.text[:600])
-        and not _CLEANS_UP.search(one.text[:600])
+        FAILURE.search(one.text[:600]) and NAMES_A_THING.search(one.text[:600])
         for one in case.messages[: message.number]
     )
 
