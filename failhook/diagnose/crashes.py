@@ -51,6 +51,7 @@ _OF_ANOTHER = re.compile(
 _NEVER_ASKED = re.compile(r"exception was never retrieved")  # asyncio, when all is over
 _CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
 _A_LETTER = re.compile(r"[A-Za-z]")
+_SOURCE_AT_END = re.compile(r" \((?:[\w$]{1,60}\.){1,9}[\w$]{1,80}:\d{1,6}\)$")  # log4j's %C:%L
 _PASS_ON = ("raise ", "return func(", "return self.func(", "return fn(", "return f(")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
 
@@ -137,7 +138,7 @@ def _after(crash: Crash, before: Sequence[Message]) -> str:
     if last and last[0].level <= Level.TALK and _ABOUT_TO.match(last[0].text):
         return f", after “{quote(last[0].text, 120)}”"
     for one in reversed(before):
-        text = one.text[:600]
+        text = _SOURCE_AT_END.sub("", one.text[:600])
         complains = one.level >= Level.ERROR or FAILURE.search(text)
         told = complains and NAMES_A_THING.search(text) and not HARMLESS.search(text)
         if told and not FRAME.match(one.raw) and not (crash.message and crash.message in text):

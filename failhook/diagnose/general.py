@@ -127,7 +127,7 @@ def _a_child_said(case: Case, message: Message) -> bool:
     """A complaint that the program only passes on, as information: it is of one that it started, and
     the error below says only how that one ended."""
     text = message.text[:600]
-    if not FAILURE.search(text) or not NAMES_A_THING.search(text):
+    if not FAILURE.search(text) or not NAMES_A_THING.search(text) or _HEDGED.search(text):
         return False
     return any(
         one.level >= Level.ERROR and one.pid == message.pid and ENDED_WITH.search(one.text[:600])

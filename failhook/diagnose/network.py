@@ -83,6 +83,9 @@ _HOST = re.compile(
     re.IGNORECASE,
 )
 _FAMILY = re.compile(r"address family not supported|EAFNOSUPPORT|errno[ =:]*97\b", re.IGNORECASE)
+_OF_SOUND = re.compile(
+    r"\balsa|\baudio\b|\bpulse(?:audio)?\b|\bpcm\b", re.IGNORECASE
+)  # of no server
 _PRODUCT = re.compile(
     r"(?<![\w/.-])(?P<name>Redis|Valkey|MySQL|MariaDB|PostgreSQL|Postgres|MongoDB|RabbitMQ|AMQP|Kafka|LDAP|memcached?|Elasticsearch"
     r"|OpenSearch|InfluxDB|ClickHouse|Cassandra|etcd|Consul|Vault|ZooKeeper|NATS|MQTT|SMTP|IMAP|Docker|libvirt)(?![\w/.-])",
@@ -118,7 +121,7 @@ def _is_last_attempt(case: Case, message: Message) -> bool:
 
 
 def _refused(case: Case, message: Message) -> Finding | None:
-    if not _REFUSED.search(message.text):
+    if not _REFUSED.search(message.text) or _OF_SOUND.search(message.text):
         return None
     if (alone := without_network(case, message)) is not None:
         return alone

@@ -341,7 +341,7 @@ _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (
 
 # A traceback, of another program mostly, that has something before each line or the first one.
 _INSIDE = re.compile(
-    r"(?P<before>.{2,160}?)(?:Traceback \(most recent call last\):|panic: |thread '[^']{0,80}' panicked at "
+    r"(?P<before>.{2,160}?)(?:Traceback \(most recent call last\):|panic: |[Tt]hread '[^']{0,80}' panicked at "
     r"|Exception in thread \"|Unhandled exception\.)"
 )
 _DIGIT = re.compile(r"\d")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from failhook.diagnose.crash import Crash, Frame, make_crash
 from failhook.diagnose.text import Message
 
-_THREAD = r"^thread '[^']*'(?: \(\d+\))? panicked at "
+_THREAD = r"^[Tt]hread '[^']*'(?: \(\d+\))? panicked at "
 _PLACE = r"(?P<file>[^\s,':]+\.rs):(?P<line>\d+):\d+"
 _OLD = re.compile(rf"{_THREAD}'(?P<said>.*)', {_PLACE}$")
 _OLD_BEGINS = re.compile(rf"{_THREAD}'(?P<said>.*)$")

@@ -171,3 +171,33 @@ def test_the_line_that_stands_below() -> None:
     )
     assert "line 7 of its" not in sentence("config error in line 7: there is no such command 'x'")
     assert "line 15 of its configuration" in sentence(*lines) and "mpls ldp" in sentence(*lines)
+
+
+def test_what_is_recommended_is_no_word_of_a_child() -> None:
+    lines = (
+        "NOTICE: root '': --vfs-cache-mode full is recommended for this remote as it can't stream",
+        "mount helper error: fusermount: option allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf",
+        "Fatal error: failed to mount FUSE fs: fusermount: exit status 1",
+    )
+    assert "allow_other" in sentence(*lines)
+
+
+def test_a_sink_of_sound_that_refuses_is_no_server() -> None:
+    said = "Audio Sink Error Connection Refused: <AlsaSink> Device default May be Invalid, 'ENOENT: No such file'"
+    assert judge(case("ERROR: starting", said)).cause != "connection-refused"
+
+
+def test_a_place_in_the_source_is_no_thing_that_was_named() -> None:
+    lines = (
+        "WARN Couldn't resolve server broker:9092 from bootstrap.servers (org.acme.ClientUtils:90)",
+        "ERROR Error while running ready. (io.acme.cli.ReadyCommand:149)",
+        "org.acme.KafkaException: Failed to create new client",
+        "\tat org.acme.Admin.create(Admin.java:571)",
+    )
+    assert "after “Couldn't resolve server broker:9092" in sentence(*lines)
+
+
+def test_a_panic_of_rust_within_a_line_of_the_log() -> None:
+    line = "2026-11-07 11:12:13 Thread 'tokio-runtime-worker' panicked at 'Trie lookup error: missing', /srv/state.rs:192:5"
+    said = judge(case("starting", line))
+    assert said.cause == "crash-rust" and "Trie lookup error: missing" in said.summary
