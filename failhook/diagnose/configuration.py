@@ -236,6 +236,9 @@ def _at_place(
     told = told_above(case, message, text) if where.line is None else []
     if told:
         text, plain = ": ".join(one.text.rstrip(": ") for one in told), False
+    teller = case.course.teller_of(message) if where.line is None and not told else None
+    if teller is not None and teller.number < message.number and teller.text not in text:
+        text, plain = f"{teller.text.rstrip(': .')}: {text}", False
     if where.line is None and (reason := _reason_below(case, message, text, place.file)):
         text, plain = f"{text.rstrip(': .')}: {reason}", False
     if sure is None:

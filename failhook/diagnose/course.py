@@ -112,18 +112,15 @@ class Course:
 
     def told_nearby(self, message: Message) -> bool:
         """A line says only that a configuration is no good, and one close to it says why."""
+        return self.teller_of(message) is not None
+
+    def teller_of(self, message: Message) -> Message | None:
+        """The line that says why a configuration is no good, where this one does not."""
         if not VAGUE.search(message.text[:600]):
-            return False
+            return None
         above = self._messages[max(0, message.number - _NEAR) : message.number]
         below = self._messages[message.number + 1 : message.number + 1 + _NEAR]
-        return any(
-            _complains(one)
-            and one.pid == message.pid
-            and one.level >= message.level - 1
-            and not VAGUE.search(one.text[:600])
-            and bool(NAMES_A_THING.search(one.text[:600]))
-            for one in (*above, *below)
-        )
+        return next((one for one in (*above, *below) if _tells_why(one, message)), None)
 
     def announces(self, message: Message) -> bool:
         """``x generated the following error messages:``, and here they are, by the same process."""
@@ -275,6 +272,19 @@ def _complains(message: Message) -> bool:
         return True
     failures = len({word.lower() for word in FAILURE.findall(text)})
     return message.level is Level.UNKNOWN and failures > bool(GOOD.search(text))
+
+
+def _tells_why(one: Message, message: Message) -> bool:
+    """Of the same process, about as grave, and it names what is wrong."""
+    text = one.text[:600]
+    alike = one.level is message.level is Level.WARNING and FAILURE.search(text) is not None
+    return (
+        (_complains(one) or alike)
+        and one.pid == message.pid
+        and one.level >= message.level - 1
+        and not VAGUE.search(text)
+        and NAMES_A_THING.search(text) is not None
+    )
 
 
 def _is_healthy(message: Message) -> bool:

@@ -201,3 +201,19 @@ def test_a_panic_of_rust_within_a_line_of_the_log() -> None:
     line = "2026-11-07 11:12:13 Thread 'tokio-runtime-worker' panicked at 'Trie lookup error: missing', /srv/state.rs:192:5"
     said = judge(case("starting", line))
     assert said.cause == "crash-rust" and "Trie lookup error: missing" in said.summary
+
+
+def test_why_a_configuration_is_no_good_is_told_with_where_it_stands() -> None:
+    lines = (
+        '[notice] Read configuration file "/etc/onion/torrc".',
+        "[warn] Entry 'default}' in ExitNodes is malformed. Discarding entire list.",
+        "[warn] Failed to parse/validate config: Invalid router list.",
+        "[err] Reading config failed--see warnings above.",
+    )
+    said = sentence(*lines)
+    assert "a mistake in /etc/onion/torrc: “Entry 'default}' in ExitNodes is malformed" in said
+    foreign = {"MESSAGE": lines[1], "_PID": "77"}
+    assert "ExitNodes" not in judge(case(lines[0], foreign, *lines[2:])).summary
+    assert "ExitNodes" not in sentence(lines[0], lines[1].replace("malformed", "read"), *lines[2:])
+    below = sentence(lines[0], lines[2], lines[1], lines[3])
+    assert "ExitNodes' is malformed. Discarding entire list: Failed" not in below
