@@ -79,7 +79,11 @@ def _look(case: Case) -> Iterator[Finding]:
         sure = _how_sure(message, len(meant))
         if sure is None and len(meant) == 1 and _waited_in_vain(case, message):
             sure = LIKELY + 0.06
-        if sure is not None and not named_paths(case, message):
+        if (
+            sure is not None
+            and not named_paths(case, message)
+            and not _is_of_another(case, message)
+        ):
             what, advice = _sentence(meant)
             yield from_message(
                 case, message, "file-missing", what=f"{what}: “{quote(message.text, 140)}”",
@@ -131,6 +135,18 @@ def _can_make(case: Case, path: str) -> bool:
 def _what(case: Case, path: str) -> str:
     """What is to be made: of a log whose directory is missing, that."""
     return path.rpartition("/")[0] if path.endswith(MADE) and not _can_make(case, path) else path
+
+
+def _is_of_another(case: Case, message: Message) -> bool:
+    """``cannot read the WIM file``, and the command line names one that ends so and is there."""
+    words = {word.lower() for word in re.findall(r"\b[A-Za-z]{2,8}\b", message.text[:300])}
+    return any(
+        path.rpartition(".")[2].lower() in words
+        for path in told_paths(case)
+        if "." in path.rpartition("/")[2]
+        and (fact := case.path(path)) is not None
+        and fact.kind == "file"
+    )
 
 
 def _of_its_kind(message: Message, known: Mapping[str, str]) -> Mapping[str, str]:

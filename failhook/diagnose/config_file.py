@@ -63,6 +63,7 @@ _TLS_SWITCH = re.compile(
     r"(?:(?P<off>no|off|false|0|none|disabled?)|yes|on|true|1|enabled?|required)(?![\w-])",
     re.IGNORECASE | re.MULTILINE,
 )
+_REDIRECTED = re.compile(r"\d?>{1,2}\|?[ \t]{0,8}['\"]?/[^\s'\";|&()]{1,300}['\"]?")
 _OF_TLS = (".pem", ".crt", ".cer", ".key", ".csr", ".p12")
 _COMMENT = re.compile(r"\s*(?:[#;%!]|//|--|<!--|\*|$)")
 _COMMENT_AFTER = re.compile(r"\s#.*$")
@@ -227,7 +228,10 @@ def paths_of(text: str) -> Iterator[tuple[int, str, bool]]:
     """The absolute paths that a configuration names outside of its comments: the line, the path,
     and whether it has to be there when the program starts."""
     unused = _OF_TLS if _without_tls(text) else ()
+    is_script = text.startswith("#!")
     for number, line in content_lines(text):
+        if is_script:  # what it writes is made by the shell, and is empty where the command failed
+            line = _REDIRECTED.sub(" ", line)  # noqa: PLW2901
         for found in paths_in(_SQLITE.sub(" ", line)):
             path = found.rstrip(");,>*")
             needed = is_input(path) and not path.lower().endswith(unused)

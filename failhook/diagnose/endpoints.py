@@ -34,6 +34,7 @@ _HOST = re.compile(
     r"(?:(?<=//)|(?<=@)|(?<![\w.@/-]))(?P<host>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z][a-z-]{1,24})(?![\w-]|\.\w|\()",
     re.IGNORECASE,
 )
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,12}://", re.IGNORECASE)
 _OF_A_PEER = re.compile(
     r"//|@|host|server|\bur[il]|addr|peer|remote|relay|mirror|upstream|endpoint|master|broker|proxy"
     r"|gateway|collector|target|connect|dsn|\bmx\b|\bkdc\b|resolver|forward|source|origin|domain|ntp|pool\b",
@@ -94,6 +95,15 @@ def _peers_in(text: str) -> list[str]:
 def hosts_in(text: str) -> list[str]:
     """The names of a line that have a dot and can be those of machines; EXAMPLE.ORG is a realm."""
     found = [match["host"] for match in _HOST.finditer(text)]
+    if _URL.search(
+        text
+    ):  # office@example.org is who gets it, and smtp://mail.example.net who takes it
+        found = [
+            match["host"]
+            for match in _HOST.finditer(text)
+            if text[match.start() - 1] != "@"
+            or "://" in text[max(0, match.start() - 80) : match.start()].rpartition(" ")[2]
+        ]
     return [one for one in found if not one.lower().endswith(NO_HOST) and not one.isupper()]
 
 

@@ -44,6 +44,8 @@ _CAUSE_AFTER = re.compile(r": [A-Za-z(][^:]{4,}$")
 _UNABLE = re.compile(
     r"(?:[^:]{1,60}: ){0,3}(?:(?:unable|failed) to|cannot|can't|could(?: not|n't)) ", re.IGNORECASE
 )
+# ``self-connect-mode is "Don't restrict"``: the value of a setting.
+_VALUE = re.compile(r"(?<= is )\"[^\"]{1,200}\"(?=\W{0,3}$)")
 # What may come, not what came.
 _HEDGED = re.compile(
     r"\b(?:may|might|could (?:also|lead|cause|result)|can (?:also )?cause|recommend(?:ed)?|consider"
@@ -73,7 +75,8 @@ def _score(case: Case, message: Message, *, above: bool) -> float:
     alone = True
     if says_nothing(text) and (whole := together(case, message)) != message.text:
         text, alone = whole[:600], False
-    failures = len({word.lower() for word in FAILURE.findall(text)})
+    plain = _VALUE.sub(" ", text) if message.level < Level.ERROR else text
+    failures = len({word.lower() for word in FAILURE.findall(plain)})
     nothing = _is_only_place(message) or not any(map(str.isalpha, text)) or DONE_BEFORE.match(text)
     if nothing or case.course.is_usage(message) or case.course.is_ignored(message):
         return -1.0
