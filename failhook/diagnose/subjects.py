@@ -116,8 +116,14 @@ class Subjects:
     variables_set: tuple[str, ...] = ()  # by the unit's own settings
 
 
+_SEARCHED = re.compile(r"\(@INC (?:contains|entries checked): [^()]{1,3000}\)?")
+
+
 def paths_in(text: str) -> list[str]:
-    """The absolute paths that a line names, in its order, without what is only punctuation."""
+    """The absolute paths that a line names, in its order, without what is only punctuation, and
+    without the many in which Perl has looked for a module."""
+    if "@INC" in text:
+        text = _SEARCHED.sub(" ", text)
     found = [
         (match.start(), (match["path"] or match["boxed"]).partition(": ")[0])
         for match in islice(_QUOTED.finditer(text), _MAX_OF_LINE)

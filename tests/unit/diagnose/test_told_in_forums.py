@@ -4,10 +4,12 @@
 
 import pytest
 
+from failhook.diagnose.config_file import paths_of
+from failhook.diagnose.facts import Facts, PathFact
 from failhook.diagnose.level import Level
 from failhook.diagnose.text import peel
 from failhook.diagnose.wording import FAILURE, FRAME, HARMLESS, says_nothing
-from tests.unit.diagnose.cases import case, judge, sentence
+from tests.unit.diagnose.cases import PROGRAM, case, command, judge, sentence, there
 
 
 @pytest.mark.parametrize(
@@ -217,3 +219,49 @@ def test_why_a_configuration_is_no_good_is_told_with_where_it_stands() -> None:
     assert "ExitNodes" not in sentence(lines[0], lines[1].replace("malformed", "read"), *lines[2:])
     below = sentence(lines[0], lines[2], lines[1], lines[3])
     assert "ExitNodes' is malformed. Discarding entire list: Failed" not in below
+
+
+def test_where_perl_looked_for_a_module_is_no_file_that_is_missing() -> None:
+    line = "Can't locate Net/DNS.pm in @INC (you may need to install the Net::DNS module) (@INC contains: /usr/bin/modules/lib /etc/perl) at /usr/share/perl5/Mail/Net.pm line 27."
+    facts = Facts(
+        paths={"/usr/bin/modules/lib": PathFact("missing", missing_at="/usr/bin/modules")}
+    )
+    assert judge(case(line, facts=facts)).cause == "module-missing"
+
+
+def test_a_value_of_a_setting_is_no_failure() -> None:
+    lines = (
+        'self-connect-mode is "Don\'t restrict self connect requests"',
+        *(f"the port {n} was registered" for n in range(6)),
+        'control open "hw:Scarlett" (No such device)',
+        "Cannot initialize driver",
+    )
+    assert "Scarlett" in sentence(*lines) and "restrict" not in sentence(*lines)
+    assert "restrict" in sentence('ERROR: the mode is "Don\'t restrict"', "stopped")
+
+
+def test_who_gets_it_is_not_who_takes_it() -> None:
+    refused = "Could not connect(2): Connection refused"
+    to_both = command(PROGRAM, "-S", "mta=smtp://127.0.0.1:2525", "office@example.org")
+    said = sentence(refused, show={"ExecStart": to_both})
+    assert "127.0.0.1" in said and "example.org" not in said
+    with_user = command(PROGRAM, "postgres://a@db.example.org/a")
+    assert "db.example.org" in sentence(refused, show={"ExecStart": with_user})
+    alone = command(PROGRAM, "backup@store.example.org")
+    assert "store.example.org" in sentence(refused, show={"ExecStart": alone})
+
+
+def test_what_cannot_be_read_is_the_one_that_is_called_so() -> None:
+    paths = {"/srv/a/win.wim": there(), "/srv/a/out": PathFact("missing", missing_at="/srv/a/out")}
+    show = {"ExecStart": command(PROGRAM, "apply", "/srv/a/win.wim", "/srv/a/out")}
+    line = "ERROR: Error reading data from WIM file: Invalid argument"
+    assert judge(case(line, show=show, facts=Facts(paths=paths))).cause != "file-missing"
+    other = line.replace("WIM", "the")
+    assert judge(case(other, show=show, facts=Facts(paths=paths))).cause == "file-missing"
+
+
+def test_what_a_script_writes_is_not_what_it_reads() -> None:
+    script = "#!/bin/sh\nlynx http://127.0.0.1/ >/srv/menu/today.txt 2>> '/srv/menu/log.txt'\nsort /srv/menu/in.txt\n"
+    assert [path for _, path, _ in paths_of(script)] == ["/srv/menu/in.txt"]
+    configuration = "<file>/srv/menu/today.txt</file>\n"
+    assert [path for _, path, _ in paths_of(configuration)] == ["/srv/menu/today.txt"]
