@@ -11,7 +11,7 @@ from failhook.diagnose.nearby import ERRNO, named_paths, told_paths
 from failhook.diagnose.sandbox import sandboxed, write_protected
 from failhook.diagnose.subjects import paths_in
 from failhook.diagnose.text import Message
-from failhook.diagnose.wording import FAILURE, without_advice
+from failhook.diagnose.wording import FAILURE, STRERROR, without_advice
 
 _READ_ONLY = re.compile(
     r"read-only file ?system|\bEROFS\b|errno[ =:]*30\b|os error 30\b", re.IGNORECASE
@@ -42,7 +42,7 @@ def read_only(case: Case, message: Message) -> Finding | None:
             confidence=SEEN, more=[case.checked(f"{mount.point}: {mount.options}", "system/mounts.txt")],
         )  # fmt: skip
     if not by_words:
-        return None if paths else _perhaps_protected(case, message)
+        return _unsaid(case, message, paths) if paths else _perhaps_protected(case, message)
     setting = write_protected(case, path) if path else case.unit.get("ProtectSystem")
     if setting is not None and setting not in ("no", "full", "yes"):
         setting = setting if "=" in setting else f"ProtectSystem={setting}"
@@ -51,6 +51,18 @@ def read_only(case: Case, message: Message) -> Finding | None:
         case, message, "read-only",
         what=f"a file system is read-only: “{quote(message.text)}”", advice="mount | grep ' ro[, ]'",
     )  # fmt: skip
+
+
+def _unsaid(case: Case, message: Message, paths: list[str]) -> Finding | None:
+    """``error creating the file /srv/out/a.tmp``, without the reason, where the sandbox lets nobody
+    write."""
+    if ERRNO.search(message.text) or STRERROR.search(message.text):
+        return None
+    for path in reversed(paths):
+        setting = write_protected(case, path)
+        if setting is not None:
+            return sandboxed(case, message, path, setting, SAID)
+    return None
 
 
 def _named_below(case: Case, message: Message) -> list[str]:

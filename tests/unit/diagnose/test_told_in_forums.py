@@ -265,3 +265,22 @@ def test_what_a_script_writes_is_not_what_it_reads() -> None:
     assert [path for _, path, _ in paths_of(script)] == ["/srv/menu/in.txt"]
     configuration = "<file>/srv/menu/today.txt</file>\n"
     assert [path for _, path, _ in paths_of(configuration)] == ["/srv/menu/today.txt"]
+
+
+def test_a_file_that_the_sandbox_lets_nobody_make_for_no_reason_told() -> None:
+    line = "acme: error creating temp file /srv/web/acme-0.tmp: mkstemps() failed"
+    facts = Facts(
+        paths={"/srv/web/acme-0.tmp": PathFact("missing", missing_at="/srv/web/acme-0.tmp")}
+    )
+    strict = {"ProtectSystem": "strict", "ExecStart": command(PROGRAM)}
+    assert "ProtectSystem=strict" in sentence(line, show=strict, facts=facts)
+    full = strict | {"ProtectSystem": "full"}
+    assert "ProtectSystem" not in sentence(line, show=full, facts=facts)
+    reason = line.replace("mkstemps() failed", "No space left on device")
+    assert "ProtectSystem" not in sentence(reason, show=strict, facts=facts)
+
+
+def test_what_it_needs() -> None:
+    lines = ("acme needs a UTF-8 native locale to run.", *(f"LC_{n}=POSIX" for n in range(9)),
+             "The client-supplied environment ([no charset variables]) specifies")  # fmt: skip
+    assert "UTF-8 native locale" in sentence(*lines)
