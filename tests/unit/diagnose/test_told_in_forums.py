@@ -39,7 +39,7 @@ def test_what_stands_before_the_words(line: str, text: str, level: Level) -> Non
 def test_words_of_failure() -> None:
     for text in ("on /dev/sda1: Device or resource busy", "network is unreachable", "`wg0' already exists",
                  "Resource temporarily unavailable", "reset by peer", "vm.max_map_count is too low",
-                 "the entry is malformed", "the frame size is bigger than the block size", "it should be run by root",
+                 "the entry is malformed", "the frame size is bigger than the block size", "it should be run by root", "File format problem in a.hmm",
                  "acme needs a UTF-8 native locale to run", "Unhandled lines in it"):  # fmt: skip
         assert FAILURE.search(text), text
     assert not FAILURE.search("it exists and is low")
