@@ -25,6 +25,7 @@ from failhook.diagnose.tracebacks_java import java
 from failhook.diagnose.tracebacks_lisp import lisp
 from failhook.diagnose.tracebacks_rare import clojure, crystal, glog, zig
 from failhook.diagnose.tracebacks_rust import rust
+from failhook.diagnose.wording import FAILURE
 
 # -- Python ---------------------------------------------------------------------------------------
 
@@ -315,7 +316,7 @@ def _lua(messages: Sequence[Message]) -> Iterator[Crash]:
 # -- Tcl ------------------------------------------------------------------------------------------
 
 _TCL = re.compile(r"^\s+\(file \"(?P<file>[^\"]{1,300})\" line (?P<line>\d{1,7})\)")
-_OF_A_TCL_STACK = 30
+_OF_A_TCL_STACK, _OF_A_TCL_ERROR = 30, 6
 
 
 def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
@@ -327,10 +328,18 @@ def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
         for one in stack:
             if match := _TCL.match(one.raw):
                 frame = Frame(match["file"], match["line"], None)
-                head = messages[index - 1]
+                head = _tcl_head(messages[max(0, index - _OF_A_TCL_ERROR) : index])
                 lines = [head, *messages[index : one.number + 1], one]
                 yield make_crash("tcl", "error", head.text, [frame], lines, head)
                 return
+
+
+def _tcl_head(above: Sequence[Message]) -> Message:
+    """What it says may have several lines, and end with a quote: the last that says something."""
+    told = (one for one in reversed(above) if FAILURE.search(one.text[:600]))
+    worded = (one for one in reversed(above) if any(map(str.isalpha, one.text)))
+    last = above[-1]
+    return last if any(map(str.isalpha, last.text)) else next(told, next(worded, last))
 
 
 _LANGUAGES: tuple[Callable[[Sequence[Message]], Iterator[Crash]], ...] = (

@@ -138,3 +138,20 @@ def test_of_lines_that_tell_alike_the_first() -> None:
     assert "hostkeys_foreach" in sentence(*said)
     warned = [f"WARNING {line}" for line in said]
     assert "hostkeys_foreach" not in sentence(*warned)  # of warnings the last tells most
+
+
+def test_an_error_of_tcl_that_shows_where_in_the_text_it_is() -> None:
+    lines = (
+        'error "unclosed token" at line 5 character 2',
+        "0</rate>",
+        "< <--Error-- ban",
+        '"',
+        "    while executing",
+        '"dom parse [read $f]"',
+        '    (file "/opt/rates/rates.tcl" line 4)',
+    )
+    assert "unclosed token" in sentence("started", *lines)
+    plain = ("can't read the rates", *lines[4:])
+    assert "error: can't read the rates (/opt/rates/rates.tcl line 4)" in sentence(
+        "error: none", *plain
+    )
