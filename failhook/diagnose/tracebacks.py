@@ -336,7 +336,11 @@ def _tcl(messages: Sequence[Message]) -> Iterator[Crash]:
 
 def _tcl_head(above: Sequence[Message]) -> Message:
     """What it says may have several lines, and end with a quote: the last that says something."""
-    told = (one for one in reversed(above) if FAILURE.search(one.text[:600]))
+    told = (
+        one
+        for one in reversed(above)
+        if FAILURE.search(one.text[:600]) and "<--" not in one.text  # where in a text
+    )
     worded = (one for one in reversed(above) if any(map(str.isalpha, one.text)))
     last = above[-1]
     return last if any(map(str.isalpha, last.text)) else next(told, next(worded, last))

@@ -150,7 +150,9 @@ def test_an_error_of_tcl_that_shows_where_in_the_text_it_is() -> None:
         '"dom parse [read $f]"',
         '    (file "/opt/rates/rates.tcl" line 4)',
     )
-    assert "unclosed token" in sentence("started", *lines)
+    assert 'error: error "unclosed token" at line 5' in sentence("started", *lines).replace(
+        chr(92), ""
+    )
     plain = ("can't read the rates", *lines[4:])
     assert "error: can't read the rates (/opt/rates/rates.tcl line 4)" in sentence(
         "error: none", *plain
