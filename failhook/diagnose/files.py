@@ -50,6 +50,7 @@ _LOCKED = re.compile(
     r"(?:lock|pid)[ -]?file.{0,80}(?:(?<!not )exists?\b|held|already|taken)|already (?:running|locked)"
     r"|(?:could not|cannot|can't|unable to|failed to) (?:get|obtain|acquire|take).{0,30}lock"
     r"|\block(?:ing)?\b.{0,160}resource temporarily unavailable"
+    r"|\block ?file creation failed|\bnumber of lock attempts"
     r"|resource temporarily unavailable.{0,60}(?:lock|\banother\b)|is (?:already )?locked by|database is locked",
     re.IGNORECASE,
 )

@@ -76,6 +76,10 @@ def test_a_guess_of_the_program_is_no_lock_that_is_held() -> None:
     sure = judge(case("It is probably late", guess[1].capitalize()))
     assert sure.cause == "locked" and (sure.confidence or 0) > 0.7
     assert "db/acme.lck" in sentence(missing, "If acmed is already running, please stop it.")
+    assert (
+        judge(case("lockfile creation failed: exceeded maximum number of lock attempts")).cause
+        == "locked"
+    )
     held = "Unable to lock file /srv/a/acme.lck (Resource temporarily unavailable)."
     assert judge(case("ERROR: plugin 2: none", held, *guess)).cause == "locked"
 
