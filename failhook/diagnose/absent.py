@@ -17,11 +17,13 @@ from failhook.diagnose.nearby import named_paths, told_paths
 from failhook.diagnose.place import MADE, OF_A_RUN, stands_at
 from failhook.diagnose.subjects import paths_in, started
 from failhook.diagnose.text import Message
+from failhook.diagnose.wording import FAILURE
 from failhook.incident import Proof
 from failhook.systemd.exit_status import status_name
 
 _NO_SUCH_FILE = re.compile(r"no such file or directory|\bENOENT\b|cannot stat", re.IGNORECASE)
 _BINDS = re.compile(r"\bbind|\blisten", re.IGNORECASE)
+_UNIX = re.compile(r"\bunix\b.{0,30}\b(?:acceptor|socket|listener|server)\b", re.IGNORECASE)
 _CANNOT_OPEN = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|error)\b.{0,20}"
     r"\b(?:open|read|access|stat|load|enter|find|chdir|change)(?:ing)?\b",
@@ -109,18 +111,26 @@ def _of_its_script(case: Case) -> Iterator[Finding]:
 
 
 def _no_place_for_a_socket(case: Case) -> Iterator[Finding]:
-    """``Failed to bind: No such file or directory``: bind(2) makes the socket, not its directory."""
+    """``Failed to bind: No such file or directory``, ``no unix-domain acceptor``: bind(2) makes the
+    socket, not its directory."""
+    named = dict.fromkeys(told_paths(case), f"{case.failing}=")
+    sockets = {
+        path: stands_at(place)
+        for path, place in case.facts.absent.items()
+        if path.endswith((".sock", ".socket"))
+    }
     for message in case.messages:
-        if not (_BINDS.search(message.text) and _NO_SUCH_FILE.search(message.text)):
+        is_one = _UNIX.search(message.text) is not None and FAILURE.search(message.text) is not None
+        if not is_one and not (_BINDS.search(message.text) and _NO_SUCH_FILE.search(message.text)):
             continue
-        for path in told_paths(case):
+        for path, place in (sockets if is_one else named).items():
             fact = case.path(path)
             at = fact.missing_at if fact is not None else None
             if at is not None and at != path:
                 yield from_message(
                     case, message, "file-missing",
                     what=f"the directory {at} does not exist, so that the socket {path} "
-                    f"({case.failing}=) cannot be made: “{quote(message.text, 140)}”",
+                    f"({place}) cannot be made: “{quote(message.text, 140)}”",
                     advice=f"make {at} (for its user), or RuntimeDirectory=",
                     confidence=SAID + 0.1, more=[case.checked(f"{at} is missing")],
                 )  # fmt: skip

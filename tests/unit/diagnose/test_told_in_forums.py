@@ -283,3 +283,16 @@ def test_a_file_that_the_sandbox_lets_nobody_make_for_no_reason_told() -> None:
     assert "ProtectSystem" not in sentence(line, show=full, facts=facts)
     reason = line.replace("mkstemps() failed", "No space left on device")
     assert "ProtectSystem" not in sentence(reason, show=strict, facts=facts)
+
+
+def test_a_socket_whose_directory_is_missing_and_no_reason_is_told() -> None:
+    line = "/usr/lib/ruby/em.rb:534:in `start': no unix-domain acceptor (RuntimeError)"
+    gone = {"/run/relay/a.sock": PathFact("missing", missing_at="/run/relay")}
+    named = {"/run/relay/a.sock": "/etc/systemd/system/a.service:4"}
+    said = sentence(line, facts=Facts(paths=gone, absent=named))
+    assert "the directory /run/relay does not exist" in said and "a.service line 4" in said
+    there_is = {"/run/relay/a.sock": PathFact("missing", missing_at="/run/relay/a.sock")}
+    assert "does not exist" not in sentence(line, facts=Facts(paths=there_is, absent=named))
+    other = {"/run/relay/a.pid": PathFact("missing", missing_at="/run/relay")}
+    named = {"/run/relay/a.pid": "/etc/systemd/system/a.service:4"}
+    assert "does not exist" not in sentence(line, facts=Facts(paths=other, absent=named))
