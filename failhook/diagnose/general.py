@@ -208,9 +208,18 @@ def _cleans_up(case: Case, message: Message) -> bool:
     """It could not take away what it had made, after something else had failed."""
     if not _CLEANS_UP.search(message.text[:600]):
         return False
-    return any(
-        FAILURE.search(one.text[:600]) and NAMES_A_THING.search(one.text[:600])
-        for one in case.messages[: message.number]
+    return case.once(_cleans_up, lambda: _first_that_names(case)) < message.number
+
+
+def _first_that_names(case: Case) -> int:
+    """The number of the first complaint that names a thing; behind the last line where there is none."""
+    return next(
+        (
+            one.number
+            for one in case.messages
+            if FAILURE.search(one.text[:600]) and NAMES_A_THING.search(one.text[:600])
+        ),
+        len(case.messages),
     )
 
 

@@ -75,17 +75,22 @@ def with_directory(case: Case, message: Message, place: Place) -> Place:
 def told_before(case: Case, message: Message, file: str) -> tuple[Message, str, Place] | None:
     """``/etc/x.conf line 8: invalid directive`` and, after that, what comes of it: the first line of
     the same process that finds something wrong in a line of that ``file``; with what it says."""
-    for one in case.messages[: message.number]:
-        if one.pid != message.pid or not WRONG.search(one.text[:600]):
-            continue
-        place = place_in(one.text[:600])
-        if (
-            place is not None
-            and place.line is not None
-            and with_directory(case, one, place).file == file
-        ):
-            return one, one.text, place
-    return None
+    first = case.once(told_before, lambda: _first_of_each(case)).get((message.pid, file))
+    if first is None or first[0].number >= message.number:
+        return None
+    one, place = first
+    return one, one.text, place
+
+
+def _first_of_each(case: Case) -> dict[tuple[str, str], tuple[Message, Place]]:
+    """By process and file: the first line that finds something wrong in a line of the file."""
+    found: dict[tuple[str, str], tuple[Message, Place]] = {}
+    for one in case.messages:
+        place = place_in(one.text[:600]) if WRONG.search(one.text[:600]) else None
+        if place is not None and place.line is not None:
+            file = with_directory(case, one, place).file
+            found.setdefault((one.pid, file), (one, place))
+    return found
 
 
 def line_below(case: Case, message: Message) -> tuple[str | None, str] | None:

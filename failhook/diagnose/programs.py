@@ -210,9 +210,9 @@ def _shell(case: Case, message: Message) -> Finding | None:
 
 def _had_complained(case: Case, message: Message, what: str) -> bool:
     """A redirection to nothing follows from the command that should have said where."""
-    return "ambiguous redirect" in what and any(
-        FAILURE.search(one.text[:600]) for one in case.messages[: message.number]
-    )
+    failing = (one.number for one in case.messages if FAILURE.search(one.text[:600]))
+    first = case.once(_had_complained, lambda: next(failing, len(case.messages)))
+    return "ambiguous redirect" in what and first < message.number
 
 
 def _job(case: Case, message: Message) -> Finding | None:
