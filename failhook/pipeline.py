@@ -269,7 +269,7 @@ def _judge(store: Store, incident: Incident, haul: _Haul) -> Incident:
         verdict = codec.load_verdict(haul.kept.get(diagnosis.VERDICT_PLUGINS, b""))
     changed, last_well = incident.changes, incident.last_well
     with contextlib.suppress(codec.CodecError):
-        changed, last_well = codec.load_changes(haul.kept.get(changes.ITEM, b""))
+        changed, last_well = codec.load_changes(haul.kept.get(diagnosis.CHANGES, b""))
     why = essence(incident.unit, verdict.summary) if verdict is not None else ""
     sentence = normalised([why])
     signature = counts.signature_of(incident, normalised(incident.dying_words), sentence)

@@ -13,12 +13,12 @@ from functools import partial
 from failhook import document
 from failhook.changes.keep import Keep
 from failhook.collector import Collector, Context, Sink
+from failhook.diagnose.stage import CHANGES
 from failhook.incident import JsonObject, rfc3339
 from failhook.places import Places
 
 NAME = "changes"
 SUMMARY = "what changed since the unit last ran well"
-ITEM = "changes.json"
 TIMEOUT_S = 1.0
 _LOOK_S = 0.5
 _PACKAGES_S = 0.4
@@ -67,7 +67,7 @@ def _collect(places: Places, context: Context, sink: Sink) -> None:
             for one in changes
         ],
     }
-    sink.put(ITEM, document.text(found, ascii_only=False))
+    sink.put(CHANGES, document.text(found, ascii_only=False))
 
 
 def _booted() -> float | None:

@@ -8,7 +8,7 @@ nothing at all. Its configuration names the file, and the look at the machine ha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from failhook.diagnose.case import Case
 from failhook.diagnose.finding import LIKELY, SAID, Cause, Finding, fails, from_message, quote
@@ -24,6 +24,7 @@ from failhook.systemd.exit_status import status_name
 _NO_SUCH_FILE = re.compile(r"no such file or directory|\bENOENT\b|cannot stat", re.IGNORECASE)
 _BINDS = re.compile(r"\bbind|\blisten", re.IGNORECASE)
 _UNIX = re.compile(r"\bunix\b.{0,30}\b(?:acceptor|socket|listener|server)\b", re.IGNORECASE)
+_WORD = re.compile(r"\b[A-Za-z]{2,8}\b")
 _CANNOT_OPEN = re.compile(
     r"\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to|failed to|error)\b.{0,20}"
     r"\b(?:open|read|access|stat|load|enter|find|chdir|change)(?:ing)?\b",
@@ -84,7 +85,7 @@ def _look(case: Case) -> Iterator[Finding]:
         if (
             sure is not None
             and not named_paths(case, message)
-            and not _is_of_another(case, message)
+            and not _is_of_another(case, message, meant)
         ):
             what, advice = _sentence(meant)
             yield from_message(
@@ -113,17 +114,17 @@ def _of_its_script(case: Case) -> Iterator[Finding]:
 def _no_place_for_a_socket(case: Case) -> Iterator[Finding]:
     """``Failed to bind: No such file or directory``, ``no unix-domain acceptor``: bind(2) makes the
     socket, not its directory."""
-    named = dict.fromkeys(told_paths(case), f"{case.failing}=")
-    sockets = {
-        path: stands_at(place)
-        for path, place in case.facts.absent.items()
-        if path.endswith((".sock", ".socket"))
-    }
+    told = dict.fromkeys(told_paths(case), f"{case.failing}=")
+    named = told | {path: stands_at(place) for path, place in case.facts.absent.items()}
+    sockets = {path: named[path] for path in named if path.endswith((".sock", ".socket"))}
     for message in case.messages:
-        is_one = _UNIX.search(message.text) is not None and FAILURE.search(message.text) is not None
-        if not is_one and not (_BINDS.search(message.text) and _NO_SUCH_FILE.search(message.text)):
+        if _BINDS.search(message.text) and _NO_SUCH_FILE.search(message.text):
+            meant = told | sockets
+        elif _UNIX.search(message.text) and FAILURE.search(message.text):
+            meant = sockets
+        else:
             continue
-        for path, place in (sockets if is_one else named).items():
+        for path, place in meant.items():
             fact = case.path(path)
             at = fact.missing_at if fact is not None else None
             if at is not None and at != path:
@@ -147,16 +148,25 @@ def _what(case: Case, path: str) -> str:
     return path.rpartition("/")[0] if path.endswith(MADE) and not _can_make(case, path) else path
 
 
-def _is_of_another(case: Case, message: Message) -> bool:
-    """``cannot read the WIM file``, and the command line names one that ends so and is there."""
-    words = {word.lower() for word in re.findall(r"\b[A-Za-z]{2,8}\b", message.text[:300])}
-    return any(
-        path.rpartition(".")[2].lower() in words
-        for path in told_paths(case)
-        if "." in path.rpartition("/")[2]
-        and (fact := case.path(path)) is not None
-        and fact.kind == "file"
-    )
+def _is_of_another(case: Case, message: Message, missing: Iterable[str]) -> bool:
+    """``cannot read the WIM file``, and the command line names one that ends so and is there. What is
+    ``missing`` and ends so as well is meant where the error says so; else it is to be made of it."""
+    words = {word.lower() for word in _WORD.findall(message.text[:300])}
+    meant = words.intersection(_ending(path) for path in told_paths(case) if _is_file(case, path))
+    if _NO_SUCH_FILE.search(message.text):
+        meant.difference_update(map(_ending, missing))
+    return bool(meant)
+
+
+def _is_file(case: Case, path: str) -> bool:
+    fact = case.path(path)
+    return fact is not None and fact.kind == "file"
+
+
+def _ending(path: str) -> str:
+    """``wim`` of /srv/a.WIM; empty where there is none."""
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def _of_its_kind(message: Message, known: Mapping[str, str]) -> Mapping[str, str]:

@@ -59,6 +59,8 @@ def _words(change: Change) -> str:
     kind, _, name = change.what.partition(" ")
     if change.what.startswith("/"):
         return _of_file(quote(change.what, _MAX_NAME), change)
+    if name.startswith("("):  # acme (dpkg): also one that is called mount or user
+        return _of_software(quote(kind, _MAX_NAME), change)
     if kind == "mount":
         return f"{quote(name, _MAX_NAME)} {_of_mount(change)}"
     if kind == "user":
@@ -67,7 +69,7 @@ def _words(change: Change) -> str:
         return (
             f"{who} was removed" if gone else f"{who} has {change.after} ({change.before} before)"
         )
-    return _of_software(change)
+    return _of_software("the kernel", change)
 
 
 def _of_file(path: str, change: Change) -> str:
@@ -86,10 +88,8 @@ def _of_mount(change: Change) -> str:
     return "is mounted now" if change.before == NOT_THERE else "is mounted otherwise"
 
 
-def _of_software(change: Change) -> str:
-    """A package, ``nginx (dpkg)``, or the kernel."""
-    name = quote(change.what.partition(" (")[0], _MAX_NAME)
-    name = "the kernel" if name == "kernel" else name
+def _of_software(name: str, change: Change) -> str:
+    """A package, or the kernel."""
     if change.after == NOT_THERE:
         return f"{name} was removed"
     return f"{name} is {quote(change.after, 60)} ({quote(change.before, 60)} before)"

@@ -56,7 +56,6 @@ _IN_A_TRACE = re.compile(r"\s|Traceback \(most recent call last\):")
 _OF_A_TRACE = 40  # lines
 _NEAR = 4
 _OF_THE_ERROR = re.compile(r"\b(?:hint|detail|context|statement|note|tip|help): ", re.IGNORECASE)
-_A_LETTER = re.compile(r"[^\W\d_]")
 _AS_GOOD_AS = 3  # healthy lines
 _OFTEN = 3  # the same words
 _NEUTRAL = 3  # of them are as good as a healthy one
@@ -293,7 +292,7 @@ def _is_healthy(message: Message) -> bool:
     if FRAME.match(message.raw) or is_consequence(text) or _LEAVING.search(text):
         return False
     if message.level is Level.TALK:
-        return _A_LETTER.search(text) is not None and not _OF_THE_ERROR.search(message.raw[:300])
+        return any(map(str.isalpha, text)) and not _OF_THE_ERROR.search(message.raw[:300])
     return message.level is Level.UNKNOWN and bool(GOOD.search(text)) and not FAILURE.search(text)
 
 

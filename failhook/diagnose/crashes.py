@@ -50,7 +50,6 @@ _OF_ANOTHER = re.compile(
 )
 _NEVER_ASKED = re.compile(r"exception was never retrieved")  # asyncio, when all is over
 _CHAINED = re.compile(r"(?:During handling of|The) (?:the )?above exception\b")
-_A_LETTER = re.compile(r"[A-Za-z]")
 _SOURCE_AT_END = re.compile(r" \((?:[\w$]{1,60}\.){1,9}[\w$]{1,80}:\d{1,6}\)$")  # log4j's %C:%L
 _PASS_ON = ("raise ", "return func(", "return self.func(", "return fn(", "return f(")
 _ABOUT_TO = re.compile(r"(?:[\w.-]{1,60}: )?(?:now )?\w{2,20}ing\b.{0,200}\S", re.IGNORECASE)
@@ -99,7 +98,7 @@ def _with_code(case: Case, crash: Crash, where: str) -> str:
 def _innermost(case: Case, crash: Crash, code: str) -> str:
     """The call of a library at which that ended, where it tells more than how libraries call."""
     lines = (one.raw for one in reversed(case.messages[crash.first : crash.at.number]))
-    last = next(line for line in lines if _A_LETTER.search(line))  # and no ^~~~
+    last = next((line for line in lines if any(map(str.isalpha, line))), "")  # and no ^~~~
     is_call = "." in last.partition("(")[0] and not last.strip().startswith(_PASS_ON)
     is_call = is_call and last.startswith("    ")
     return f", in the end {quote(last.strip(), 80)}" if is_call and last != code else ""

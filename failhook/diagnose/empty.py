@@ -21,16 +21,13 @@ from failhook.diagnose.text import Message
 from failhook.diagnose.tracebacks import crashes
 from failhook.diagnose.wording import NAMES_A_THING
 
-_OF_CONTENT = re.compile(
-    r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|invalid|corrupt|damaged|bad |no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short|\b(?:key|cert\w*|pem|database|file)\b",
-    re.IGNORECASE,
-)
-# Of these alone, even where the line names something: what that is may be in the file that is empty.
+# Even where the line names something: what that is may be in the file that is empty.
 _OF_NO_CONTENT = re.compile(
     r"\bempty\b|\bformat\b|\bEOF\b|end of (?:file|input|data)|pars(?:e|ing)|decod|corrupt|damaged|no (?:start )?(?:line|data|key|certificate|pem)|truncated|too short"
     r"|\b(?:key|cert\w*|pem|database|file)\b",
     re.IGNORECASE,
 )
+_OF_CONTENT = re.compile(rf"{_OF_NO_CONTENT.pattern}|invalid|bad ", re.IGNORECASE)
 _DAMAGED = re.compile(
     r"(?:premature|unexpected) (?:end|eof)\b|\btruncated\b|not in (?:gzip|bzip2|xz|zstd|lz4) format"
     r"|\b(?:corrupt(?:ed)?|damaged) (?:input|data|file|archive|header|stream)|(?:input|data|file|archive|header|stream) (?:is |was )?(?:corrupt|damaged)"

@@ -94,17 +94,18 @@ def _peers_in(text: str) -> list[str]:
 
 def hosts_in(text: str) -> list[str]:
     """The names of a line that have a dot and can be those of machines; EXAMPLE.ORG is a realm."""
-    found = [match["host"] for match in _HOST.finditer(text)]
-    if _URL.search(
-        text
-    ):  # office@example.org is who gets it, and smtp://mail.example.net who takes it
-        found = [
-            match["host"]
-            for match in _HOST.finditer(text)
-            if text[match.start() - 1] != "@"
-            or "://" in text[max(0, match.start() - 80) : match.start()].rpartition(" ")[2]
-        ]
+    in_a_url = _URL.search(text) is not None
+    found = [
+        match["host"]
+        for match in _HOST.finditer(text)
+        if not (in_a_url and _is_of_mail(text[max(0, match.start() - 80) : match.start()]))
+    ]
     return [one for one in found if not one.lower().endswith(NO_HOST) and not one.isupper()]
+
+
+def _is_of_mail(before: str) -> bool:
+    """office@example.org is who gets it, where smtp://mail.example.net is who takes it."""
+    return before.endswith("@") and "://" not in before.rpartition(" ")[2]
 
 
 def is_code(file: str, text: str) -> bool:

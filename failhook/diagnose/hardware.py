@@ -56,12 +56,12 @@ def _device_rights(case: Case, message: Message) -> Finding | None:
     """libusb's programs know what helps, and say it below the error."""
     if not _UDEV.search(message.text):
         return None
-    above = case.messages[message.number - 1] if message.number else None
-    said = [one.text for one in (above,) if one is not None and FAILURE.search(one.text[:300])]
+    above = case.messages[max(0, message.number - 1) : message.number]
+    lines = (*(one for one in above if FAILURE.search(one.text[:300])), message)
     return from_message(
-        case, above if said and above else message, "permission",
+        case, lines[0], "permission",
         what="its user may not open a device, whose rights udev sets: "
-        f"“{quote(' / '.join((*said, message.text)))}”",
+        f"“{quote(' / '.join(one.text for one in lines))}”",
         advice="add the udev rules that come with it (udevadm control --reload; udevadm trigger), "
         "or the user to the device's group", confidence=SAID + 0.02,
     )  # fmt: skip

@@ -121,12 +121,14 @@ def _is_last_attempt(case: Case, message: Message) -> bool:
 
 
 def _refused(case: Case, message: Message) -> Finding | None:
-    if not _REFUSED.search(message.text) or _OF_SOUND.search(message.text):
+    if not _REFUSED.search(message.text):
         return None
     if (alone := without_network(case, message)) is not None:
         return alone
     ports = near(case, message)
     port = next((one for one in ports if one), None)
+    if port is None and _OF_SOUND.search(message.text):
+        return None
     if port is None:
         host, place = unknown_host(case, message)
         told_of = f"{host}{_at(place)}" if host else peer_of(case)

@@ -47,7 +47,7 @@ _WORD_LEVEL = re.compile(
 # Levels of some (java.util.logging, PostgreSQL) in capitals; "config: line 8: …" is a part of the program.
 _PARTS = ("config", "status", "context", "detail", "progress", "log", "statement")
 # Whose line it is, of one that runs several: pm2, foreman and those that were made after it.
-PM2 = re.compile(
+MULTIPLEXED = re.compile(
     r"\d{1,3}\|[\w.@-]{1,60} {0,20}\| ?|(?:\d\d:\d\d:\d\d )?[\w-]{1,40}[._]\d{1,3} {1,20}\| "
 )
 _KLOG = re.compile(
@@ -123,7 +123,7 @@ _FRAMEWORKS = tuple(
 _TAIL = re.compile(
     r"\s{1,4}(?:->|at)?\s?[\[(]?[\w./-]{1,80}\.(?:c|cc|cpp|cxx|h|hpp)(?::| line |:)\d{1,6}(?:\([\w:~]{1,60}\))?[\])]?$"
 )
-_PLAIN = (PM2, _TIME, _PID, _SEPARATOR, _SOURCE)
+_PLAIN = (MULTIPLEXED, _TIME, _PID, _SEPARATOR, _SOURCE)
 _BULLET = re.compile(r"^[*#-] {1,3}(?=\w)")  # of a list; after time or pid it is a level (Redis)
 _SYSLOG = re.compile(r"<(?P<priority>\d{1,3})>(?=\S)")  # sd-daemon(3), RFC 3164
 

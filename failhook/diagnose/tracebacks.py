@@ -17,7 +17,7 @@ from failhook.diagnose.case import Case
 from failhook.diagnose.crash import LIBRARY_PATH, Crash, Frame, around_of, make_crash
 from failhook.diagnose.level import Level
 from failhook.diagnose.place import CONFIGS
-from failhook.diagnose.text import PM2, Message
+from failhook.diagnose.text import MULTIPLEXED, Message
 from failhook.diagnose.tracebacks_beam import elixir, erlang
 from failhook.diagnose.tracebacks_compiled import dotnet, haskell, native, ocaml, swift
 from failhook.diagnose.tracebacks_go import go
@@ -375,7 +375,9 @@ def crashes(case: Case) -> tuple[Crash, ...]:
 def _bare(messages: Sequence[Message]) -> Sequence[Message]:
     """The messages; those of a traceback without what stands before each of its lines."""
     bare = [
-        replace(one, raw=one.raw[at.end() :]) if (at := PM2.match(one.raw)) is not None else one
+        replace(one, raw=one.raw[at.end() :])
+        if (at := MULTIPLEXED.match(one.raw)) is not None
+        else one
         for one in messages
     ]
     messages, until = tuple(bare), 0

@@ -22,7 +22,7 @@ _FUNCTION = re.compile(r"^(?P<function>[\w./*()-]+)\((?:[^()]*|\.\.\.)\)$")
 _BARE_FUNCTION = re.compile(
     r"^(?:[\w.~-]{1,80}/){0,8}[\w.~-]{1,80}\.(?P<function>[\w.()*]{1,160})$"
 )
-_FEWEST_STEPS = 2
+_FEWEST_STEPS, _MOST_LINES = 2, 80
 _GO = "/usr/local/go"
 
 
@@ -53,14 +53,14 @@ def go(messages: Sequence[Message]) -> Iterator[Crash]:
 
 def _errors(messages: Sequence[Message]) -> Iterator[Crash]:
     found: Crash | None = None
-    index = 1
-    while index < len(messages):
-        steps = _steps(messages[index:])
-        above = messages[index - 1]
+    end = 0
+    for index in range(1, len(messages) - 1):
+        if index < end or not _FRAME.match(messages[index + 1].raw):
+            continue
+        steps = _steps(messages[index : index + _MOST_LINES])
+        above, end = messages[index - 1], index + 2 * len(steps)
         if len(steps) >= _FEWEST_STEPS and not _FRAME.match(above.raw):
-            lines = messages[index - 1 : index + 2 * len(steps)]
-            found = make_crash("go", "error", above.text, steps, lines, above)
-        index += max(1, 2 * len(steps))
+            found = make_crash("go", "error", above.text, steps, messages[index - 1 : end], above)
     if found is not None:
         yield found
 

@@ -109,9 +109,11 @@ def glog(messages: Sequence[Message]) -> Iterator[Crash]:
     """``LOG(FATAL)`` and ``CHECK()``, which abort (google/glog, "Runtime Checks")."""
     for index, message in enumerate(messages):
         head = _GLOG.match(message.raw.strip())
+        if head is None:
+            continue
         below = messages[index + 1 : index + 1 + _NEAR]
         at = next((n for n, one in enumerate(below) if one.raw.strip() == _GLOG_STACK), None)
-        if head is None or at is None:
+        if at is None:
             continue
         said = " ".join((head["message"].strip(), *(one.raw.strip() for one in below[:at])))
         frame = Frame(head["file"], head["line"], None)

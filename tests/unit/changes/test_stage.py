@@ -8,6 +8,7 @@ from dataclasses import replace
 from failhook.changes import stage
 from failhook.changes.fingerprint import Fingerprint, Package
 from failhook.changes.keep import Keep
+from failhook.diagnose.stage import CHANGES
 from failhook.incident import Change
 from failhook.places import Places
 from failhook.store import codec
@@ -46,7 +47,7 @@ def test_what_changed(where: Places) -> None:
     Keep(where).save(BEFORE)
     gave = run(where)
     assert gave.problems == []
-    changes, last_well = codec.load_changes(gave.items[stage.ITEM].data)
+    changes, last_well = codec.load_changes(gave.items[CHANGES].data)
     assert last_well == BEFORE.seen
     (change,) = changes
     assert change.at is not None  # when this boot began
@@ -55,7 +56,7 @@ def test_what_changed(where: Places) -> None:
 
 def test_nothing_changed_is_said_as_well(where: Places) -> None:
     Keep(where).save(replace(BEFORE, kernel=os.uname().release))
-    changes, last_well = codec.load_changes(run(where).items[stage.ITEM].data)
+    changes, last_well = codec.load_changes(run(where).items[CHANGES].data)
     assert (changes, last_well) == ((), BEFORE.seen)
 
 
@@ -72,5 +73,5 @@ def test_versions_that_cannot_be_read_are_named(where: Places, programs: bench.P
     packages = {"no-such-package-here": Package("rpm", "1")}
     Keep(where).save(replace(BEFORE, packages=packages, kernel=os.uname().release))
     gave = run(where)
-    changes, _ = codec.load_changes(gave.items[stage.ITEM].data)
+    changes, _ = codec.load_changes(gave.items[CHANGES].data)
     assert changes or gave.problems == ["the versions of packages could not be read"]

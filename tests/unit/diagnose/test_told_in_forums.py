@@ -192,6 +192,8 @@ def test_what_is_recommended_is_no_word_of_a_child() -> None:
 def test_a_sink_of_sound_that_refuses_is_no_server() -> None:
     said = "Audio Sink Error Connection Refused: <AlsaSink> Device default May be Invalid, 'ENOENT: No such file'"
     assert judge(case("ERROR: starting", said)).cause != "connection-refused"
+    server = "ERROR: the audio relay: connect to 10.0.0.5:5000: Connection refused"
+    assert judge(case(server)).cause == "connection-refused"
 
 
 def test_a_place_in_the_source_is_no_thing_that_was_named() -> None:
@@ -263,6 +265,19 @@ def test_what_cannot_be_read_is_the_one_that_is_called_so() -> None:
     assert judge(case(line, show=show, facts=Facts(paths=paths))).cause != "file-missing"
     other = line.replace("WIM", "the")
     assert judge(case(other, show=show, facts=Facts(paths=paths))).cause == "file-missing"
+    gone = "/srv/a/out.wim"
+    of_its_kind = {"/srv/a/win.wim": there(), gone: PathFact("missing", missing_at=gone)}
+    both = {"ExecStart": command(PROGRAM, "apply", *of_its_kind)}
+    assert judge(case(line, show=both, facts=Facts(paths=of_its_kind))).cause != "file-missing"
+    said = line.replace("Invalid argument", "No such file or directory")
+    assert judge(case(said, show=both, facts=Facts(paths=of_its_kind))).cause == "file-missing"
+    directory = {
+        "/srv/wim.d/in": there(),
+        "/srv/a/out": PathFact("missing", missing_at="/srv/a/out"),
+    }
+    plain = {"ExecStart": command(PROGRAM, *directory)}
+    said = line.replace("WIM", "in")
+    assert judge(case(said, show=plain, facts=Facts(paths=directory))).cause == "file-missing"
 
 
 def test_what_a_script_writes_is_not_what_it_reads() -> None:
@@ -293,6 +308,10 @@ def test_a_socket_whose_directory_is_missing_and_no_reason_is_told() -> None:
     assert "the directory /run/relay does not exist" in said and "a.service line 4" in said
     there_is = {"/run/relay/a.sock": PathFact("missing", missing_at="/run/relay/a.sock")}
     assert "does not exist" not in sentence(line, facts=Facts(paths=there_is, absent=named))
+    told = {"ExecStart": command(PROGRAM, "--socket", "/run/relay/a.sock")}
+    for words in (line, "ERROR: cannot bind the unix socket: No such file or directory"):
+        said = sentence(words, show=told, facts=Facts(paths=gone))
+        assert "the directory /run/relay does not exist" in said and "(ExecStart=)" in said
     other = {"/run/relay/a.pid": PathFact("missing", missing_at="/run/relay")}
     named = {"/run/relay/a.pid": "/etc/systemd/system/a.service:4"}
     assert "does not exist" not in sentence(line, facts=Facts(paths=other, absent=named))
